@@ -1,0 +1,148 @@
+"""What the operator needs of a venue. `AsterClient` implements it; another DEX may.
+
+All methods are coroutines and speak in domain values. Failures are `ExchangeError`s
+(`aster_operator.exchange.errors`): a definite refusal carries the venue's code, an unclear one is
+`UnknownOutcome`, which the caller must resolve by `query_order`, never by sending again.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from aster_operator.domain.enums import MarginType, PositionSide, Side
+from aster_operator.domain.events import (
+    AccountChanged,
+    BarUpdated,
+    DepthUpdated,
+    FeedStatusChanged,
+    LeverageChanged,
+    MarkUpdated,
+    OrderChanged,
+    QuoteUpdated,
+    TradePrinted,
+)
+from aster_operator.domain.fees import FeeRates
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.market import MarkPrice, Quote
+from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.domain.positions import AccountSnapshot, PositionReport
+
+__all__ = ["ClockOffset", "EventStream", "ExchangeClient", "MarketChannel", "StreamEvent"]
+
+StreamEvent = (
+    QuoteUpdated
+    | MarkUpdated
+    | BarUpdated
+    | TradePrinted
+    | DepthUpdated
+    | OrderChanged
+    | AccountChanged
+    | LeverageChanged
+    | FeedStatusChanged
+)
+
+
+class ClockOffset(msgspec.Struct, frozen=True, kw_only=True):
+    """Server time minus local time, and half the best round trip as its uncertainty. Milliseconds."""
+
+    offset_ms: float
+    uncertainty_ms: float
+
+
+class MarketChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """Which market streams of a symbol to follow."""
+
+    symbol: str
+    quotes: bool = True
+    marks: bool = True
+    bars: bool = True
+    trades: bool = False
+    depth: bool = False
+
+
+class EventStream(Protocol):
+    """A connected, self-healing stream that delivers events to its callback, in arrival order.
+
+    A loss is announced by FeedStatusChanged(healthy=False) and its repair by healthy=True.
+    """
+
+    async def fence(self) -> None:
+        """Return when everything the venue had sent before this call has been delivered."""
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class ExchangeClient(Protocol):
+    # The four names of the first source system: the minimum another venue offers to a strategy.
+    async def place_market_order(
+        self,
+        symbol: str,
+        side: Side,
+        quantity: Decimal,
+        position_side: PositionSide = PositionSide.BOTH,
+        *,
+        client_order_id: str | None = None,
+        reduce_only: bool = False,
+    ) -> OrderReport: ...
+
+    async def get_position_risk(self, symbol: str | None = None) -> list[PositionReport]: ...
+
+    async def get_mark_price(self, symbol: str) -> Decimal: ...
+
+    async def close_position(
+        self, symbol: str, position_side: PositionSide = PositionSide.BOTH
+    ) -> OrderReport | None:
+        """Close the whole position at market; None when there was none."""
+
+    # What the session loop needs besides.
+    async def instruments(self) -> dict[str, Instrument]: ...
+
+    async def place_order(self, order: NewOrder) -> OrderReport: ...
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+
+    async def query_order(self, symbol: str, client_order_id: str) -> OrderReport: ...
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]: ...
+
+    async def account_snapshot(self) -> AccountSnapshot: ...
+
+    async def is_hedge_mode(self) -> bool: ...
+
+    async def set_hedge_mode(self, enabled: bool) -> None:
+        """Idempotent: already being in the mode is success."""
+
+    async def set_leverage(self, symbol: str, leverage: int) -> int:
+        """Return the leverage the venue confirms."""
+
+    async def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
+        """Idempotent: already having the type is success."""
+
+    async def fee_rates(self, symbol: str) -> FeeRates: ...
+
+    async def quote(self, symbol: str) -> Quote: ...
+
+    async def mark_price(self, symbol: str) -> MarkPrice: ...
+
+    async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
+        """All own trades of the span, oldest first, every page fetched, no duplicates."""
+
+    async def income_rows(
+        self, start_ms: int, end_ms: int | None = None, income_type: str | None = None
+    ) -> list[IncomeRow]:
+        """All income rows of the span, oldest first, every page fetched, no duplicates."""
+
+    async def measure_clock(self, samples: int = 5) -> ClockOffset:
+        """Measure the offset and use it for all later stamps and nonces."""
+
+    async def open_market_stream(
+        self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
+    ) -> EventStream: ...
+
+    async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream: ...
+
+    async def close(self) -> None: ...
