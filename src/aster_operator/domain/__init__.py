@@ -1,1 +1,1 @@
-"""Values and vocabulary everything else is written in: no I/O, no clock but `clock.py`, no floats for money."""
+"""Values and vocabulary everything else is written in: no I/O, no clock but `clock.py`, no float money."""

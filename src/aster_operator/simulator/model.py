@@ -91,8 +91,8 @@ class ContractSpec:
         atoms = self.instrument.tick_size * self.instrument.lot.step * ATOMS
         if atoms != atoms.to_integral_value() or atoms <= 0:
             raise ValueError(
-                f"{self.instrument.symbol}: tick {self.instrument.tick_size} x step {self.instrument.lot.step}"
-                " is finer than 1e-8 and cannot be booked exactly"
+                f"{self.instrument.symbol}: tick {self.instrument.tick_size} x step "
+                f"{self.instrument.lot.step} is finer than 1e-8 and cannot be booked exactly"
             )
 
     @property
