@@ -1,1 +1,1 @@
-"""Room of the house; see docs/map.md."""
+"""The command line: parse, compose, print. No business rules."""

@@ -1,1 +1,1 @@
-"""Room of the house; see docs/map.md."""
+"""Settings, the problems a person can mend, and the masking of secrets. Knows no other room."""

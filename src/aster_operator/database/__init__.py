@@ -1,1 +1,1 @@
-"""Room of the house; see docs/map.md."""
+"""The books: models, sessions, migrations, the recorder and the questions asked of them."""

@@ -1,0 +1,47 @@
+"""Options that several commands share, so that they are spelled and explained alike everywhere."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from aster_operator.config.settings import Settings
+
+__all__ = ["DatabaseUrl", "EnvFile", "JsonOutput", "settings_from"]
+
+EnvFile = Annotated[
+    str | None,
+    typer.Option("--env-file", metavar="FILE", help="Settings file (default: .env, if there is one)."),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="Books to use, sqlite:///FILE or postgresql://... (default: settings).",
+    ),
+]
+JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def settings_from(
+    env_file: str | None,
+    database_url: str | None = None,
+    *,
+    overrides: dict[str, Any] | None = None,
+    for_trading: bool = False,
+) -> "Settings":
+    """Load the settings for a command and print the warnings about them to standard error.
+
+    `overrides` maps environment names to values from the command line; None values are left out.
+    Raises SettingsProblem.
+    """
+    from aster_operator.cli.errors import print_warnings
+    from aster_operator.config.settings import load_settings
+
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    if database_url is not None:
+        given["DATABASE_URL"] = database_url
+    settings = load_settings(env_file, overrides=given, for_trading=for_trading)
+    print_warnings(settings.warnings)
+    return settings

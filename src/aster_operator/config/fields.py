@@ -1,0 +1,255 @@
+"""How a settings field is declared, parsed and described: one declaration gives key, unit, range and help."""
+
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import NoDecode
+
+__all__ = [
+    "OptionalAddress",
+    "OptionalSecret",
+    "OptionalSymbols",
+    "Symbols",
+    "TimeOfDayUtc",
+    "WholeNumbers",
+    "allowed_text",
+    "field_extra",
+    "field_key",
+    "is_placeholder",
+    "is_secret",
+    "setting",
+]
+
+_PLACEHOLDER = re.compile(
+    r"^(?:your[_\- ].*|<.*>|change[_\-]?me|replace[_\-]?me|todo|x{3,}|.*_here|0x[0-9a-fA-F]*\.{3})$",
+    re.IGNORECASE,
+)
+_PATH_LIKE = re.compile(r"^(?:/|\./|\.\./|~|[A-Za-z]:[\\/])|\.(?:txt|key|pem|secret)$")
+_ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
+_LARGEST_KEY_FILE_BYTES = 4096
+
+
+def setting(
+    key: str,
+    default: Any,
+    meaning: str,
+    *,
+    unit: str = "",
+    form: str = "",
+    ge: int | Decimal | None = None,
+    gt: int | Decimal | None = None,
+    le: int | Decimal | None = None,
+    has_effect: bool = True,
+) -> Any:
+    """Declare a field read from the environment variable or `.env` key `key`.
+
+    `unit` and the bounds are inclusive (`gt`: exclusive) and end up in error lines; `form` describes the
+    allowed values where bounds cannot. `has_effect=False` marks a key that is accepted for old files only.
+    """
+    return Field(
+        default=default,
+        validation_alias=key,
+        description=meaning,
+        ge=ge,
+        gt=gt,
+        le=le,
+        validate_default=False,
+        json_schema_extra={"unit": unit, "form": form, "has_effect": has_effect},
+    )
+
+
+def field_key(field: FieldInfo) -> str:
+    """The environment name of a field declared with `setting`."""
+    return str(field.validation_alias)
+
+
+def field_extra(field: FieldInfo, name: str) -> Any:
+    """One of the extras that `setting` stores: `unit`, `form`, `has_effect`."""
+    extra = field.json_schema_extra
+    return extra.get(name) if isinstance(extra, dict) else None
+
+
+def is_secret(field: FieldInfo) -> bool:
+    return SecretStr in _plain_types(field.annotation)
+
+
+def _plain_types(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) in (Annotated,):
+        return _plain_types(get_args(annotation)[0])
+    arguments = get_args(annotation)
+    if not arguments or get_origin(annotation) is Literal:
+        return (annotation,)
+    return tuple(plain for argument in arguments for plain in _plain_types(argument))
+
+
+def is_placeholder(value: object) -> bool:
+    """True for example text such as `your_api_key_here`, which counts as not set."""
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()) is not None
+
+
+# --- what is allowed, in words --------------------------------------------------------------------------
+
+
+def allowed_text(field: FieldInfo) -> str:
+    """The allowed values of a field in words, with the unit: `a whole number from 1 to 125 (times)`."""
+    form = field_extra(field, "form")
+    if form:
+        return str(form)
+    unit = field_extra(field, "unit")
+    text = f"{_kind_text(field)}{_bounds_text(field)}"
+    return f"{text} ({unit})" if unit else text
+
+
+def _kind_text(field: FieldInfo) -> str:
+    kinds = _plain_types(field.annotation)
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            return "one of " + ", ".join(str(choice) for choice in get_args(kind))
+    if bool in kinds:
+        return "true or false"
+    if int in kinds:
+        return "a whole number"
+    if Decimal in kinds:
+        return "a number"
+    return "text"
+
+
+def _bounds_text(field: FieldInfo) -> str:
+    low, above, high = None, None, None
+    for rule in field.metadata:
+        if isinstance(rule, annotated_types.Ge):
+            low = rule.ge
+        elif isinstance(rule, annotated_types.Gt):
+            above = rule.gt
+        elif isinstance(rule, annotated_types.Le):
+            high = rule.le
+    start = f" from {low}" if low is not None else f" above {above}" if above is not None else ""
+    if high is None:
+        return f"{start} up" if low is not None else start
+    return f"{start} to {high}" if low is not None else f"{start} up to {high}"
+
+
+# --- parsers --------------------------------------------------------------------------------------------
+
+
+def _blank_to_none(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or is_placeholder(value)):
+        return None
+    return value.strip() if isinstance(value, str) else value
+
+
+def _read_secret(value: object) -> object:
+    """Text of a secret: the value itself, or the content of the file that it names.
+
+    Raises ValueError when the value has the form of a path and no readable, sensible key is there.
+    """
+    value = _blank_to_none(value)
+    if not isinstance(value, str):
+        return value
+    if not (_PATH_LIKE.search(value) or _names_a_file(value)):
+        if len(value.split()) > 1:
+            raise ValueError("holds white space")
+        return value
+    path = Path(value).expanduser()
+    try:
+        if path.stat().st_size > _LARGEST_KEY_FILE_BYTES:
+            raise ValueError(f"key file {path} is larger than {_LARGEST_KEY_FILE_BYTES} bytes")
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"key file {path} is not text") from None
+    except OSError as error:
+        raise ValueError(f"key file {path} cannot be read ({error.strerror})") from None
+    if not text:
+        raise ValueError(f"key file {path} is empty")
+    if is_placeholder(text):
+        raise ValueError(f"key file {path} holds example text, not a key")
+    if len(text.split()) > 1:
+        raise ValueError(f"key file {path} holds more than one word or line")
+    return text
+
+
+def _names_a_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # too long for a file name, or a zero byte: a value, then
+        return False
+
+
+def _split_list(value: object) -> object:
+    """Items of a JSON list (`["BTCUSDT"]`) or of a comma list (`BTCUSDT,ETHUSDT`)."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is no JSON list ({error.msg})") from None
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _parse_symbols(value: object) -> object:
+    items = _split_list(value)
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("is no list of symbols")
+    symbols = tuple(item.strip().upper() for item in items)
+    if not symbols:
+        raise ValueError("names no symbol")
+    for symbol in symbols:
+        if not (symbol.isalnum() and 2 <= len(symbol) <= 30):
+            raise ValueError(f"{symbol!r} is no symbol")
+    if len(set(symbols)) != len(symbols):
+        raise ValueError("names a symbol twice")
+    return symbols
+
+
+def _parse_whole_numbers(value: object) -> object:
+    items = _split_list(value)
+    if not isinstance(items, list | tuple) or not items:
+        raise ValueError("is no list of whole numbers")
+    try:
+        return tuple(int(item) for item in items)
+    except (TypeError, ValueError):
+        raise ValueError("is no list of whole numbers") from None
+
+
+def _parse_time_of_day(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", value.strip()):
+        raise ValueError("is no time of day")
+    return value.strip()
+
+
+def _parse_address(value: object) -> object:
+    """A wallet address; where it has mixed case, its EIP-55 checksum must be right."""
+    value = _blank_to_none(value)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise ValueError("is no wallet address")
+    digits = value[2:]
+    if digits not in (digits.lower(), digits.upper()) and digits != _checksummed(digits.lower()):
+        raise ValueError("has a wrong checksum: a character was mistyped")
+    return value
+
+
+def _checksummed(digits: str) -> str:
+    from eth_hash.auto import keccak  # imported here: needed for mixed-case addresses only
+
+    marks = keccak(digits.encode()).hex()
+    return "".join(
+        digit.upper() if int(mark, 16) >= 8 else digit for digit, mark in zip(digits, marks, strict=False)
+    )
+
+
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_read_secret)]
+OptionalAddress = Annotated[str | None, BeforeValidator(_parse_address)]
+Symbols = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_symbols)]
+OptionalSymbols = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_parse_symbols)]
+WholeNumbers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_parse_whole_numbers)]
+TimeOfDayUtc = Annotated[str, BeforeValidator(_parse_time_of_day)]

@@ -1,0 +1,43 @@
+"""Problems a person can do something about: one line each, and what to do.
+
+UserProblem                   what happened, where, what to do; the command ends with `exit_code`
+├── SettingsProblem           every fault of the settings at once (config.settings)
+├── DatabaseProblem           the books cannot be opened, read or written (database.problems)
+└── ...                       each room subclasses it for its own
+"""
+
+__all__ = ["UserProblem", "one_line"]
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of white space, line breaks included, made one space."""
+    return " ".join(text.split())
+
+
+class UserProblem(Exception):
+    """Something only the person at the keyboard can mend.
+
+    `what` says what is wrong, `where` names the file, key, host or command, `remedy` says what to do.
+    Printed as `aster-operator: <what>, <where>: <remedy>`; never with a traceback. None of the three may
+    contain a secret.
+    """
+
+    exit_code = 2
+    warnings: tuple[str, ...] = ()
+    """Remarks to print before the problem itself."""
+
+    def __init__(self, what: str, where: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        super().__init__(self.line)
+
+    @property
+    def line(self) -> str:
+        """The problem as one line of text."""
+        text = self.what if not self.where else f"{self.what}, {self.where}"
+        return one_line(text if not self.remedy else f"{text}: {self.remedy}")
+
+    def lines(self) -> tuple[str, ...]:
+        """One line for each fault; subclasses that collect several return more than one."""
+        return (self.line,)

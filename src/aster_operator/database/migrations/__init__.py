@@ -1,0 +1,1 @@
+"""Schema history of the books; applied by `aster_operator.database.schema`."""
