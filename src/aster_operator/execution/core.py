@@ -1,0 +1,322 @@
+"""The deciding core: events in, commands out.
+
+`TradingCore.handle` folds one event into what is known and returns what is to be done about it. It holds no
+clock, no socket and no database; its now is the largest `event_ms` it has seen. The same events give the
+same commands, whichever driver feeds them.
+"""
+
+from collections.abc import Sequence
+
+from aster_operator.domain.clock import utc_day_start_ms
+from aster_operator.domain.commands import (
+    CancelOrder,
+    Command,
+    NotifyLevel,
+    RecordDecision,
+    RequestSnapshot,
+    StopSession,
+)
+from aster_operator.domain.events import (
+    AccountChanged,
+    BarUpdated,
+    CancelRefused,
+    Event,
+    Feed,
+    FeedStatusChanged,
+    IncomeSettled,
+    MarkUpdated,
+    OperatorAction,
+    OperatorRequested,
+    OrderChanged,
+    OrderNotFound,
+    OrderOutcomeUnknown,
+    OrderRefusedByVenue,
+    QuoteUpdated,
+    TimerFired,
+    VenueSnapshotTaken,
+)
+from aster_operator.execution.core_state import CoreSettings, CoreState
+from aster_operator.execution.cycle_view import build_cycle_view
+from aster_operator.execution.order_desk import OrderDesk
+from aster_operator.execution.pair_manager import PairManager
+from aster_operator.execution.reconciliation import reconcile
+from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
+from aster_operator.strategy.intents import ClosePair, CycleDecision, OpenPair, PairPhase
+
+__all__ = ["TradingCore"]
+
+
+class TradingCore:
+    """Strategy, risk, execution and portfolio as one state machine.
+
+    `state` may be read by views and reports; only the core changes it.
+    """
+
+    def __init__(self, settings: CoreSettings) -> None:
+        self.settings = settings
+        self.state = CoreState.fresh(settings)
+        self.strategy = DeltaNeutralStrategy(settings.strategy, self.state.risk_manager)
+        self.decisions: dict[str, CycleDecision] = {}
+        self.stopped = False
+        self._desk = OrderDesk(self.state, self.strategy.name)
+        self._manager = PairManager(self.state, self._desk)
+        self._next_cycle_ms = 0
+        self._paused: str | None = None
+        self._stopping: OperatorAction | None = None
+        self._snapshot_fill_count: int | None = None
+        self._mismatch_since_ms: int | None = None
+        self._day_ms: int | None = None
+
+    # --- the two entrances ----------------------------------------------------------------------------
+
+    def start(self, now_ms: int) -> Sequence[Command]:
+        """First commands of a session: nothing trades before the venue's own word has been reconciled."""
+        self.state.out = []
+        self.state.now_ms = max(self.state.now_ms, now_ms)
+        self._request_snapshot("start")
+        return self.state.out
+
+    def handle(self, event: Event) -> Sequence[Command]:
+        """Fold one event in and return the commands it leads to, in the order they must be carried out."""
+        self.state.out = []
+        self.state.now_ms = max(self.state.now_ms, event.event_ms)
+        self._fold(event)
+        if self.state.reconciled and not self.stopped:
+            self._think(event)
+        return self.state.out
+
+    # --- learning -------------------------------------------------------------------------------------
+
+    def _fold(self, event: Event) -> None:
+        state = self.state
+        match event:
+            case QuoteUpdated():
+                state.market.apply_quote(event.quote)
+            case MarkUpdated():
+                state.market.apply_mark(event.mark)
+            case BarUpdated():
+                state.market.apply_bar(event.bar)
+            case OrderChanged():
+                self._manager.on_order(event)
+            case OrderRefusedByVenue() | OrderNotFound():
+                gone = (
+                    self._desk.on_refusal(event)
+                    if isinstance(event, OrderRefusedByVenue)
+                    else self._desk.on_not_found(event)
+                )
+                if gone is not None:
+                    self._manager.on_tracked(gone)
+            case OrderOutcomeUnknown():
+                self._desk.on_unknown(event)
+            case CancelRefused():
+                self._desk.on_cancel_refused(event)
+            case AccountChanged():
+                state.portfolio.apply_account(event)
+            case IncomeSettled():
+                if state.portfolio.book_income(event.row) and event.row.income_type == "FUNDING_FEE":
+                    state.pairs.apply_funding(event.row.symbol, event.row.income)
+            case VenueSnapshotTaken():
+                self._on_snapshot(event)
+            case FeedStatusChanged():
+                self._on_feed(event)
+            case OperatorRequested():
+                self._on_operator(event)
+            case _:
+                pass  # trades, depth, leverage and timers carry nothing to remember here
+
+    def _on_snapshot(self, event: VenueSnapshotTaken) -> None:
+        state = self.state
+        if self._snapshot_fill_count not in (None, state.portfolio.fill_count):
+            # Fills arrived while the snapshot was under way: it may be older than what we know.
+            self._request_snapshot("fills arrived meanwhile")
+            return
+        self._snapshot_fill_count = None
+        state.portfolio.apply_snapshot(event.account, event.positions)
+        if state.reconciled:
+            self._correct_legs()
+        else:
+            self._resume_from(event)
+        self._observe_equity()
+
+    def _resume_from(self, snapshot: VenueSnapshotTaken) -> None:
+        state = self.state
+        result = reconcile(snapshot, self.settings.remembered, self.settings.strategy.symbols)
+        for resumed in result.resumed:
+            pair = state.pairs.resume(resumed, state.now_ms)
+            state.notify(NotifyLevel.INFO, f"resumed pair {pair.pair_ref} on {pair.long.symbol}")
+        for pair_ref in result.vanished:
+            state.notify(NotifyLevel.WARNING, f"pair {pair_ref} is no longer held at the venue")
+        for note in result.notes:
+            state.notify(NotifyLevel.WARNING, note)
+        for order in result.stray_orders:
+            state.emit(
+                CancelOrder(
+                    at_ms=state.now_ms,
+                    symbol=order.symbol,
+                    client_order_id=order.client_order_id,
+                    reason="left behind by an earlier run",
+                )
+            )
+        state.foreign_symbols = result.foreign_symbols
+        state.reconciled = True
+        state.notify(NotifyLevel.INFO, "RECONCILED")
+
+    def _correct_legs(self) -> None:
+        """The venue's word on what each quiet pair holds replaces ours."""
+        state = self.state
+        for pair in state.pairs.active():
+            if pair.has_live_orders:
+                continue
+            for leg in pair.legs:
+                held = abs(state.portfolio.held(leg.symbol, leg.position_side).quantity)
+                if held != leg.held:
+                    state.notify(
+                        NotifyLevel.CRITICAL,
+                        f"{leg.symbol} {leg.position_side} holds {held}, we thought {leg.held}: corrected",
+                    )
+                    leg.held = held
+            pair.observe_imbalance(state.now_ms)
+        self._mismatch_since_ms = None
+
+    def _on_feed(self, event: FeedStatusChanged) -> None:
+        state = self.state
+        if not event.healthy:
+            state.feeds_down[event.feed] = event.detail
+            state.notify(NotifyLevel.WARNING, f"{event.feed} feed: {event.detail}")
+            return
+        was_down = state.feeds_down.pop(event.feed, None) is not None
+        if was_down and event.feed is Feed.USER and state.reconciled:
+            self._desk.query_all_live()
+            self._request_snapshot("user stream was down")
+
+    def _on_operator(self, event: OperatorRequested) -> None:
+        words = f"{event.actor} asked: {event.action} {event.detail}".rstrip()
+        self.state.notify(NotifyLevel.INFO, words)
+        match event.action:
+            case OperatorAction.PAUSE_ENTRIES:
+                self._paused = f"entries paused by {event.actor}"
+            case OperatorAction.RESUME_ENTRIES:
+                self._paused = None
+                self._next_cycle_ms = self.state.now_ms
+            case _:
+                self._stopping = event.action
+
+    # --- deciding -------------------------------------------------------------------------------------
+
+    def _think(self, event: Event) -> None:
+        timer = isinstance(event, TimerFired)
+        if timer:
+            self._desk.query_overdue()
+            self._watch_positions()
+            self._observe_equity()
+        self._manager.close_lone_legs()
+        if timer or isinstance(event, MarkUpdated):
+            self._check_risk()
+        if self._stopping is not None:
+            self._wind_down()
+        elif timer and self.state.now_ms >= self._next_cycle_ms:
+            self.run_cycle()
+        if not isinstance(event, MarkUpdated | BarUpdated) and self._manager.work():
+            self._next_cycle_ms = self.state.now_ms  # decide again with the next tick of the timer
+        if self._stopping is not None:
+            self._stop_when_done()
+
+    def run_cycle(self) -> tuple[CycleDecision, ...]:
+        """One pass of the strategy's loop, its intents carried out, its decisions recorded."""
+        self._next_cycle_ms = self.state.now_ms + self.settings.strategy.cycle_interval_ms
+        decisions = self.strategy.run_cycle(
+            build_cycle_view(self.state, entries_blocked=self.entries_blocked())
+        )
+        for decision in decisions:
+            self._carry_out(decision)
+        return decisions
+
+    def entries_blocked(self) -> str | None:
+        """Why no pair may be opened now, in words; None when entries are free."""
+        if self._stopping is not None:
+            return "session is stopping"
+        if self._paused is not None:
+            return self._paused
+        if self.state.feeds_down:
+            feed, detail = next(iter(self.state.feeds_down.items()))
+            return f"{feed} feed is down: {detail}"
+        if self._snapshot_fill_count is not None:
+            return "waiting for a snapshot of the account"
+        refused = self.state.risk_manager.can_open_new_position(self.state.equity_usd())
+        return None if refused is None else f"{refused.rule}: {refused.reason}"
+
+    def _check_risk(self) -> None:
+        if any(pair.phase is PairPhase.HOLDING for pair in self.state.pairs.active()):
+            for decision in self.strategy.check_risk(build_cycle_view(self.state, entries_blocked=None)):
+                self._carry_out(decision)
+
+    def _carry_out(self, decision: CycleDecision) -> None:
+        previous = self.decisions.get(decision.symbol)
+        self.decisions[decision.symbol] = decision
+        if previous is None or (previous.action, previous.reason) != (decision.action, decision.reason):
+            self.state.emit(
+                RecordDecision(
+                    at_ms=self.state.now_ms,
+                    strategy=self.strategy.name,
+                    symbol=decision.symbol,
+                    action=decision.action,
+                    reason=decision.reason,
+                    numbers=decision.numbers,
+                )
+            )
+        match decision.intent:
+            case OpenPair() as intent:
+                self._manager.open(intent)
+            case ClosePair() as intent:
+                self._manager.close(intent)
+            case None:
+                pass
+
+    # --- watching -------------------------------------------------------------------------------------
+
+    def _watch_positions(self) -> None:
+        """Ask for the venue's word when a quiet pair and the account stream disagree for a while."""
+        state = self.state
+        if self._snapshot_fill_count is not None:
+            return
+        disagrees = any(
+            abs(state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held
+            for pair in state.pairs.active()
+            if not pair.has_live_orders
+            for leg in pair.legs
+        )
+        if not disagrees:
+            self._mismatch_since_ms = None
+        elif self._mismatch_since_ms is None:
+            self._mismatch_since_ms = state.now_ms
+        elif state.now_ms - self._mismatch_since_ms >= self.settings.policy.retry_ms:
+            self._request_snapshot("a position differs from our books")
+
+    def _observe_equity(self) -> None:
+        equity = self.state.equity_usd()
+        if equity is not None:
+            day_ms = utc_day_start_ms(self.state.now_ms)
+            self.state.risk_manager.observe_equity(equity, new_day=day_ms != self._day_ms)
+            self._day_ms = day_ms
+
+    def _request_snapshot(self, reason: str) -> None:
+        self._snapshot_fill_count = self.state.portfolio.fill_count
+        self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason))
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _wind_down(self) -> None:
+        if self._stopping is OperatorAction.FLATTEN:
+            self._manager.flatten_all()
+        else:
+            self._manager.settle_openings()
+
+    def _stop_when_done(self) -> None:
+        state = self.state
+        working = [pair for pair in state.pairs.active() if pair.phase is not PairPhase.HOLDING]
+        if working or any(True for _ in state.tracker.live()):
+            return
+        self.stopped = True
+        open_positions = sum(1 for pair in state.pairs.active() for leg in pair.legs if leg.held != 0)
+        reason = str(self._stopping)
+        state.emit(StopSession(at_ms=state.now_ms, reason=reason, open_positions=open_positions))

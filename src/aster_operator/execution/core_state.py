@@ -1,0 +1,92 @@
+"""What the core knows, in one place that its parts share: state only, no decisions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.domain.commands import Command, Notify, NotifyLevel
+from aster_operator.domain.events import Feed
+from aster_operator.domain.instruments import Instrument
+from aster_operator.execution.market_view import MarketView
+from aster_operator.execution.order_tracker import OrderTracker
+from aster_operator.execution.pair_book import PairBook
+from aster_operator.execution.policy import ExecutionPolicy
+from aster_operator.execution.portfolio import Portfolio
+from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
+from aster_operator.strategy.risk_manager import RiskManager
+
+__all__ = ["CoreSettings", "CoreState"]
+
+
+class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the core is built from: written as the head of the journal, so that a replay can rebuild it.
+
+    `volume_by_day` carries the traded notional of earlier runs (UTC day start in ms to USD).
+    """
+
+    run_id: str
+    account: str
+    margin_asset: str
+    limits: RiskLimits
+    strategy: DeltaNeutralParameters
+    policy: ExecutionPolicy
+    instruments: dict[str, Instrument]
+    remembered: tuple[RememberedPair, ...] = ()
+    volume_by_day: dict[int, Decimal] = {}
+    first_sequence: int = 0
+
+
+@dataclass(slots=True)
+class CoreState:
+    """`now_ms` is the largest event time seen; `out` collects the commands of the event being handled."""
+
+    settings: CoreSettings
+    portfolio: Portfolio
+    market: MarketView
+    tracker: OrderTracker
+    pairs: PairBook
+    risk_manager: RiskManager
+    now_ms: int = 0
+    reconciled: bool = False
+    out: list[Command] = field(default_factory=list)
+    reopen_after_ms: dict[str, int] = field(default_factory=dict)
+    foreign_symbols: frozenset[str] = frozenset()
+    feeds_down: dict[Feed, str] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(cls, settings: CoreSettings) -> "CoreState":
+        portfolio = Portfolio(margin_asset=settings.margin_asset)
+        portfolio.volume_by_day.update(settings.volume_by_day)
+        return cls(
+            settings=settings,
+            portfolio=portfolio,
+            market=MarketView(),
+            tracker=OrderTracker(),
+            pairs=PairBook(),
+            risk_manager=RiskManager(settings.limits, settings.instruments),
+        )
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self.settings.instruments
+
+    def emit(self, command: Command) -> None:
+        self.out.append(command)
+
+    def notify(self, level: NotifyLevel, message: str) -> None:
+        self.emit(Notify(at_ms=self.now_ms, level=level, message=message))
+
+    def equity_usd(self) -> Decimal | None:
+        """Wallet plus unrealised PnL at the marks; None while the account or a needed mark is unknown."""
+        if not self.reconciled:
+            return None
+        equity = self.portfolio.wallet_balance
+        for position in self.portfolio.open_positions():
+            mark = self.market.mark_of(position.symbol)
+            if mark is None:
+                return None
+            equity += position.unrealized_pnl(mark)
+        return equity

@@ -1,0 +1,109 @@
+"""Pictures of the core's state for those who decide: the strategy's view and the risk gate's."""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.money import ZERO
+from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.pair import Pair
+from aster_operator.strategy.intents import CycleView, PairPhase, PairStatus, SymbolMarket
+from aster_operator.strategy.risk_manager import ExposureView
+
+__all__ = ["build_cycle_view", "exposure_view", "pair_status"]
+
+
+def build_cycle_view(state: CoreState, *, entries_blocked: str | None) -> CycleView:
+    """Everything one pass of the strategy may look at, as plain values."""
+    pairs = tuple(pair_status(state, pair) for pair in state.pairs.active())
+    return CycleView(
+        now_ms=state.now_ms,
+        markets={symbol: _symbol_market(state, symbol) for symbol in state.settings.strategy.symbols},
+        pairs=pairs,
+        volume_today_usd=state.portfolio.volume_on_day(state.now_ms),
+        reopen_after_ms=dict(state.reopen_after_ms),
+        entries_blocked=entries_blocked,
+        committed_volume_usd=sum(
+            (_committed_usd(state, pair) for pair in state.pairs.active()),
+            ZERO,
+        ),
+    )
+
+
+def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:
+    view = state.market.of(symbol)
+    quote, mark = view.quote, view.mark
+    limits = state.settings.limits
+    stale = view.staleness(state.now_ms, limits.max_mark_age_ms, limits.max_quote_age_ms)
+    if stale is None and symbol in state.foreign_symbols:
+        stale = "a position on this symbol is not ours"
+    return SymbolMarket(
+        symbol=symbol,
+        bid=None if quote is None else quote.bid,
+        ask=None if quote is None else quote.ask,
+        bid_quantity=None if quote is None else quote.bid_quantity,
+        ask_quantity=None if quote is None else quote.ask_quantity,
+        mark=None if mark is None else mark.mark,
+        funding_rate=None if mark is None else mark.funding_rate,
+        next_funding_ms=None if mark is None else mark.next_funding_ms,
+        stale=stale,
+    )
+
+
+def pair_status(state: CoreState, pair: Pair) -> PairStatus:
+    """The pair valued at the marks; a leg whose mark is unknown is valued at its entry."""
+    long_mark = state.market.mark_of(pair.long.symbol) or pair.long.entry_price
+    short_mark = state.market.mark_of(pair.short.symbol) or pair.short.entry_price
+    long_usd, short_usd = pair.long.held * long_mark, pair.short.held * short_mark
+    return PairStatus(
+        pair_ref=pair.pair_ref,
+        long_symbol=pair.long.symbol,
+        short_symbol=pair.short.symbol,
+        phase=pair.phase,
+        held_since_ms=pair.held_since_ms,
+        long_quantity=pair.long.held,
+        short_quantity=pair.short.held,
+        pnl_usd=pair.pnl(long_mark, short_mark),
+        net_delta_usd=long_usd - short_usd,
+        gross_usd=long_usd + short_usd,
+        long_unrealized_usd=pair.long.unrealized_pnl(long_mark),
+        short_unrealized_usd=pair.short.unrealized_pnl(short_mark),
+    )
+
+
+def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
+    """Notional the pair is still going to trade: what is left to open on both legs, and every close."""
+    total = ZERO
+    for leg in pair.legs:
+        mark = state.market.mark_of(leg.symbol) or leg.entry_price
+        left_to_open = max(pair.target - leg.held, ZERO) if pair.phase is PairPhase.OPENING else ZERO
+        total += (2 * left_to_open + leg.held) * mark
+    return total
+
+
+def exposure_view(state: CoreState) -> ExposureView:
+    """Held and pending quantities by position, for the risk gate."""
+    held: dict[tuple[str, PositionSide], Decimal] = {}
+    for pair in state.pairs.active():
+        for leg in pair.legs:
+            key = (leg.symbol, leg.position_side)
+            held[key] = held.get(key, ZERO) + leg.held
+    for position in state.portfolio.open_positions():
+        key = (position.symbol, position.position_side)
+        if key not in held:
+            held[key] = abs(position.quantity)
+    pending_open: dict[tuple[str, PositionSide], Decimal] = defaultdict(lambda: ZERO)
+    pending_close: dict[tuple[str, PositionSide], Decimal] = defaultdict(lambda: ZERO)
+    for tracked in state.tracker.live():
+        order = tracked.order
+        pending = pending_open if order.opens_position else pending_close
+        pending[(order.symbol, order.position_side)] += tracked.remaining_quantity
+    marks = {symbol: view.mark.mark for symbol, view in state.market.symbols.items() if view.mark is not None}
+    return ExposureView(
+        now_ms=state.now_ms,
+        marks=marks,
+        held=held,
+        pending_open=pending_open,
+        pending_close=pending_close,
+        equity_usd=state.equity_usd(),
+    )

@@ -1,0 +1,147 @@
+"""The desk every order goes over: built from a wish, passed by the risk gate, numbered, tracked, sent.
+
+It also takes in what the venue answers to single orders and decides whom to ask again.
+"""
+
+from aster_operator.domain.client_ids import derive_client_order_id
+from aster_operator.domain.commands import CancelOrder, NotifyLevel, QueryOrder, SubmitOrder
+from aster_operator.domain.enums import OrderType, TimeInForce
+from aster_operator.domain.events import (
+    CancelRefused,
+    Feed,
+    OrderNotFound,
+    OrderOutcomeUnknown,
+    OrderRefusedByVenue,
+)
+from aster_operator.domain.orders import NewOrder, Refused
+from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.cycle_view import exposure_view
+from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.order_watch import OrderWatch
+from aster_operator.execution.pair import PairLeg
+from aster_operator.execution.pair_worker import OrderWish, Urgency
+
+__all__ = ["OrderDesk"]
+
+
+class OrderDesk:
+    """Sends wishes of one strategy. `first_sequence` continues the numbering of an earlier run."""
+
+    def __init__(self, state: CoreState, strategy_name: str) -> None:
+        self._state = state
+        self._strategy_name = strategy_name
+        self._sequence = state.settings.first_sequence
+        self._watch = OrderWatch(state.settings.policy, state.tracker)
+
+    # --- out ------------------------------------------------------------------------------------------
+
+    def submit(self, leg: PairLeg, wish: OrderWish, *, hedges: bool) -> TrackedOrder | Refused:
+        """Send the wish, or return why the risk gate refused it."""
+        order = self._new_order(leg, wish)
+        verdict = self._state.risk_manager.approve(order, exposure_view(self._state), hedges=hedges)
+        if isinstance(verdict, Refused):
+            self._state.notify(
+                NotifyLevel.WARNING,
+                f"risk refused {order.side} {leg.symbol} {leg.position_side}: {verdict.reason}",
+            )
+            return verdict
+        self._sequence += 1
+        tracked = self._state.tracker.submitted(order, self._state.now_ms)
+        self._state.emit(SubmitOrder(at_ms=self._state.now_ms, order=verdict))
+        return tracked
+
+    def cancel(self, client_order_id: str, reason: str) -> None:
+        """Ask for a cancel once; later calls for the same order do nothing."""
+        tracked = self._state.tracker.get(client_order_id)
+        if tracked is None or tracked.is_final or tracked.cancel_requested_ms is not None:
+            return
+        tracked.cancel_requested_ms = self._state.now_ms
+        self._state.emit(
+            CancelOrder(
+                at_ms=self._state.now_ms,
+                symbol=tracked.order.symbol,
+                client_order_id=client_order_id,
+                reason=reason,
+            )
+        )
+
+    def query(self, tracked: TrackedOrder) -> None:
+        tracked.last_query_ms = self._state.now_ms
+        self._state.emit(
+            QueryOrder(
+                at_ms=self._state.now_ms,
+                symbol=tracked.order.symbol,
+                client_order_id=tracked.client_order_id,
+            )
+        )
+
+    def query_overdue(self) -> None:
+        """Ask about every order that keeps us waiting."""
+        healthy = Feed.USER not in self._state.feeds_down
+        for tracked in self._watch.overdue(self._state.now_ms, user_stream_healthy=healthy):
+            self.query(tracked)
+
+    def query_all_live(self) -> None:
+        for tracked in self._state.tracker.live():
+            self.query(tracked)
+
+    # --- in -------------------------------------------------------------------------------------------
+
+    def on_refusal(self, event: OrderRefusedByVenue) -> TrackedOrder | None:
+        """The order definitely does not exist; None when it is not ours."""
+        now_ms = self._state.now_ms
+        tracked = self._state.tracker.refused(event.client_order_id, event.code, event.message, now_ms)
+        if tracked is not None:
+            self._state.notify(
+                NotifyLevel.WARNING,
+                f"venue refused {tracked.order.side} {tracked.order.symbol}: {event.code} {event.message}",
+            )
+        return tracked
+
+    def on_unknown(self, event: OrderOutcomeUnknown) -> None:
+        """Whether the order exists is unclear: ask, never send again."""
+        now_ms = self._state.now_ms
+        tracked = self._state.tracker.outcome_unknown(
+            event.client_order_id, event.cause, event.nonce_us, now_ms
+        )
+        if tracked is not None and not tracked.is_final:
+            self.query(tracked)
+
+    def on_not_found(self, event: OrderNotFound) -> TrackedOrder | None:
+        """The order, once it may be counted as never placed; None while that is not yet sure."""
+        tracked = self._state.tracker.get(event.client_order_id)
+        if tracked is None or tracked.is_final:
+            return None
+        return tracked if self._watch.not_found(tracked, self._state.now_ms) else None
+
+    def on_cancel_refused(self, event: CancelRefused) -> None:
+        # "Unknown order" to a cancel usually means that it has just filled: ask what became of it.
+        tracked = self._state.tracker.get(event.client_order_id)
+        if tracked is not None and not tracked.is_final:
+            self.query(tracked)
+
+    def _new_order(self, leg: PairLeg, wish: OrderWish) -> NewOrder:
+        settings = self._state.settings
+        instrument = settings.instruments[leg.symbol]
+        at_market = wish.urgency is Urgency.FORCE
+        lot = instrument.market_lot if at_market else instrument.lot
+        resting_or_not = TimeInForce.GTX if wish.urgency is Urgency.REST else TimeInForce.IOC
+        return NewOrder(
+            client_order_id=derive_client_order_id(
+                settings.run_id,
+                self._strategy_name,
+                leg.symbol,
+                wish.side,
+                leg.position_side,
+                self._sequence,
+            ),
+            symbol=leg.symbol,
+            side=wish.side,
+            position_side=leg.position_side,
+            order_type=OrderType.MARKET if at_market else OrderType.LIMIT,
+            quantity=min(wish.quantity, lot.max_quantity) if lot.max_quantity > 0 else wish.quantity,
+            price=wish.price,
+            time_in_force=None if at_market else resting_or_not,
+            self_trade_prevention=settings.policy.self_trade_prevention,
+            reason=wish.reason,
+        )

@@ -1,0 +1,172 @@
+"""All pairs of the session: which order belongs to which leg, and how a pair moves through its life.
+
+OPENING → HOLDING → CLOSING → CLOSED. Order reports and fills come in, `PairSummary`s of finished pairs
+stay behind for the report.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.fills import Fill
+from aster_operator.domain.money import ZERO
+from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.pair import Pair, PairLeg
+from aster_operator.execution.reconciliation import RememberedLeg, ResumedPair
+from aster_operator.strategy.intents import ClosePair, OpenPair, PairPhase
+
+__all__ = ["PairBook", "PairSummary"]
+
+
+class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished pair. `hold_ms` runs from the later leg's last opening fill to the first closing one, None
+    when it never was complete; imbalance in base units, PnL in USD after fees and funding."""
+
+    pair_ref: str
+    symbol: str
+    quantity: Decimal
+    hold_ms: int | None
+    rotated: bool
+    close_reason: str
+    worst_imbalance: Decimal
+    longest_imbalance_ms: int
+    pnl_usd: Decimal
+
+
+@dataclass(slots=True)
+class PairBook:
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    finished: list[PairSummary] = field(default_factory=list)
+    _leg_of_order: dict[str, tuple[Pair, PairLeg]] = field(default_factory=dict)
+    _applied: dict[str, Decimal] = field(default_factory=dict)
+
+    def active(self) -> Iterator[Pair]:
+        return iter(tuple(self.pairs.values()))
+
+    def on_symbol(self, symbol: str) -> Pair | None:
+        return next((pair for pair in self.pairs.values() if pair.long.symbol == symbol), None)
+
+    def open(self, pair_ref: str, intent: OpenPair, now_ms: int) -> Pair:
+        pair = Pair(
+            pair_ref=pair_ref,
+            long=PairLeg(intent.long_symbol, PositionSide.LONG),
+            short=PairLeg(intent.short_symbol, PositionSide.SHORT),
+            target=intent.quantity,
+            lead=intent.lead,
+            phase=PairPhase.OPENING,
+            phase_since_ms=now_ms,
+            reason=intent.reason,
+        )
+        self.pairs[pair_ref] = pair
+        return pair
+
+    def resume(self, resumed: ResumedPair, now_ms: int) -> Pair:
+        """Take up a pair of an earlier run; an unbalanced one is closed at once."""
+        pair = Pair(
+            pair_ref=resumed.pair_ref,
+            long=_resumed_leg(resumed.symbol, PositionSide.LONG, resumed.long_quantity, resumed.long),
+            short=_resumed_leg(resumed.symbol, PositionSide.SHORT, resumed.short_quantity, resumed.short),
+            target=min(resumed.long_quantity, resumed.short_quantity),
+            lead=PositionSide.LONG,
+            phase=PairPhase.HOLDING,
+            phase_since_ms=now_ms,
+            reason="resumed",
+        )
+        self.pairs[pair.pair_ref] = pair
+        pair.observe_imbalance(now_ms)
+        return pair
+
+    def close(self, pair: Pair, intent: ClosePair, now_ms: int) -> None:
+        """Start closing; a pair already closing only becomes more urgent."""
+        if pair.phase is not PairPhase.CLOSING:
+            pair.phase = PairPhase.CLOSING
+            pair.phase_since_ms = now_ms
+            pair.lead = intent.lead
+            pair.reason = pair.close_reason = intent.reason
+            for leg in pair.legs:
+                leg.crosses = leg.failures = leg.retry_at_ms = 0
+        pair.urgent = pair.urgent or intent.urgent
+
+    # --- orders and fills -----------------------------------------------------------------------------
+
+    def attach(self, pair: Pair, leg: PairLeg, client_order_id: str) -> None:
+        self._leg_of_order[client_order_id] = (pair, leg)
+        leg.live_orders.append(client_order_id)
+
+    def owner(self, client_order_id: str) -> tuple[Pair, PairLeg] | None:
+        return self._leg_of_order.get(client_order_id)
+
+    def apply_order(self, tracked: TrackedOrder, now_ms: int) -> Pair | None:
+        """Move `held` by what the order newly filled; forget the order once it is final."""
+        owner = self._leg_of_order.get(tracked.client_order_id)
+        if owner is None:
+            return None
+        pair, leg = owner
+        newly = tracked.filled_quantity - self._applied.get(tracked.client_order_id, ZERO)
+        if newly > 0:
+            self._applied[tracked.client_order_id] = tracked.filled_quantity
+            leg.held += newly if tracked.order.side is leg.opening_side else -newly
+            leg.failures = 0
+            pair.observe_imbalance(now_ms)
+        if tracked.is_final and tracked.client_order_id in leg.live_orders:
+            leg.live_orders.remove(tracked.client_order_id)
+        return pair
+
+    def apply_fill(self, fill: Fill) -> tuple[Pair, PairLeg] | None:
+        """Book the money side of a fill of one of our orders."""
+        owner = self._leg_of_order.get(fill.client_order_id)
+        if owner is not None:
+            owner[1].book_fill(fill)
+        return owner
+
+    def apply_foreign_fill(self, fill: Fill, now_ms: int) -> tuple[Pair, PairLeg] | None:
+        """A fill on one of our legs by somebody else's order: liquidation, ADL, a click on the website."""
+        for pair in self.pairs.values():
+            leg = pair.leg(fill.position_side) if fill.position_side is not PositionSide.BOTH else None
+            if leg is not None and leg.symbol == fill.symbol:
+                leg.held += fill.quantity if fill.side is leg.opening_side else -fill.quantity
+                leg.book_fill(fill)
+                pair.observe_imbalance(now_ms)
+                return pair, leg
+        return None
+
+    def apply_funding(self, symbol: str, income: Decimal) -> None:
+        """Attribute settled funding to the pair holding the symbol; the legs net, so the long carries it."""
+        pair = self.on_symbol(symbol)
+        if pair is not None:
+            pair.long.funding += income
+
+    def finish(self, pair: Pair, long_mark: Decimal, short_mark: Decimal, *, rotated: bool) -> PairSummary:
+        held_since_ms, first_close_ms = pair.held_since_ms, pair.first_close_fill_ms
+        summary = PairSummary(
+            pair_ref=pair.pair_ref,
+            symbol=pair.long.symbol,
+            quantity=max(pair.long.opened_quantity, pair.short.opened_quantity),
+            hold_ms=None
+            if held_since_ms is None or first_close_ms is None
+            else first_close_ms - held_since_ms,
+            rotated=rotated,
+            close_reason=pair.close_reason or pair.reason,
+            worst_imbalance=pair.worst_imbalance,
+            longest_imbalance_ms=pair.longest_imbalance_ms,
+            pnl_usd=pair.pnl(long_mark, short_mark),
+        )
+        pair.phase = PairPhase.CLOSED
+        self.pairs.pop(pair.pair_ref, None)
+        self.finished.append(summary)
+        return summary
+
+
+def _resumed_leg(
+    symbol: str, side: PositionSide, quantity: Decimal, remembered: RememberedLeg | None
+) -> PairLeg:
+    leg = PairLeg(symbol, side, held=quantity)
+    if remembered is not None and quantity > 0:
+        leg.opened_quantity = quantity
+        leg.opened_cost = quantity * remembered.entry_price
+        leg.first_fill_ms = leg.last_open_fill_ms = leg.last_fill_ms = remembered.opened_ms
+        leg.recorded_open = True
+    return leg

@@ -1,0 +1,200 @@
+"""Carries pairs through their life: opens, works, holds, closes, and keeps none of them lopsided."""
+
+from aster_operator.domain.commands import NotifyLevel
+from aster_operator.domain.enums import PositionSide, TimeInForce
+from aster_operator.domain.events import OrderChanged
+from aster_operator.domain.market import Quote
+from aster_operator.domain.money import ZERO
+from aster_operator.domain.orders import Expired, Refused, Rejected
+from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.order_desk import OrderDesk
+from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.pair import Pair, PairLeg
+from aster_operator.execution.pair_worker import CancelWish, OrderWish, PairWorker, Urgency
+from aster_operator.execution.position_records import closing_records, opening_record
+from aster_operator.strategy.intents import ClosePair, OpenPair, PairPhase
+
+__all__ = ["PairManager"]
+
+_MAX_RETRY_DOUBLINGS = 6
+
+
+class PairManager:
+    """Works all pairs of the session over one order desk."""
+
+    def __init__(self, state: CoreState, desk: OrderDesk) -> None:
+        self._state = state
+        self._desk = desk
+        self._worker = PairWorker(state.settings.policy, state.tracker, dict(state.instruments))
+        self._pair_sequence = 0
+
+    # --- orders of the pairs --------------------------------------------------------------------------
+
+    def on_order(self, event: OrderChanged) -> None:
+        """Fold a report and its fill into the tracker, the pairs and the books."""
+        state, fill = self._state, event.fill
+        tracked = state.tracker.apply_report(event.report)
+        if tracked is not None:
+            self.on_tracked(tracked)
+        if fill is None or not state.tracker.is_new_fill(fill):
+            return
+        state.portfolio.book_fill(fill)
+        owner = state.pairs.apply_fill(fill)
+        if owner is None and tracked is None:
+            owner = state.pairs.apply_foreign_fill(fill, state.now_ms)
+            if owner is not None:
+                state.notify(
+                    NotifyLevel.CRITICAL,
+                    f"{fill.side} {fill.quantity} {fill.symbol} {fill.position_side} was filled by "
+                    f"{fill.client_order_id}, which is not our order",
+                )
+        if owner is not None:
+            self._record_opening(*owner)
+
+    def on_tracked(self, tracked: TrackedOrder) -> None:
+        """An own order changed: move what its leg holds, and note how it ended."""
+        pair = self._state.pairs.apply_order(tracked, self._state.now_ms)
+        owner = self._state.pairs.owner(tracked.client_order_id)
+        if pair is not None and owner is not None and tracked.is_final:
+            self._note_end(pair, owner[1], tracked)
+
+    def _note_end(self, pair: Pair, leg: PairLeg, tracked: TrackedOrder) -> None:
+        """Space out retries: an order that was refused or found nothing makes the next one wait longer."""
+        refused = isinstance(tracked.state, Rejected)
+        fruitless = refused or (isinstance(tracked.state, Expired) and tracked.filled_quantity == 0)
+        if not fruitless:
+            return
+        policy = self._state.settings.policy
+        if not refused and tracked.order.time_in_force is TimeInForce.GTX:
+            # The market moved onto the post-only price: that is weather, not failure.
+            leg.retry_at_ms = self._state.now_ms + policy.retry_ms
+            return
+        leg.failures += 1
+        doubled_ms = policy.retry_ms * 2 ** min(leg.failures - 1, _MAX_RETRY_DOUBLINGS)
+        leg.retry_at_ms = self._state.now_ms + min(doubled_ms, policy.max_retry_ms)
+        if not refused or pair.phase is not PairPhase.OPENING:
+            return
+        # An opening that the venue refuses is not insisted on: what stands is hedged or unwound.
+        if leg is not pair.lead_leg and pair.imbalance != 0:
+            pair.flatten_now = True
+        elif leg is pair.lead_leg:
+            pair.target = leg.held
+
+    def _record_opening(self, pair: Pair, leg: PairLeg) -> None:
+        if leg.opened_quantity > ZERO and pair.phase is PairPhase.OPENING:
+            leverage = self._state.settings.limits.leverage
+            self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
+
+    # --- intents --------------------------------------------------------------------------------------
+
+    def open(self, intent: OpenPair) -> None:
+        self._pair_sequence += 1
+        pair_ref = f"{self._state.settings.run_id}-{self._pair_sequence}"
+        self._state.pairs.open(pair_ref, intent, self._state.now_ms)
+
+    def close(self, intent: ClosePair) -> None:
+        pair = self._state.pairs.pairs[intent.pair_ref]
+        if intent.urgent and not (pair.phase is PairPhase.CLOSING and pair.urgent):
+            self._state.notify(NotifyLevel.WARNING, f"closing {pair.long.symbol}: {intent.reason}")
+            self._cool_down(pair)
+        self._state.pairs.close(pair, intent, self._state.now_ms)
+
+    def close_lone_legs(self) -> None:
+        """A held pair that is no longer balanced has lost a leg to something: close the rest now."""
+        for pair in self._state.pairs.active():
+            if pair.phase is PairPhase.HOLDING and pair.imbalance != 0:
+                self.close(
+                    ClosePair(
+                        pair_ref=pair.pair_ref,
+                        lead=PositionSide.LONG if pair.imbalance > 0 else PositionSide.SHORT,
+                        urgent=True,
+                        reason=f"lone leg: {pair.long.held} long against {pair.short.held} short",
+                    )
+                )
+
+    def flatten_all(self) -> None:
+        for pair in self._state.pairs.active():
+            self.close(
+                ClosePair(
+                    pair_ref=pair.pair_ref,
+                    lead=PositionSide.LONG if pair.imbalance >= 0 else PositionSide.SHORT,
+                    urgent=True,
+                    reason="flatten requested",
+                )
+            )
+
+    def settle_openings(self) -> None:
+        """The session stops: openings keep what is hedged and chase no more."""
+        for pair in self._state.pairs.active():
+            if pair.phase is PairPhase.OPENING:
+                pair.urgent = True
+                for client_order_id in tuple(pair.lead_leg.live_orders):
+                    self._desk.cancel(client_order_id, "session stops")
+                if not pair.lead_leg.live_orders:
+                    pair.target = pair.lead_leg.held
+
+    def _cool_down(self, pair: Pair) -> None:
+        cooldown_ms = self._state.settings.strategy.reopen_cooldown_ms
+        self._state.reopen_after_ms[pair.long.symbol] = self._state.now_ms + cooldown_ms
+
+    # --- work -----------------------------------------------------------------------------------------
+
+    def work(self) -> bool:
+        """Bring every pair forward as far as this instant allows; True when one has just finished."""
+        finished = False
+        for pair in self._state.pairs.active():
+            self._settle_for_less(pair)
+            if self._worker.is_complete(pair):
+                finished |= self._advance(pair)
+                continue
+            for wish in self._worker.plan(pair, self._quotes(pair), self._state.now_ms):
+                if isinstance(wish, CancelWish):
+                    self._desk.cancel(wish.client_order_id, wish.reason)
+                elif not self._submit(pair, wish):
+                    break
+        return finished
+
+    def _settle_for_less(self, pair: Pair) -> None:
+        """An opening lead that has had its time and its crosses keeps what it has."""
+        if pair.phase is PairPhase.OPENING and self._worker.lead_is_exhausted(pair, self._state.now_ms):
+            pair.target = pair.lead_leg.held
+
+    def _submit(self, pair: Pair, wish: OrderWish) -> bool:
+        leg = pair.leg(wish.position_side)
+        other = pair.short if leg is pair.long else pair.long
+        hedges = wish.side is leg.opening_side and leg.held < other.held
+        result = self._desk.submit(leg, wish, hedges=hedges)
+        if isinstance(result, Refused):
+            leg.retry_at_ms = self._state.now_ms + self._state.settings.policy.retry_ms
+            if hedges:
+                pair.flatten_now = True
+            elif pair.phase is PairPhase.OPENING:
+                pair.target = leg.held
+            return False
+        self._state.pairs.attach(pair, leg, result.client_order_id)
+        if wish.urgency is not Urgency.REST:
+            leg.crosses += 1
+        return True
+
+    def _advance(self, pair: Pair) -> bool:
+        """Move a pair whose phase is complete on; True when it is finished."""
+        state = self._state
+        if pair.phase is PairPhase.OPENING and pair.lead_leg.held > 0:
+            pair.phase = PairPhase.HOLDING
+            pair.phase_since_ms = state.now_ms
+            pair.flatten_now = pair.urgent = False
+            for leg in pair.legs:
+                leg.first_close_fill_ms = None
+            return False
+        if pair.phase is PairPhase.OPENING:
+            pair.close_reason = "could not be opened"
+            self._cool_down(pair)
+        rotated = pair.phase is PairPhase.CLOSING and not pair.urgent
+        marks = [state.market.mark_of(leg.symbol) or leg.exit_price for leg in pair.legs]
+        state.pairs.finish(pair, marks[0], marks[1], rotated=rotated)
+        state.out.extend(closing_records(pair, state.now_ms))
+        return True
+
+    def _quotes(self, pair: Pair) -> dict[str, Quote]:
+        found = ((leg.symbol, self._state.market.of(leg.symbol).quote) for leg in pair.legs)
+        return {symbol: quote for symbol, quote in found if quote is not None}

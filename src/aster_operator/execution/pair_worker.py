@@ -1,0 +1,264 @@
+"""Working a pair: which orders its legs want now.
+
+The rules are symmetric in the legs and depend only on what each holds. While opening, the leg that holds
+less must catch up with the other; while closing, the leg that holds more must. The leading leg works
+towards the target on its own; the other only ever follows what the leading one *filled*. `plan` looks at
+a pair and returns wishes; it sends nothing and remembers nothing but retry times.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from aster_operator.domain.enums import PositionSide, Side
+from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.market import Quote
+from aster_operator.domain.money import ZERO
+from aster_operator.domain.orders import Pending, Unknown
+from aster_operator.execution.order_tracker import OrderTracker, TrackedOrder
+from aster_operator.execution.pair import Pair, PairLeg
+from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
+from aster_operator.strategy.intents import PairPhase
+
+__all__ = ["CancelWish", "OrderWish", "PairWorker", "Urgency", "Wish"]
+
+
+class Urgency(StrEnum):
+    REST = "rest"
+    """Post-only at the own touch."""
+    CROSS = "cross"
+    """Immediate-or-cancel at the far touch plus the slippage cap."""
+    FORCE = "force"
+    """At market."""
+
+
+class OrderWish(msgspec.Struct, frozen=True, kw_only=True):
+    position_side: PositionSide
+    side: Side
+    quantity: Decimal
+    urgency: Urgency
+    price: Decimal | None
+    reason: str
+
+
+class CancelWish(msgspec.Struct, frozen=True, kw_only=True):
+    client_order_id: str
+    reason: str
+
+
+Wish = OrderWish | CancelWish
+
+
+class PairWorker:
+    """Plans for pairs under one policy. `instruments` by symbol."""
+
+    def __init__(
+        self, policy: ExecutionPolicy, tracker: OrderTracker, instruments: dict[str, Instrument]
+    ) -> None:
+        self.policy = policy
+        self._tracker = tracker
+        self._instruments = instruments
+
+    def plan(self, pair: Pair, quotes: dict[str, Quote], now_ms: int) -> list[Wish]:
+        """Wishes for this instant; an empty list means there is nothing to do but wait.
+
+        `quotes` must hold the symbols of both legs; without them nothing can be priced and nothing is
+        wished for but cancels.
+        """
+        if pair.phase not in (PairPhase.OPENING, PairPhase.CLOSING):
+            return []
+        wishes: list[Wish] = []
+        if pair.imbalance != 0 and pair.imbalance_since_ms is not None:
+            age_ms = now_ms - pair.imbalance_since_ms
+            if pair.flatten_now or not self._may_rest(pair) or age_ms >= self.policy.hedge_patience_ms:
+                # The lead stands still until the pair is hedged again.
+                return list(self._hedge_at_once(pair, quotes, now_ms, age_ms))
+            behind = self._ahead_and_behind(pair)[1]
+            if behind is not pair.lead_leg:
+                reason = "hedge what the other leg filled"
+                wishes += self._rest(pair, behind, abs(pair.imbalance), quotes, now_ms, reason)
+        wishes += self._advance_lead(pair, quotes, now_ms)
+        return wishes
+
+    def is_complete(self, pair: Pair) -> bool:
+        """True when the phase has reached its end: balanced, at its target, nothing live."""
+        if pair.has_live_orders or pair.imbalance != 0:
+            return False
+        goal = pair.target if pair.phase is PairPhase.OPENING else ZERO
+        return pair.lead_leg.held == goal
+
+    # --- the leg that is behind ----------------------------------------------------------------------
+
+    def _hedge_at_once(
+        self, pair: Pair, quotes: dict[str, Quote], now_ms: int, age_ms: int
+    ) -> Iterator[Wish]:
+        # Crossing with own orders still resting on the same symbol would trade against ourselves.
+        if pair.has_live_orders:
+            yield from self._cancel_live(pair, "clear the way for the hedge")
+            return
+        ahead, behind = self._ahead_and_behind(pair)
+        if now_ms < behind.retry_at_ms:
+            return
+        size = abs(pair.imbalance)
+        if pair.flatten_now or age_ms >= self.policy.imbalance_deadline_ms:
+            yield from self._flatten(pair, ahead, behind, size)
+        else:
+            yield from self._cross(pair, behind, size, quotes, "hedge what the other leg filled")
+
+    def _ahead_and_behind(self, pair: Pair) -> tuple[PairLeg, PairLeg]:
+        long_holds_more = pair.imbalance > 0
+        larger, smaller = (pair.long, pair.short) if long_holds_more else (pair.short, pair.long)
+        return (larger, smaller) if pair.phase is PairPhase.OPENING else (smaller, larger)
+
+    def _flatten(self, pair: Pair, ahead: PairLeg, behind: PairLeg, size: Decimal) -> Iterator[Wish]:
+        """Past the deadline: unwind the excess while opening, force the rest shut while closing."""
+        larger = behind
+        if pair.phase is PairPhase.OPENING:
+            larger = ahead
+            # What could not be hedged is given up: the pair settles for what both legs hold.
+            pair.target = behind.held
+        yield OrderWish(
+            position_side=larger.position_side,
+            side=larger.opening_side.opposite,
+            quantity=size,
+            urgency=Urgency.FORCE,
+            price=None,
+            reason="the other leg could not follow: flatten the excess",
+        )
+
+    # --- the leading leg ------------------------------------------------------------------------------
+
+    def _advance_lead(self, pair: Pair, quotes: dict[str, Quote], now_ms: int) -> Iterator[Wish]:
+        leg = pair.lead_leg
+        remaining = self._lead_remaining(pair)
+        if remaining <= 0:
+            if leg.live_orders:
+                yield from self._cancel_live(pair, "target reached")
+            return
+        rests = self._may_rest(pair) and now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
+        if rests:
+            yield from self._rest(pair, leg, remaining, quotes, now_ms, pair.reason)
+        elif pair.has_live_orders:
+            yield from self._cancel_live(pair, "resting deadline passed")
+        elif now_ms >= leg.retry_at_ms:
+            if leg.crosses < self.policy.cross_attempts:
+                yield from self._cross(pair, leg, remaining, quotes, pair.reason)
+            elif pair.phase is PairPhase.CLOSING:
+                yield OrderWish(
+                    position_side=leg.position_side,
+                    side=leg.opening_side.opposite,
+                    quantity=remaining,
+                    urgency=Urgency.FORCE,
+                    price=None,
+                    reason="crossing did not close the leg",
+                )
+
+    def lead_is_exhausted(self, pair: Pair, now_ms: int) -> bool:
+        """True when an opening lead has had its time and its crosses and should settle for what it has."""
+        leg = pair.lead_leg
+        past_deadline = (
+            not self._may_rest(pair) or now_ms - pair.phase_since_ms >= self.policy.lead_deadline_ms
+        )
+        return past_deadline and leg.crosses >= self.policy.cross_attempts and not leg.live_orders
+
+    def _lead_remaining(self, pair: Pair) -> Decimal:
+        leg = pair.lead_leg
+        return pair.target - leg.held if pair.phase is PairPhase.OPENING else leg.held
+
+    def _may_rest(self, pair: Pair) -> bool:
+        return self.policy.style is ExecutionStyle.MAKER_FIRST and not pair.urgent
+
+    # --- the three ways to trade ----------------------------------------------------------------------
+
+    def _rest(
+        self,
+        pair: Pair,
+        leg: PairLeg,
+        quantity: Decimal,
+        quotes: dict[str, Quote],
+        now_ms: int,
+        reason: str,
+    ) -> Iterator[Wish]:
+        quote = quotes.get(leg.symbol)
+        if quote is None:
+            return
+        side = self._working_side(pair, leg)
+        price = quote.touch(side, passive=True)
+        uncovered = quantity
+        for tracked in self._live(leg):
+            uncovered -= tracked.remaining_quantity
+            if self._should_repeg(tracked, price, now_ms):
+                yield CancelWish(client_order_id=tracked.client_order_id, reason="re-peg to the touch")
+        if now_ms < leg.retry_at_ms or any(self._is_leaving(tracked) for tracked in self._live(leg)):
+            return
+        if uncovered <= 0:
+            return
+        if not self._is_tradable(pair, leg, uncovered, price):
+            # A crumb below the venue's minimum joins the order already resting, once no more will follow.
+            if self._lead_remaining(pair) <= 0:
+                for tracked in self._live(leg):
+                    yield CancelWish(client_order_id=tracked.client_order_id, reason="merge the rest")
+        else:
+            yield OrderWish(
+                position_side=leg.position_side,
+                side=side,
+                quantity=uncovered,
+                urgency=Urgency.REST,
+                price=price,
+                reason=reason,
+            )
+
+    def _should_repeg(self, tracked: TrackedOrder, touch: Decimal, now_ms: int) -> bool:
+        if self._is_leaving(tracked) or isinstance(tracked.state, Pending | Unknown):
+            return False
+        return tracked.order.price != touch and now_ms - tracked.state.since_ms >= self.policy.repeg_ms
+
+    @staticmethod
+    def _is_leaving(tracked: TrackedOrder) -> bool:
+        return tracked.cancel_requested_ms is not None
+
+    def _cross(
+        self, pair: Pair, leg: PairLeg, quantity: Decimal, quotes: dict[str, Quote], reason: str
+    ) -> Iterator[Wish]:
+        quote = quotes.get(leg.symbol)
+        if quote is None:
+            return
+        side = self._working_side(pair, leg)
+        touch = quote.touch(side, passive=False)
+        limit = touch * (1 + side.sign * self.policy.slippage_cap_bps / 10_000)
+        price = self._instruments[leg.symbol].round_price_passive(limit, side)
+        if not self._is_tradable(pair, leg, quantity, price):
+            return
+        yield OrderWish(
+            position_side=leg.position_side,
+            side=side,
+            quantity=quantity,
+            urgency=Urgency.CROSS,
+            price=price,
+            reason=reason,
+        )
+
+    def _cancel_live(self, pair: Pair, reason: str) -> Iterator[Wish]:
+        for leg in pair.legs:
+            for tracked in self._live(leg):
+                if not self._is_leaving(tracked) and not isinstance(tracked.state, Pending | Unknown):
+                    yield CancelWish(client_order_id=tracked.client_order_id, reason=reason)
+
+    def _working_side(self, pair: Pair, leg: PairLeg) -> Side:
+        opening = pair.phase is PairPhase.OPENING
+        return leg.opening_side if opening else leg.opening_side.opposite
+
+    def _is_tradable(self, pair: Pair, leg: PairLeg, quantity: Decimal, price: Decimal) -> bool:
+        """Opening orders must carry the venue's minimum; orders that reduce are exempt from it."""
+        instrument = self._instruments[leg.symbol]
+        if pair.phase is PairPhase.CLOSING:
+            return quantity >= instrument.lot.min_quantity
+        return quantity >= instrument.smallest_quantity(price)
+
+    def _live(self, leg: PairLeg) -> Iterator[TrackedOrder]:
+        for client_order_id in tuple(leg.live_orders):
+            tracked = self._tracker.get(client_order_id)
+            if tracked is not None:
+                yield tracked

@@ -1,0 +1,41 @@
+"""How pairs are worked: patience, deadlines and caps, in one value."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from aster_operator.domain.enums import SelfTradePrevention
+
+__all__ = ["ExecutionPolicy", "ExecutionStyle"]
+
+
+class ExecutionStyle(StrEnum):
+    MAKER_FIRST = "maker-first"
+    TAKER = "taker"
+
+
+class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Timing of a pair's orders, all in milliseconds of market time.
+
+    The leading leg rests at the touch and is re-pegged no more often than every `repeg_ms`; after
+    `lead_deadline_ms` it crosses. What it filled and the other leg has not is the imbalance: for
+    `hedge_patience_ms` the other leg may rest too, then it crosses up to `slippage_cap_bps` beyond the
+    touch, and past `imbalance_deadline_ms` the excess is flattened at market. `taker` style crosses at once.
+    """
+
+    style: ExecutionStyle = ExecutionStyle.MAKER_FIRST
+    repeg_ms: int = 2_000
+    lead_deadline_ms: int = 300_000
+    hedge_patience_ms: int = 20_000
+    imbalance_deadline_ms: int = 60_000
+    slippage_cap_bps: Decimal = Decimal(5)
+    retry_ms: int = 1_000
+    max_retry_ms: int = 30_000
+    cross_attempts: int = 5
+    answer_deadline_ms: int = 3_000
+    """A new order or cancel without news for this long is queried."""
+    unknown_resolution_ms: int = 15_000
+    """An order of unknown outcome that the venue keeps not finding counts as never placed after this."""
+    unknown_queries: int = 3
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER

@@ -1,0 +1,112 @@
+"""What we hold: positions, balances, fills and settled cash, as the venue told us.
+
+Positions and balances are the venue's own words (account updates and snapshots); realised PnL, fees and
+volume are summed from fills, funding from settled income rows. Pure state, no I/O.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from aster_operator.domain.clock import utc_day_start_ms
+from aster_operator.domain.enums import LiquidityRole, PositionSide
+from aster_operator.domain.events import AccountChanged, PositionChange
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.money import ZERO
+from aster_operator.domain.positions import AccountSnapshot, PositionReport
+
+__all__ = ["HeldPosition", "Portfolio"]
+
+
+@dataclass(slots=True)
+class HeldPosition:
+    """A position now. `quantity` is signed base units; PnL uses the mark the caller gives."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal = ZERO
+    entry_price: Decimal = ZERO
+    liquidation_price: Decimal = ZERO
+
+    def unrealized_pnl(self, mark: Decimal) -> Decimal:
+        return self.quantity * (mark - self.entry_price)
+
+
+@dataclass(slots=True)
+class Portfolio:
+    """`wallet_balance` excludes unrealised PnL; all money in the margin asset (USD)."""
+
+    margin_asset: str = "USDT"
+    positions: dict[tuple[str, PositionSide], HeldPosition] = field(default_factory=dict)
+    wallet_balance: Decimal = ZERO
+    available_balance: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    volume: Decimal = ZERO
+    maker_volume: Decimal = ZERO
+    fill_count: int = 0
+    volume_by_day: dict[int, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
+    _income_ids: set[str] = field(default_factory=set)
+
+    def held(self, symbol: str, position_side: PositionSide) -> HeldPosition:
+        """The position, flat when there is none."""
+        key = (symbol, position_side)
+        if key not in self.positions:
+            self.positions[key] = HeldPosition(symbol, position_side)
+        return self.positions[key]
+
+    def open_positions(self) -> list[HeldPosition]:
+        return [position for position in self.positions.values() if position.quantity != 0]
+
+    def book_fill(self, fill: Fill) -> None:
+        """Add one execution to the sums; the caller has made sure it is new."""
+        self.volume += fill.notional
+        self.volume_by_day[utc_day_start_ms(fill.event_ms)] += fill.notional
+        if fill.role is LiquidityRole.MAKER:
+            self.maker_volume += fill.notional
+        self.realized_pnl += fill.realized_pnl
+        self.fees += fill.commission
+        self.fill_count += 1
+
+    def book_income(self, row: IncomeRow) -> bool:
+        """Add a settled row; False when it was booked before. Only funding enters the sums here: realised
+        PnL and commission rows repeat what the fills already said."""
+        key = f"{row.income_type}:{row.symbol}:{row.transaction_id}"
+        if key in self._income_ids:
+            return False
+        self._income_ids.add(key)
+        if row.income_type == "FUNDING_FEE":
+            self.funding += row.income
+        return True
+
+    def apply_account(self, change: AccountChanged) -> None:
+        for balance in change.balances:
+            if balance.asset == self.margin_asset:
+                self.wallet_balance = balance.wallet_balance
+        for position in change.positions:
+            self._apply_position(position)
+
+    def apply_snapshot(self, account: AccountSnapshot, positions: tuple[PositionReport, ...]) -> None:
+        """Replace positions and balances by the venue's word; sums of the session stay."""
+        self.wallet_balance = account.total_wallet_balance
+        self.available_balance = account.available_balance
+        self.positions.clear()
+        for report in positions:
+            if report.is_open:
+                self.positions[(report.symbol, report.position_side)] = HeldPosition(
+                    symbol=report.symbol,
+                    position_side=report.position_side,
+                    quantity=report.quantity,
+                    entry_price=report.entry_price,
+                    liquidation_price=report.liquidation_price,
+                )
+
+    def _apply_position(self, change: PositionChange) -> None:
+        held = self.held(change.symbol, change.position_side)
+        held.quantity = change.quantity
+        held.entry_price = change.entry_price
+
+    def volume_on_day(self, time_ms: int) -> Decimal:
+        """Traded notional (USD) of the UTC day that contains `time_ms`."""
+        return self.volume_by_day.get(utc_day_start_ms(time_ms), ZERO)

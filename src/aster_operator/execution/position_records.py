@@ -1,0 +1,45 @@
+"""What the books are told about legs: rows for the positions table."""
+
+from collections.abc import Iterator
+
+from aster_operator.domain.commands import RecordPositionClosed, RecordPositionOpened
+from aster_operator.execution.pair import Pair, PairLeg
+
+__all__ = ["closing_records", "opening_record", "position_ref"]
+
+
+def position_ref(pair: Pair, leg: PairLeg) -> str:
+    """Name of a leg in the books, unique over all runs."""
+    return f"{pair.pair_ref}-{leg.position_side[0]}"
+
+
+def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> RecordPositionOpened:
+    """The leg as it stands after an opening fill; the same reference again replaces the row."""
+    leg.recorded_open = True
+    return RecordPositionOpened(
+        at_ms=now_ms,
+        position_ref=position_ref(pair, leg),
+        pair_ref=pair.pair_ref,
+        symbol=leg.symbol,
+        position_side=leg.position_side,
+        opened_ms=leg.last_open_fill_ms if leg.last_open_fill_ms is not None else now_ms,
+        entry_price=leg.entry_price,
+        quantity=leg.opened_quantity,
+        leverage=leverage,
+    )
+
+
+def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:
+    """One row for each leg of a finished pair that was ever recorded as open."""
+    for leg in pair.legs:
+        if leg.recorded_open:
+            yield RecordPositionClosed(
+                at_ms=now_ms,
+                position_ref=position_ref(pair, leg),
+                closed_ms=leg.last_fill_ms if leg.last_fill_ms is not None else now_ms,
+                entry_price=leg.entry_price,
+                exit_price=leg.exit_price,
+                quantity=leg.closed_quantity,
+                realized_pnl=leg.realized_pnl,
+                reason=pair.close_reason or pair.reason,
+            )

@@ -1,0 +1,115 @@
+"""Truth against memory: one pure function from (venue snapshot, remembered pairs) to what to do.
+
+The venue is right about what is held; the books are right about what it was meant for. Nothing trades
+before this has spoken.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.domain.client_ids import is_own_client_order_id
+from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.events import VenueSnapshotTaken
+from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.orders import OrderReport
+
+__all__ = ["Reconciliation", "RememberedLeg", "RememberedPair", "ResumedPair", "reconcile"]
+
+
+class RememberedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg as the books last had it. Quantity in base units, unsigned; price in quote units."""
+
+    quantity: Decimal
+    entry_price: Decimal
+    opened_ms: int
+
+
+class RememberedPair(msgspec.Struct, frozen=True, kw_only=True):
+    pair_ref: str
+    symbol: str
+    long: RememberedLeg | None
+    short: RememberedLeg | None
+
+
+class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair to go on with. Quantities are the venue's, times and prices the books'."""
+
+    pair_ref: str
+    symbol: str
+    long_quantity: Decimal
+    short_quantity: Decimal
+    long: RememberedLeg | None
+    short: RememberedLeg | None
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """`resumed` pairs to manage, `vanished` pair refs the venue no longer holds, own `stray_orders` of an
+    earlier run to cancel, symbols that hold something foreign, and what to tell the owner."""
+
+    resumed: tuple[ResumedPair, ...]
+    vanished: tuple[str, ...]
+    stray_orders: tuple[OrderReport, ...]
+    foreign_symbols: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def reconcile(
+    snapshot: VenueSnapshotTaken, remembered: Sequence[RememberedPair], symbols: Sequence[str]
+) -> Reconciliation:
+    """Match what the venue holds with what the books say was held for a pair.
+
+    A position on one of `symbols` that no remembered pair explains is foreign: it is reported and left
+    alone, and no pair is opened there. Two remembered pairs on one symbol and side cannot be told apart;
+    the newer keeps the position.
+    """
+    held = {
+        (position.symbol, position.position_side): abs(position.quantity)
+        for position in snapshot.positions
+        if position.is_open
+    }
+    resumed: list[ResumedPair] = []
+    vanished: list[str] = []
+    for pair in sorted(remembered, key=_newest_first):
+        long_quantity = held.pop((pair.symbol, PositionSide.LONG), ZERO) if pair.long else ZERO
+        short_quantity = held.pop((pair.symbol, PositionSide.SHORT), ZERO) if pair.short else ZERO
+        if long_quantity == 0 and short_quantity == 0:
+            vanished.append(pair.pair_ref)
+            continue
+        resumed.append(
+            ResumedPair(
+                pair_ref=pair.pair_ref,
+                symbol=pair.symbol,
+                long_quantity=long_quantity,
+                short_quantity=short_quantity,
+                long=pair.long,
+                short=pair.short,
+            )
+        )
+    own_orders = tuple(
+        order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id)
+    )
+    foreign_orders = [order for order in snapshot.open_orders if order not in own_orders]
+    foreign_here = {key: quantity for key, quantity in held.items() if key[0] in symbols}
+    notes = [
+        f"{side} {plain_text(quantity)} {symbol} on the account is not ours: left alone, "
+        f"no pair is opened on {symbol}"
+        for (symbol, side), quantity in sorted(foreign_here.items())
+    ]
+    notes += [
+        f"order {order.order_id} on {order.symbol} is not ours: left alone"
+        for order in foreign_orders
+        if order.symbol in symbols
+    ]
+    return Reconciliation(
+        resumed=tuple(resumed),
+        vanished=tuple(vanished),
+        stray_orders=own_orders,
+        foreign_symbols=frozenset(symbol for symbol, _ in foreign_here),
+        notes=tuple(notes),
+    )
+
+
+def _newest_first(pair: RememberedPair) -> int:
+    return -max((leg.opened_ms for leg in (pair.long, pair.short) if leg is not None), default=0)

@@ -1,0 +1,119 @@
+"""Our books against the venue's: trade by trade, fee by fee, to the last digit."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.money import ZERO, plain_text
+
+__all__ = ["LedgerComparison", "compare_ledgers"]
+
+_COMPARED = (
+    "order_id",
+    "side",
+    "position_side",
+    "price",
+    "quantity",
+    "realized_pnl",
+    "commission",
+    "commission_asset",
+    "role",
+    "event_ms",
+)
+_SHOWN_DIFFERENCES = 20
+
+
+class LedgerComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """`differences` is empty when the books match; each line names the row, the field and both values."""
+
+    trades_compared: int
+    income_rows_compared: int
+    differences: tuple[str, ...]
+
+    @property
+    def matches(self) -> bool:
+        return not self.differences
+
+    @property
+    def verdict(self) -> str:
+        return "match" if self.matches else "mismatch"
+
+
+def compare_ledgers(
+    *,
+    own_fills: Sequence[Fill],
+    venue_fills: Sequence[Fill],
+    own_income: Sequence[IncomeRow],
+    venue_income: Sequence[IncomeRow],
+    opening_wallet: Decimal,
+    closing_wallet: Decimal,
+    transfers: Decimal = ZERO,
+) -> LedgerComparison:
+    """Compare all trades of a session and all its funding rows, then the wallet they add up to.
+
+    The wallet at the end must be the wallet at the start plus realised PnL, less commissions, plus funding
+    and `transfers`, exactly. Money in the margin asset.
+    """
+    differences = [*_compare_fills(own_fills, venue_fills), *_compare_income(own_income, venue_income)]
+    expected = (
+        opening_wallet
+        + sum((fill.realized_pnl - fill.commission for fill in own_fills), ZERO)
+        + sum((row.income for row in own_income), ZERO)
+        + transfers
+    )
+    if expected != closing_wallet:
+        differences.append(
+            f"wallet: our books add up to {plain_text(expected)}, "
+            f"the venue holds {plain_text(closing_wallet)}"
+        )
+    return LedgerComparison(
+        trades_compared=len(venue_fills),
+        income_rows_compared=len(venue_income),
+        differences=tuple(differences[:_SHOWN_DIFFERENCES]),
+    )
+
+
+def _compare_fills(own: Sequence[Fill], venue: Sequence[Fill]) -> list[str]:
+    ours = {(fill.symbol, fill.trade_id): fill for fill in own}
+    theirs = {(fill.symbol, fill.trade_id): fill for fill in venue}
+    differences = []
+    if len(ours) != len(own):
+        differences.append(f"our books hold {len(own) - len(ours)} trades twice")
+    for key in sorted(ours.keys() | theirs.keys()):
+        name = f"trade {key[1]} of {key[0]}"
+        our_fill, their_fill = ours.get(key), theirs.get(key)
+        if our_fill is None:
+            differences.append(f"{name}: missing in our books")
+        elif their_fill is None:
+            differences.append(f"{name}: unknown to the venue")
+        else:
+            differences += [
+                f"{name}, {field}: ours {getattr(our_fill, field)}, venue's {getattr(their_fill, field)}"
+                for field in _COMPARED
+                if getattr(our_fill, field) != getattr(their_fill, field)
+            ]
+    return differences
+
+
+def _compare_income(own: Sequence[IncomeRow], venue: Sequence[IncomeRow]) -> list[str]:
+    ours = {row.transaction_id: row for row in own}
+    theirs = {row.transaction_id: row for row in venue}
+    differences = []
+    for key in sorted(ours.keys() | theirs.keys()):
+        our_row, their_row = ours.get(key), theirs.get(key)
+        if our_row is None:
+            differences.append(f"income row {key}: missing in our books")
+        elif their_row is None:
+            differences.append(f"income row {key}: unknown to the venue")
+        elif (our_row.symbol, our_row.income, our_row.asset) != (
+            their_row.symbol,
+            their_row.income,
+            their_row.asset,
+        ):
+            differences.append(
+                f"income row {key}: ours {our_row.income} {our_row.asset} {our_row.symbol}, "
+                f"venue's {their_row.income} {their_row.asset} {their_row.symbol}"
+            )
+    return differences

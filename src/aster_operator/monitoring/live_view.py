@@ -1,0 +1,117 @@
+"""The session on a terminal while it runs: pairs, ages, volume, fees, equity, progress. Reads, never acts."""
+
+from collections import deque
+from decimal import Decimal
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from aster_operator.domain.commands import Notify, NotifyLevel
+from aster_operator.domain.money import plain_text
+from aster_operator.execution.core import TradingCore
+from aster_operator.execution.cycle_view import pair_status
+from aster_operator.monitoring.time_text import utc_text
+from aster_operator.strategy.intents import PairPhase, PairStatus
+
+__all__ = ["LiveView"]
+
+_SHOWN_NOTICES = 5
+_STYLES = {
+    NotifyLevel.INFO: "dim",
+    NotifyLevel.WARNING: "yellow",
+    NotifyLevel.CRITICAL: "bold red",
+}
+
+
+class LiveView:
+    """A picture of one core. `start_ms` and `end_ms` bound the progress bar; no end, no bar."""
+
+    def __init__(self, core: TradingCore, start_ms: int, end_ms: int | None, title: str) -> None:
+        self._core = core
+        self._start_ms = start_ms
+        self._end_ms = end_ms
+        self._title = title
+        self._notices: deque[Notify] = deque(maxlen=_SHOWN_NOTICES)
+
+    def notice(self, notice: Notify) -> None:
+        """Remember a message of the session; the last few are shown."""
+        self._notices.append(notice)
+
+    def render(self) -> RenderableType:
+        parts: list[RenderableType] = [self._pairs(), Text(), self._totals(), Text()]
+        if self._end_ms is not None:
+            parts += [self._progress(self._end_ms), Text()]
+        parts += [
+            Text(f"{utc_text(notice.at_ms)}  {notice.message}", style=_STYLES[notice.level])
+            for notice in self._notices
+        ]
+        return Panel(
+            Group(*parts), title=self._title, subtitle=f"market time {utc_text(self._core.state.now_ms)}"
+        )
+
+    def _pairs(self) -> Table:
+        table = Table(expand=True, box=None, header_style="dim")
+        for name in ("Symbol", "State", "Long", "Short", "Δ base", "Age", "Pair PnL", "Mark", "Decision"):
+            table.add_column(name, justify="left" if name in ("Symbol", "State", "Decision") else "right")
+        for symbol in self._core.settings.strategy.symbols:
+            pair = self._core.state.pairs.on_symbol(symbol)
+            mark = self._core.state.market.mark_of(symbol)
+            decision = self._core.decisions.get(symbol)
+            words = "" if decision is None else f"{decision.action}: {decision.reason}"
+            shown_mark = "" if mark is None else f"{mark:,.2f}"
+            if pair is None:
+                table.add_row(symbol, "flat", "", "", "", "", "", shown_mark, words)
+            else:
+                table.add_row(*self._pair_cells(pair_status(self._core.state, pair)), shown_mark, words)
+        return table
+
+    def _pair_cells(self, status: PairStatus) -> tuple[str | Text, ...]:
+        delta = status.long_quantity - status.short_quantity
+        pnl_style = "green" if status.pnl_usd >= 0 else "red"
+        return (
+            status.long_symbol,
+            Text(status.phase, style="cyan" if status.phase is PairPhase.HOLDING else "yellow"),
+            plain_text(status.long_quantity),
+            plain_text(status.short_quantity),
+            Text(plain_text(delta), style="" if delta == 0 else "bold yellow"),
+            self._age(status),
+            Text(f"{status.pnl_usd:+,.2f}", style=pnl_style),
+        )
+
+    def _age(self, status: PairStatus) -> str:
+        if status.held_since_ms is None:
+            return "-"
+        hold_min = self._core.settings.strategy.hold_time_ms / 60_000
+        held_min = (self._core.state.now_ms - status.held_since_ms) / 60_000
+        return f"{held_min:.0f}/{hold_min:.0f} min"
+
+    def _totals(self) -> Table:
+        portfolio = self._core.state.portfolio
+        equity = self._core.state.equity_usd()
+        today = portfolio.volume_on_day(self._core.state.now_ms)
+        target = self._core.settings.strategy.daily_volume_target_usd
+        table = Table.grid(padding=(0, 3))
+        share = Decimal(0) if target == 0 else today * 100 / target
+        table.add_row(
+            Text(f"volume today ${today:,.0f} of ${target:,.0f} ({share:.0f} %)"),
+            Text(f"fees ${portfolio.fees:,.2f}"),
+            Text(f"funding ${portfolio.funding:+,.2f}"),
+            Text("equity n/a" if equity is None else f"equity ${equity:,.2f}", style="bold"),
+            Text(f"trades {portfolio.fill_count}"),
+        )
+        return table
+
+    def _progress(self, end_ms: int) -> Table:
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(ratio=1)
+        table.add_column(justify="right")
+        done_ms = max(0, self._core.state.now_ms - self._start_ms)
+        total_ms = max(1, end_ms - self._start_ms)
+        table.add_row(
+            ProgressBar(total=total_ms, completed=min(done_ms, total_ms)),
+            f"{done_ms / 3_600_000:.1f} of {total_ms / 3_600_000:.1f} h",
+        )
+        return table

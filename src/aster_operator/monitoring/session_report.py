@@ -1,0 +1,194 @@
+"""What a session did, in numbers: built from the books, the finished pairs and the ledger comparison."""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from aster_operator.domain.enums import LiquidityRole
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.execution.pair_book import PairSummary
+from aster_operator.monitoring.ledger import LedgerComparison
+
+__all__ = ["SessionReport", "build_report", "render_report"]
+
+_CENT = Decimal("0.01")
+_MINUTE_MS = 60_000
+
+
+class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The report's stable fields (`demo --json`), then ours. Money in USD, quantities in base units.
+
+    `cost_per_100k_usd` is everything the session cost, price effects and funding included, for each 100,000
+    USD traded; negative when it earned. `hold_minutes_min` counts pairs that were opened completely.
+    """
+
+    ledger: str
+    strategy: str
+    symbols: tuple[str, ...]
+    market_minutes: int
+    rotations: int
+    volume_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    realized_pnl_usd: Decimal
+    unrealized_pnl_usd: Decimal
+    hold_minutes_min: float | None
+    max_imbalance_base: Decimal
+    max_imbalance_ms: int
+    cost_per_100k_usd: Decimal | None
+    open_positions: int
+    seed: int | None
+    hold_minutes_avg: float | None
+    hold_minutes_max: float | None
+    pairs_opened: int
+    pairs_closed_by_risk: int
+    trades: int
+    maker_share_pct: Decimal | None
+    max_imbalance_by_symbol: dict[str, Decimal]
+    opening_equity_usd: Decimal
+    closing_equity_usd: Decimal
+    trades_compared: int
+    income_rows_compared: int
+    ledger_differences: tuple[str, ...]
+    stopped_early: bool
+
+
+def build_report(
+    *,
+    strategy: str,
+    symbols: Sequence[str],
+    market_minutes: int,
+    seed: int | None,
+    fills: Sequence[Fill],
+    funding: Sequence[IncomeRow],
+    pairs: Sequence[PairSummary],
+    pairs_opened: int,
+    open_positions: int,
+    unrealized_pnl: Decimal,
+    opening_equity: Decimal,
+    ledger: LedgerComparison,
+    worst_open_imbalance: Sequence[tuple[str, Decimal, int]] = (),
+    stopped_early: bool = False,
+) -> SessionReport:
+    """Sum a session up. `worst_open_imbalance` adds (symbol, base units, ms) of pairs not finished yet."""
+    volume = sum((fill.notional for fill in fills), ZERO)
+    maker = sum((fill.notional for fill in fills if fill.role is LiquidityRole.MAKER), ZERO)
+    fees = sum((fill.commission for fill in fills), ZERO)
+    realized = sum((fill.realized_pnl for fill in fills), ZERO)
+    paid_funding = sum((row.income for row in funding), ZERO)
+    net = realized - fees + paid_funding + unrealized_pnl
+    holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None]
+    imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
+    imbalances += list(worst_open_imbalance)
+    by_symbol: dict[str, Decimal] = dict.fromkeys(symbols, ZERO)
+    for symbol, size, _ in imbalances:
+        by_symbol[symbol] = max(by_symbol.get(symbol, ZERO), size)
+    return SessionReport(
+        ledger=ledger.verdict,
+        strategy=strategy,
+        symbols=tuple(symbols),
+        market_minutes=market_minutes,
+        rotations=sum(1 for pair in pairs if pair.rotated),
+        volume_usd=volume,
+        fees_usd=fees,
+        funding_usd=paid_funding,
+        realized_pnl_usd=realized,
+        unrealized_pnl_usd=unrealized_pnl,
+        hold_minutes_min=min(holds_ms) / _MINUTE_MS if holds_ms else None,
+        max_imbalance_base=max(by_symbol.values(), default=ZERO),
+        max_imbalance_ms=max((duration_ms for _, _, duration_ms in imbalances), default=0),
+        cost_per_100k_usd=(-net * 100_000 / volume).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
+        if volume
+        else None,
+        open_positions=open_positions,
+        seed=seed,
+        hold_minutes_avg=sum(holds_ms) / len(holds_ms) / _MINUTE_MS if holds_ms else None,
+        hold_minutes_max=max(holds_ms) / _MINUTE_MS if holds_ms else None,
+        pairs_opened=pairs_opened,
+        pairs_closed_by_risk=sum(1 for pair in pairs if not pair.rotated and pair.hold_ms is not None),
+        trades=len(fills),
+        maker_share_pct=(maker * 100 / volume).quantize(_CENT, ROUND_HALF_EVEN) if volume else None,
+        max_imbalance_by_symbol=by_symbol,
+        opening_equity_usd=opening_equity,
+        closing_equity_usd=opening_equity + net,
+        trades_compared=ledger.trades_compared,
+        income_rows_compared=ledger.income_rows_compared,
+        ledger_differences=ledger.differences,
+        stopped_early=stopped_early,
+    )
+
+
+def render_report(report: SessionReport) -> RenderableType:
+    """The report as a person reads it."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    rows = [
+        ("Market time", f"{report.market_minutes / 60:.1f} h", "played " + ", ".join(report.symbols)),
+        (
+            "Volume",
+            _usd(report.volume_usd),
+            f"{report.trades} trades, {_pct(report.maker_share_pct)} as maker",
+        ),
+        ("Rotations", str(report.rotations), f"{report.pairs_opened} pairs opened"),
+        (
+            "Hold time",
+            _minutes(report.hold_minutes_min),
+            f"shortest; average {_minutes(report.hold_minutes_avg)}",
+        ),
+        ("Fees", _usd(report.fees_usd, 4), "paid"),
+        ("Funding", _usd(report.funding_usd, 4), "settled, positive was received"),
+        ("Realised PnL", _usd(report.realized_pnl_usd, 4), "before fees and funding"),
+        ("Unrealised PnL", _usd(report.unrealized_pnl_usd, 4), f"{report.open_positions} positions open"),
+        ("Equity", _usd(report.closing_equity_usd), f"from {_usd(report.opening_equity_usd)}"),
+        ("Worst imbalance", _imbalance(report), f"for {report.max_imbalance_ms / 1000:.1f} s of market time"),
+        (
+            "Cost per $100k",
+            _optional_usd(report.cost_per_100k_usd),
+            "fees, funding and price effects together",
+        ),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    matches = report.ledger == "match"
+    verdict = Text(f"ledger: {report.ledger}", style="bold green" if matches else "bold red")
+    compared = Text(
+        f"  {report.trades_compared} trades and {report.income_rows_compared} funding rows compared "
+        "with the exchange's books, and the wallet they add up to",
+        style="dim",
+    )
+    differences = [Text(f"  {line}", style="red") for line in report.ledger_differences]
+    return Panel(
+        Group(table, Text(), verdict + compared, *differences),
+        title=f"Report: {report.strategy}",
+        border_style="green" if matches else "red",
+    )
+
+
+def _usd(amount: Decimal, places: int = 2) -> str:
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):,.{places}f}"
+
+
+def _optional_usd(amount: Decimal | None) -> str:
+    return "n/a" if amount is None else _usd(amount)
+
+
+def _pct(share: Decimal | None) -> str:
+    return "n/a" if share is None else f"{share} %"
+
+
+def _minutes(minutes: float | None) -> str:
+    return "n/a" if minutes is None else f"{minutes:.1f} min"
+
+
+def _imbalance(report: SessionReport) -> str:
+    worst = max(report.max_imbalance_by_symbol.items(), key=lambda item: item[1], default=("", ZERO))
+    return f"{plain_text(worst[1])} {worst[0].removesuffix('USDT')}".strip()

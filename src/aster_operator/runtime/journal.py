@@ -1,0 +1,128 @@
+"""The session's journal: every event and every command, in order, before it is acted on.
+
+A file of length-prefixed MessagePack records: one header, then events and commands. Append-only; a record
+cut short by a crash is ignored by the reader. Replaying the events through a fresh core must give the
+same commands (`replay`).
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from aster_operator.domain.commands import Command
+from aster_operator.domain.events import Event
+from aster_operator.execution.core_state import CoreSettings
+
+__all__ = ["FileJournal", "Journal", "JournalHeader", "NoJournal", "read_journal"]
+
+_LENGTH = struct.Struct("<I")
+_FORMAT_VERSION = 1
+
+
+class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, tag="Header"):
+    """What a replay needs to rebuild the core. Holds no secret: the account is named by its address."""
+
+    format_version: int
+    code_version: str
+    started_ms: int
+    settings: CoreSettings
+
+
+class _EventRecord(msgspec.Struct, frozen=True, tag="E"):
+    event: Event
+
+
+class _CommandRecord(msgspec.Struct, frozen=True, tag="C"):
+    command: Command
+
+
+_Record = JournalHeader | _EventRecord | _CommandRecord
+
+
+class Journal(Protocol):
+    def event(self, event: Event) -> None: ...
+
+    def command(self, command: Command) -> None:
+        """Returns only when the record would survive the end of this process."""
+
+    def close(self) -> None: ...
+
+
+class NoJournal:
+    """Keeps nothing: for tests and for runs whose journal nobody wants."""
+
+    def event(self, event: Event) -> None:  # noqa: ARG002
+        return
+
+    def command(self, command: Command) -> None:  # noqa: ARG002
+        return
+
+    def close(self) -> None:
+        return
+
+
+class FileJournal:
+    """Writes one session's journal. Raises OSError when the file cannot be written.
+
+    Records are handed to the operating system at every command, which survives the death of this process
+    but not a power cut; order intents survive that too, in the database's order journal.
+    """
+
+    def __init__(self, path: Path, header: JournalHeader) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file: BinaryIO = path.open("xb")
+        self._encoder = msgspec.msgpack.Encoder()
+        self._write(header)
+        self._file.flush()
+
+    def event(self, event: Event) -> None:
+        self._write(_EventRecord(event))
+
+    def command(self, command: Command) -> None:
+        self._write(_CommandRecord(command))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, record: _Record) -> None:
+        body = self._encoder.encode(record)
+        self._file.write(_LENGTH.pack(len(body)) + body)
+
+
+def read_journal(path: Path) -> tuple[JournalHeader, Iterator[Event | Command]]:
+    """The header and the records of a journal, oldest first; a truncated last record is left out.
+
+    Raises ValueError when the file is no journal of a known format, OSError when it cannot be read.
+    """
+    records = _records(path)
+    try:
+        header = next(records)
+    except (StopIteration, msgspec.DecodeError) as error:
+        raise ValueError(f"{path} is not a session journal") from error
+    if not isinstance(header, JournalHeader) or header.format_version != _FORMAT_VERSION:
+        raise ValueError(f"{path} is not a session journal of format {_FORMAT_VERSION}")
+
+    def facts() -> Iterator[Event | Command]:
+        for record in records:
+            if isinstance(record, _EventRecord):
+                yield record.event
+            elif isinstance(record, _CommandRecord):
+                yield record.command
+
+    return header, facts()
+
+
+def _records(path: Path) -> Iterator[_Record]:
+    decoder: msgspec.msgpack.Decoder[_Record] = msgspec.msgpack.Decoder(_Record)
+    with path.open("rb") as file:
+        while len(prefix := file.read(_LENGTH.size)) == _LENGTH.size:
+            (length,) = _LENGTH.unpack(prefix)
+            body = file.read(length)
+            if len(body) < length:
+                return
+            yield decoder.decode(body)

@@ -1,0 +1,135 @@
+"""Live driving: the clock runs by itself, commands are carried out side by side.
+
+Events enter the core one at a time, in arrival order; each command becomes a task whose answer is queued
+as an event. A request that hangs never holds up the others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
+from aster_operator.domain.events import Event, Feed, FeedStatusChanged
+from aster_operator.exchange.client_protocol import StreamEvent
+from aster_operator.exchange.errors import ExchangeError
+from aster_operator.runtime.command_runner import VenueCommand
+from aster_operator.runtime.session import Session
+
+__all__ = ["LiveDriver"]
+
+_log = structlog.get_logger("session")
+
+_TIMER_S = 1.0
+_RETRY_S = 1.0
+_MAX_RETRY_S = 30.0
+
+
+class LiveDriver:
+    """Drives one session until its core stops.
+
+    `market_now_ms` is the session's notion of now: the venue-synchronised clock on a real venue, the newest
+    market event on an accelerated one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        market_now_ms: Callable[[], int],
+        after_timer: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self._session = session
+        self._market_now_ms = market_now_ms
+        self._after_timer = after_timer
+        self._wake = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def post(self, event: Event) -> None:
+        """Queue an event from outside the driver (an operator's request) and wake the loop."""
+        self._session.post(event)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Connect, reconcile, trade, until the core says stop. Raises what the streams cannot heal."""
+        await self._session.connect(self._on_stream)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            timer = tasks.create_task(self._fire_timers())
+            self._start_all(self._session.start_commands(self._market_now_ms()))
+            await self._consume(tasks)
+            timer.cancel()
+            self._tasks = None
+
+    def _on_stream(self, event: StreamEvent) -> None:
+        self._session.post(event)
+        self._wake.set()
+
+    async def _consume(self, tasks: asyncio.TaskGroup) -> None:
+        session = self._session
+        while session.stopped is None:
+            event = session.take()
+            if event is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            self._start_all(session.decide(event))
+            if session.claim_income():
+                tasks.create_task(self._read_income())
+
+    def _start_all(self, commands: Sequence[Command]) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the driver is not running")
+        for command in commands:
+            if isinstance(command, SubmitOrder | CancelOrder | QueryOrder | RequestSnapshot):
+                self._tasks.create_task(self._carry_out(command))
+            else:
+                self._session.runner.keep(command)
+
+    async def _carry_out(self, command: VenueCommand) -> None:
+        delay_s = _RETRY_S
+        while True:
+            try:
+                answer = await self._session.runner.run(command, self._market_now_ms())
+                break
+            except ExchangeError as error:
+                # Only snapshots raise: the core waits for one, so it is asked for until it comes.
+                self._report(f"{type(error).__name__}: {error}", healthy=False)
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, _MAX_RETRY_S)
+        if isinstance(command, RequestSnapshot):
+            self._report("", healthy=True)
+        if answer is not None:
+            self.post(answer)
+
+    def _report(self, detail: str, *, healthy: bool) -> None:
+        self.post(
+            FeedStatusChanged(
+                event_ms=self._market_now_ms(),
+                received_ns=self._session.clock.now_ns(),
+                feed=Feed.REST,
+                healthy=healthy,
+                detail=detail,
+            )
+        )
+
+    async def _read_income(self) -> None:
+        delay_s = _RETRY_S
+        while True:
+            try:
+                await self._session.read_income(self._market_now_ms())
+            except ExchangeError as error:
+                _log.warning("income could not be read, trying again", error=str(error), delay_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, _MAX_RETRY_S)
+            else:
+                self._wake.set()
+                return
+
+    async def _fire_timers(self) -> None:
+        while True:
+            await asyncio.sleep(_TIMER_S)
+            now_ms = self._market_now_ms()
+            self._session.fire_timer(now_ms)
+            self._wake.set()
+            if self._after_timer is not None:
+                await self._after_timer(now_ms)

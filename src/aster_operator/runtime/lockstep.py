@@ -1,0 +1,110 @@
+"""Lock-step driving: market time moves on only when the operator has acted on what it was shown.
+
+Everything goes over the real wire, yet the result does not depend on the speed or load of the machine:
+commands are carried out one at a time, and after each the streams are fenced, so that events always enter
+the core in the same order.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
+from aster_operator.domain.events import (
+    BarUpdated,
+    DepthUpdated,
+    Event,
+    MarkUpdated,
+    QuoteUpdated,
+    TradePrinted,
+)
+from aster_operator.exchange.client_protocol import StreamEvent
+from aster_operator.runtime.session import Session
+
+__all__ = ["LockstepDriver", "MarketStepper"]
+
+
+class MarketStepper(Protocol):
+    """Moves the embedded exchange's market time."""
+
+    @property
+    def now_ms(self) -> int: ...
+
+    async def step(self) -> bool:
+        """Play the next thing that happens; False when the market has ended."""
+
+
+class LockstepDriver:
+    """Drives one session step by step. `after_step` is told the market time after each."""
+
+    def __init__(
+        self,
+        session: Session,
+        stepper: MarketStepper,
+        after_step: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self._session = session
+        self._stepper = stepper
+        self._after_step = after_step
+        self._arrived: list[StreamEvent] = []
+
+    async def start(self) -> None:
+        """Connect the streams and reconcile."""
+        await self._session.connect(self._arrived.append)
+        await self._carry_out(list(self._session.start_commands(self._stepper.now_ms)))
+        await self._settle()
+
+    async def run(self, until_ms: int | None = None) -> None:
+        """Step until the session stops, the market ends, or `until_ms` is reached."""
+        while self._session.stopped is None:
+            if until_ms is not None and self._stepper.now_ms >= until_ms:
+                return
+            if not await self._stepper.step():
+                return
+            await self._fence()
+            self._session.fire_timer(self._stepper.now_ms)
+            await self._settle()
+            if self._after_step is not None:
+                await self._after_step(self._stepper.now_ms)
+
+    async def settle(self) -> None:
+        """Act on everything queued, without moving the market."""
+        await self._settle()
+
+    async def _settle(self) -> None:
+        session = self._session
+        while True:
+            event = session.take()
+            if event is None:
+                if not session.claim_income():
+                    return
+                await session.read_income(self._stepper.now_ms)
+                continue
+            await self._carry_out(list(session.decide(event)))
+
+    async def _carry_out(self, commands: list[Command]) -> None:
+        for command in commands:
+            if not isinstance(command, SubmitOrder | CancelOrder | QueryOrder | RequestSnapshot):
+                self._session.runner.keep(command)
+                continue
+            answer = await self._session.runner.run(command, self._stepper.now_ms)
+            if answer is None:
+                continue
+            # What the venue pushed because of the command comes first, then its answer.
+            await self._fence()
+            self._session.post(answer)
+
+    async def _fence(self) -> None:
+        """Queue everything the venue has sent, own account first, in an order that is always the same."""
+        for stream in (self._session.user_stream, self._session.market_stream):
+            if stream is not None:
+                await stream.fence()
+        arrived, self._arrived[:] = list(self._arrived), []
+        arrived.sort(key=_order_of_entry)
+        for event in arrived:
+            self._session.post(event)
+
+
+def _order_of_entry(event: Event) -> tuple[int, int]:
+    """Stable order of events from two sockets: by market time, own account before the market."""
+    is_market = isinstance(event, QuoteUpdated | MarkUpdated | BarUpdated | TradePrinted | DepthUpdated)
+    return event.event_ms, int(is_market)

@@ -1,0 +1,165 @@
+"""One trading session: streams and timers feed the core, its commands are carried out, everything is kept.
+
+`Session` holds what both ways of driving it share: live (`live.py`: the clock runs by itself) and
+lock-step (`lockstep.py`: market time moves on only when everything shown has been acted on).
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from aster_operator.domain.clock import Clock
+from aster_operator.domain.commands import Command, Notify, StopSession
+from aster_operator.domain.events import (
+    AccountChanged,
+    Event,
+    IncomeSettled,
+    OperatorAction,
+    OperatorRequested,
+    OrderChanged,
+    TimerFired,
+)
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.exchange.client_protocol import EventStream, ExchangeClient, MarketChannel, StreamEvent
+from aster_operator.execution.core import TradingCore
+from aster_operator.runtime.command_runner import Books, CommandRunner
+from aster_operator.runtime.journal import Journal
+
+__all__ = ["Session", "SessionBooks"]
+
+_log = structlog.get_logger("session")
+
+_INCOME_OVERLAP_MS = 60_000
+"""Income rows are read again from this long before the newest one known: rows may settle out of order."""
+
+
+class SessionBooks(Books, Protocol):
+    """The books as the session needs them: what the core records, and the facts it hears."""
+
+    def record_fill(self, fill: Fill) -> None:
+        """Idempotent: a fill heard twice is kept once."""
+
+    def record_income(self, row: IncomeRow) -> None:
+        """Idempotent by the venue's transaction id."""
+
+    def record_order_report(self, event: OrderChanged) -> None:
+        """The latest state of one of our orders."""
+
+
+class Session:
+    """Plumbing between one venue, one core and one set of books."""
+
+    def __init__(
+        self,
+        *,
+        client: ExchangeClient,
+        core: TradingCore,
+        books: SessionBooks,
+        journal: Journal,
+        clock: Clock,
+        on_notice: Callable[[Notify], None] | None = None,
+    ) -> None:
+        self.client = client
+        self.core = core
+        self.books = books
+        self.clock = clock
+        self.stopped: StopSession | None = None
+        self.market_stream: EventStream | None = None
+        self.user_stream: EventStream | None = None
+        self.runner = CommandRunner(client, books, clock, on_notice)
+        self._journal = journal
+        self._inbox: deque[Event] = deque()
+        self._income_since_ms: int | None = None
+        self._income_wanted = False
+
+    # --- streams --------------------------------------------------------------------------------------
+
+    async def connect(self, on_event: Callable[[StreamEvent], None] | None = None) -> None:
+        """Open both streams; what they deliver goes to the inbox unless `on_event` takes it."""
+        take = on_event if on_event is not None else self.post
+        self.user_stream = await self.client.open_user_stream(take)
+        channels = [
+            MarketChannel(symbol=symbol, trades=False, depth=False)
+            for symbol in self.core.settings.strategy.symbols
+        ]
+        self.market_stream = await self.client.open_market_stream(channels, take)
+
+    async def disconnect(self) -> None:
+        for stream in (self.market_stream, self.user_stream):
+            if stream is not None:
+                await stream.close()
+        self.market_stream = self.user_stream = None
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Queue an event for the core."""
+        self._inbox.append(event)
+
+    def take(self) -> Event | None:
+        """Next queued event, None when there is none."""
+        return self._inbox.popleft() if self._inbox else None
+
+    def fire_timer(self, now_ms: int) -> None:
+        self.post(TimerFired(event_ms=now_ms, received_ns=self.clock.now_ns()))
+
+    def request(self, action: OperatorAction, actor: str, now_ms: int, detail: str = "") -> None:
+        """A person's wish, queued like any other event."""
+        self.post(
+            OperatorRequested(
+                event_ms=now_ms,
+                received_ns=self.clock.now_ns(),
+                action=action,
+                actor=actor,
+                detail=detail,
+            )
+        )
+
+    def decide(self, event: Event) -> Sequence[Command]:
+        """Journal the event, keep the facts in it, and return the core's journalled commands."""
+        self._journal.event(event)
+        self._keep(event)
+        return self._journalled(self.core.handle(event))
+
+    def start_commands(self, now_ms: int) -> Sequence[Command]:
+        self._income_since_ms = now_ms
+        return self._journalled(self.core.start(now_ms))
+
+    def _journalled(self, commands: Sequence[Command]) -> Sequence[Command]:
+        for command in commands:
+            self._journal.command(command)
+            if isinstance(command, StopSession):
+                self.stopped = command
+        return commands
+
+    def _keep(self, event: Event) -> None:
+        match event:
+            case OrderChanged():
+                self.books.record_order_report(event)
+                if event.fill is not None:
+                    self.books.record_fill(event.fill)
+            case IncomeSettled():
+                self.books.record_income(event.row)
+            case AccountChanged() if event.reason == "FUNDING_FEE":
+                self._income_wanted = True
+            case _:
+                pass
+
+    # --- settled cash ---------------------------------------------------------------------------------
+
+    def claim_income(self) -> bool:
+        """True once after each funding payment the account stream told of: its rows are to be read now."""
+        wanted, self._income_wanted = self._income_wanted, False
+        return wanted
+
+    async def read_income(self, now_ms: int) -> None:
+        """Read settled funding rows and queue them; what was read before is recognised by the books."""
+        since_ms = self._income_since_ms if self._income_since_ms is not None else now_ms
+        start_ms = max(0, since_ms - _INCOME_OVERLAP_MS)
+        rows = await self.client.income_rows(start_ms, income_type="FUNDING_FEE")
+        for row in rows:
+            self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))
+        if rows:
+            self._income_since_ms = max(row.time_ms for row in rows)
