@@ -106,9 +106,17 @@ class ExecutionSettings(BaseModel):
         gt=0,
         le=500,
     )
+    hedge_patience_ms: int = setting(
+        "HEDGE_PATIENCE_MS",
+        10_000,
+        "How long the following leg may rest as maker before it crosses the spread; 0 crosses at once",
+        unit="ms",
+        ge=0,
+        le=600_000,
+    )
     lone_leg_deadline_ms: int = setting(
         "LONE_LEG_DEADLINE_MS",
-        10_000,
+        30_000,
         "After this an unhedged rest of a pair is flattened",
         unit="ms",
         ge=500,

@@ -120,8 +120,9 @@ class Session:
     def decide(self, event: Event) -> Sequence[Command]:
         """Journal the event, keep the facts in it, and return the core's journalled commands."""
         self._journal.event(event)
+        commands = self.core.handle(event)
         self._keep(event)
-        return self._journalled(self.core.handle(event))
+        return self._journalled(commands)
 
     def start_commands(self, now_ms: int) -> Sequence[Command]:
         self._income_since_ms = now_ms

@@ -1,0 +1,43 @@
+"""The session's books kept in the database."""
+
+from aster_operator.database.recorder import TradeRecorder
+from aster_operator.domain.commands import RecordDecision, RecordPositionClosed, RecordPositionOpened
+from aster_operator.domain.events import OrderChanged
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.orders import NewOrder
+from aster_operator.execution.order_tracker import OrderTracker
+
+__all__ = ["DatabaseBooks"]
+
+
+class DatabaseBooks:
+    """Adapter from what a session says to `TradeRecorder`. `tracker` tells which orders are ours."""
+
+    def __init__(self, recorder: TradeRecorder, tracker: OrderTracker) -> None:
+        self._recorder = recorder
+        self._tracker = tracker
+
+    def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
+        self._recorder.record_order_intent(order, at_ms)
+
+    def record_order_report(self, event: OrderChanged) -> None:
+        tracked = self._tracker.get(event.report.client_order_id)
+        if tracked is not None:
+            self._recorder.record_order_state(tracked.client_order_id, tracked.state)
+
+    def record_fill(self, fill: Fill) -> None:
+        if self._recorder.record_fill(fill):
+            self._recorder.update_daily_stats(fill.event_ms)
+
+    def record_income(self, row: IncomeRow) -> None:
+        if self._recorder.record_income(row):
+            self._recorder.update_daily_stats(row.time_ms)
+
+    def record_position_opened(self, command: RecordPositionOpened) -> None:
+        self._recorder.record_position_opened(command)
+
+    def record_position_closed(self, command: RecordPositionClosed) -> None:
+        self._recorder.record_position_closed(command)
+
+    def record_decision(self, command: RecordDecision) -> None:
+        self._recorder.record_decision(command)

@@ -1,0 +1,172 @@
+"""Getting a venue ready for a session, before the first order: checks first, then changes.
+
+Everything that would go wrong later is found here and said in one line.
+"""
+
+import difflib
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.config.problems import UserProblem
+from aster_operator.domain.fees import FeeRates
+from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.money import plain_text
+from aster_operator.domain.positions import AccountSnapshot, PositionReport
+from aster_operator.exchange import errors
+from aster_operator.exchange.client_protocol import ClockOffset, ExchangeClient
+from aster_operator.strategy.parameters import RiskLimits
+from aster_operator.strategy.risk_manager import LegTooSmall, RiskManager
+
+__all__ = ["SetupProblem", "VenueReady", "check_sizes", "choose_instruments", "prepare_venue"]
+
+
+class SetupProblem(UserProblem):
+    """The venue, the account or the settings do not allow this session; nothing was traded."""
+
+
+class VenueReady(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks found out and the session goes on with."""
+
+    instruments: dict[str, Instrument]
+    fees: dict[str, FeeRates]
+    account: AccountSnapshot
+    clock: ClockOffset
+    warnings: tuple[str, ...]
+
+
+async def prepare_venue(
+    client: ExchangeClient, symbols: Sequence[str], limits: RiskLimits, *, max_clock_uncertainty_ms: int
+) -> VenueReady:
+    """Check clock, symbols, sizes and balance, then set position mode, margin type and leverage.
+
+    Raises SetupProblem when one of them stands in the way.
+    """
+    clock = await client.measure_clock()
+    warnings = _check_clock(clock, max_clock_uncertainty_ms)
+    instruments = choose_instruments(await client.instruments(), symbols)
+    prices = {symbol: await client.get_mark_price(symbol) for symbol in symbols}
+    check_sizes(limits, instruments, prices)
+    account = await client.account_snapshot()
+    _check_account(account, limits)
+    positions = await client.get_position_risk()
+    await _set_hedge_mode(client, positions)
+    for symbol in symbols:
+        await _set_margin(client, symbol, limits)
+    fees = {symbol: await client.fee_rates(symbol) for symbol in symbols}
+    return VenueReady(
+        instruments=instruments, fees=fees, account=account, clock=clock, warnings=tuple(warnings)
+    )
+
+
+def choose_instruments(listed: dict[str, Instrument], symbols: Sequence[str]) -> dict[str, Instrument]:
+    """The instruments of `symbols`, in that order. Raises SetupProblem for one that cannot be traded."""
+    chosen = {}
+    for symbol in symbols:
+        instrument = listed.get(symbol)
+        if instrument is None:
+            near = difflib.get_close_matches(symbol, listed, n=1)
+            hint = f"did you mean {near[0]}?" if near else "choose one the venue lists"
+            raise SetupProblem(f"{symbol} is not listed at the venue", "TRADING_PAIRS", hint)
+        if not instrument.is_trading:
+            raise SetupProblem(
+                f"{symbol} is {instrument.status}, not TRADING", "TRADING_PAIRS", "take it out for now"
+            )
+        chosen[symbol] = instrument
+    return chosen
+
+
+def check_sizes(limits: RiskLimits, instruments: dict[str, Instrument], prices: dict[str, Decimal]) -> None:
+    """Raise SetupProblem when one leg of any symbol would be below the venue's smallest order."""
+    manager = RiskManager(limits, instruments)
+    needed: list[LegTooSmall] = []
+    for symbol, price in prices.items():
+        try:
+            manager.calculate_position_size(price, symbol)
+        except LegTooSmall as problem:
+            needed.append(problem)
+    if needed:
+        worst = max(needed, key=lambda problem: problem.smallest_capital_usd)
+        raise SetupProblem(
+            f"CAPITAL_USDT {plain_text(limits.capital_usd)} x MAX_POSITION_SIZE_PCT "
+            f"{plain_text(limits.max_position_size_pct)} % x LEVERAGE {limits.leverage}: {worst}",
+            "settings",
+            "raise CAPITAL_USDT, MAX_POSITION_SIZE_PCT or LEVERAGE",
+        )
+    share_pct = 2 * len(prices) * limits.max_position_size_pct
+    if share_pct > 100:
+        raise SetupProblem(
+            f"{len(prices)} pairs of two legs at {plain_text(limits.max_position_size_pct)} % each need "
+            f"{plain_text(share_pct)} % of CAPITAL_USDT as margin",
+            "MAX_POSITION_SIZE_PCT",
+            f"set it to {plain_text(Decimal(100) / (2 * len(prices)))} or less, or trade fewer pairs",
+        )
+
+
+def _check_clock(clock: ClockOffset, max_uncertainty_ms: int) -> list[str]:
+    if clock.uncertainty_ms > max_uncertainty_ms:
+        raise SetupProblem(
+            f"the venue's clock is known only to ±{clock.uncertainty_ms:.0f} ms",
+            "MAX_CLOCK_OFFSET_MS",
+            "mend the network or raise the limit",
+        )
+    if abs(clock.offset_ms) > max_uncertainty_ms:
+        direction = "behind" if clock.offset_ms > 0 else "ahead of"
+        return [
+            f"this machine's clock is {abs(clock.offset_ms) / 1000:.1f} s {direction} the venue's: "
+            "requests are stamped with the venue's time; set the clock right (NTP)"
+        ]
+    return []
+
+
+def _check_account(account: AccountSnapshot, limits: RiskLimits) -> None:
+    if not account.can_trade:
+        raise SetupProblem(
+            "the account may not trade", "the venue", "see the account's permissions on the website"
+        )
+    if account.total_margin_balance < limits.capital_usd:
+        raise SetupProblem(
+            f"CAPITAL_USDT is {plain_text(limits.capital_usd)} but the account holds "
+            f"{account.total_margin_balance:,.2f}",
+            "CAPITAL_USDT",
+            "set it to what may be used, or deposit more",
+        )
+
+
+async def _set_hedge_mode(client: ExchangeClient, positions: Sequence[PositionReport]) -> None:
+    if await client.is_hedge_mode():
+        return
+    try:
+        await client.set_hedge_mode(True)
+    except errors.ChangeBlocked as blocked:
+        held = ", ".join(f"{report.symbol}" for report in positions if report.is_open) or "open orders"
+        raise SetupProblem(
+            f"the account is in one-way mode and cannot change: {blocked.message}",
+            held,
+            "close positions and orders on the account, then start again",
+        ) from blocked
+
+
+async def _set_margin(client: ExchangeClient, symbol: str, limits: RiskLimits) -> None:
+    try:
+        await client.set_margin_type(symbol, limits.margin_type)
+        confirmed = await client.set_leverage(symbol, limits.leverage)
+    except errors.ChangeBlocked as blocked:
+        raise SetupProblem(
+            f"margin type or leverage of {symbol} cannot change now: {blocked.message}",
+            symbol,
+            "close the symbol's positions and orders, or set MARGIN_TYPE and LEVERAGE to what they are",
+        ) from blocked
+    except errors.RequestRefused as refused:
+        raise SetupProblem(
+            f"leverage {limits.leverage} on {symbol} was refused: {refused.message}",
+            "LEVERAGE",
+            "choose what the symbol's brackets allow",
+        ) from refused
+    if confirmed != limits.leverage:
+        raise SetupProblem(
+            f"the venue set leverage {confirmed} on {symbol} instead of {limits.leverage}",
+            "LEVERAGE",
+            "choose what the symbol's brackets allow",
+        )
