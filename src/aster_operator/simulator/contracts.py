@@ -65,6 +65,7 @@ class ContractFacts:
     market_take_bound: str = "0.05"
     trigger_protect: str = "0.15"
     max_algo_orders: int = 100
+    price_precision: int | None = None
     is_major: bool = False
     quotes: tuple[str, ...] = field(default=_QUOTES)
 
@@ -79,7 +80,7 @@ KNOWN_CONTRACTS: dict[str, ContractFacts] = {
     "BNBUSDT": ContractFacts("0.01", "0.01", "0.01", "100000", "5000", "500", is_major=True),
     "SOLUSDT": ContractFacts("0.01", "0.01", "0.01", "10000", "50000", "5000", is_major=True),
     "XRPUSDT": ContractFacts("0.0001", "0.1", "0.0001", "10000", "5000000", "500000", is_major=True),
-    "ASTERUSDT": ContractFacts("0.0001", "0.01", "0.0001", "200", "2000000", "200000"),
+    "ASTERUSDT": ContractFacts("0.0001", "0.01", "0.0001", "200", "2000000", "200000", price_precision=5),
     "DOGEUSDT": ContractFacts("0.00001", "1", "0.00001", "100", "20000000", "2000000"),
 }
 
@@ -106,7 +107,9 @@ def build_contract(
     """The full specification of a symbol. Raises ValueError for a symbol without a known quote asset."""
     quote = next((name for name in facts.quotes if symbol.endswith(name) and symbol != name), None)
     if quote is None:
-        raise ValueError(f"{symbol}: cannot tell the quote asset; the name must end in {', '.join(facts.quotes)}")
+        raise ValueError(
+            f"{symbol}: cannot tell the quote asset; the name must end in {', '.join(facts.quotes)}"
+        )
     tick, step, band = Decimal(facts.tick), Decimal(facts.step), Decimal(facts.percent_price)
     instrument = Instrument(
         symbol=symbol,
@@ -114,7 +117,7 @@ def build_contract(
         quote_asset=quote,
         margin_asset=quote,
         status=SymbolStatus.TRADING,
-        price_precision=_decimals(tick),
+        price_precision=_decimals(tick) if facts.price_precision is None else facts.price_precision,
         quantity_precision=_decimals(step),
         tick_size=tick,
         min_price=Decimal(facts.min_price),

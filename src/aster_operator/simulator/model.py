@@ -37,6 +37,7 @@ __all__ = [
     "IncomeRecord",
     "KlineEvent",
     "KlineRecord",
+    "MarginCallEvent",
     "MarkEvent",
     "OrderEvent",
     "OrderRequest",
@@ -98,6 +99,24 @@ class ContractSpec:
     @property
     def symbol(self) -> str:
         return self.instrument.symbol
+
+    @cached_property
+    def brackets_atoms(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Brackets as integers: (initial leverage, notional cap, maintenance ratio e8, cumulative)."""
+        return tuple(
+            (
+                bracket.initial_leverage,
+                bracket.notional_cap * ATOMS,
+                int(bracket.maintenance_ratio * ATOMS),
+                int(bracket.cumulative * ATOMS),
+            )
+            for bracket in self.brackets
+        )
+
+    @cached_property
+    def mark_quantum_e8(self) -> int:
+        """Marks are multiples of this, so that any number of lots at a mark is whole atoms."""
+        return self._step_denominator
 
     @cached_property
     def atoms_per_tick_lot(self) -> int:
@@ -407,6 +426,19 @@ class ForceOrderEvent:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class MarginCallEvent:
+    """The margin ratio is near liquidation (section 7.3): (position, mark e8, maintenance atoms) rows.
+
+    `cross_wallet_atoms` is None when the call is for an isolated position.
+    """
+
+    account_id: str
+    cross_wallet_atoms: int | None
+    positions: tuple[tuple[PositionView, int, int], ...]
+    time_ms: int
+
+
 ExchangeEvent = (
     OrderEvent
     | AccountEvent
@@ -416,4 +448,5 @@ ExchangeEvent = (
     | MarkEvent
     | KlineEvent
     | ForceOrderEvent
+    | MarginCallEvent
 )

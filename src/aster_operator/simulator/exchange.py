@@ -1,0 +1,345 @@
+"""The embedded exchange in process: the implementation of `ExchangeApi`.
+
+Pure and deterministic: no socket, no thread, no clock but the market time it is advanced to, and no
+randomness but the seed of its market sources. The same calls give the same events.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from aster_operator.domain.enums import MarginType, OrderStatus, PositionSide, SelfTradePrevention
+from aster_operator.market_data.history import RecordedHistory
+from aster_operator.simulator.accounts import Account
+from aster_operator.simulator.api import AccountView, AuditReport, BookView, PositionRiskView
+from aster_operator.simulator.book import OrderBook, QueueModel, pessimistic_queue
+from aster_operator.simulator.contracts import (
+    DEFAULT_MAKER_FEE_E8,
+    DEFAULT_TAKER_FEE_E8,
+    contract_for_prices,
+)
+from aster_operator.simulator.engine import Engine
+from aster_operator.simulator.funding import MarkPricer
+from aster_operator.simulator.klines import BarSeries
+from aster_operator.simulator.market_player import MinutePlayer
+from aster_operator.simulator.market_source import MarketSource
+from aster_operator.simulator.model import (
+    ATOMS,
+    ContractSpec,
+    ExchangeEvent,
+    IncomeRecord,
+    KlineRecord,
+    MarkEvent,
+    OrderRequest,
+    SimulatedOrder,
+    TradeEvent,
+    TradeRecord,
+)
+from aster_operator.simulator.refusals import refuse
+from aster_operator.simulator.settings_rules import SettingsRules
+from aster_operator.simulator.state import INSURANCE_FUND_ID, ExchangeState, Market
+from aster_operator.simulator.timeline import Timeline
+from aster_operator.simulator.views import Views
+
+__all__ = ["ExchangeOptions", "SimulatedExchange"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeOptions:
+    """How the exchange is set up. Fees are fractions of notional times 10^8 (4 bps = 40_000)."""
+
+    seed: int = 1
+    substep_ms: int = 1000
+    start_ms: int | None = None
+    maker_fee_e8: int = DEFAULT_MAKER_FEE_E8
+    taker_fee_e8: int = DEFAULT_TAKER_FEE_E8
+    insurance_endowment: Decimal = Decimal(100_000)
+    queue_model: QueueModel = pessimistic_queue
+
+
+class SimulatedExchange:
+    """See `ExchangeApi` for the meaning of each method."""
+
+    def __init__(self, sources: Iterable[MarketSource], options: ExchangeOptions | None = None) -> None:
+        """Raises ValueError without a market, or when two markets have one symbol."""
+        self._options = options or ExchangeOptions()
+        self._sources = list(sources)
+        starts = [start for source in self._sources if (start := source.next_ms()) is not None]
+        if not starts:
+            raise ValueError("the exchange needs at least one market that has something to play")
+        self._timeline = Timeline()
+        self._state = ExchangeState(min(starts))
+        self._engine = Engine(self._state, self._timeline)
+        self._views = Views(self._state, self._engine.admission)
+        self._rules = SettingsRules(self._state, self._engine.admission, self._engine.clearing)
+        for source in self._sources:
+            self._list_market(source)
+        endowed = {spec.instrument.margin_asset for spec in self._state.specs.values()}
+        for asset in sorted(endowed):
+            atoms = int(self._options.insurance_endowment * ATOMS)
+            self._state.ledger.deposit(self._state.insurance_fund, asset, atoms)
+
+    @classmethod
+    def from_history(
+        cls,
+        history: RecordedHistory,
+        options: ExchangeOptions | None = None,
+        contracts: Mapping[str, ContractSpec] | None = None,
+    ) -> "SimulatedExchange":
+        """Play recorded minutes. `contracts` overrides the default specification of single symbols.
+
+        Playing starts where every symbol has begun, or at `options.start_ms`; earlier minutes are klines.
+        """
+        chosen = options or ExchangeOptions()
+        start_ms = history.start_ms if chosen.start_ms is None else chosen.start_ms
+        sources: list[MarketSource] = []
+        for symbol, minutes in history.symbols.items():
+            spec = (contracts or {}).get(symbol) or contract_for_prices(
+                symbol,
+                minutes.close[:2000],
+                maker_fee_e8=chosen.maker_fee_e8,
+                taker_fee_e8=chosen.taker_fee_e8,
+            )
+            sources.append(
+                MinutePlayer(spec, minutes, seed=chosen.seed, substep_ms=chosen.substep_ms, start_ms=start_ms)
+            )
+        return cls(sources, chosen)
+
+    def _list_market(self, source: MarketSource) -> None:
+        spec, state = source.spec, self._state
+        if spec.symbol in state.markets:
+            raise ValueError(f"{spec.symbol} is listed twice")
+        bars = BarSeries(spec)
+        bars.preload(source.history())
+        pricer = MarkPricer(spec, state.now_ms, source.start_ticks, source.recorded_rates_e8())
+        rank = len(state.markets)
+        state.add_market(
+            Market(spec, OrderBook(self._options.queue_model), bars, pricer, state.first_trade_id())
+        )
+        self._schedule(source, rank)
+
+    def _schedule(self, source: MarketSource, rank: int) -> None:
+        def step() -> None:
+            source.play(self._engine)
+            self._schedule(source, rank)
+
+        next_ms = source.next_ms()
+        if next_ms is not None:
+            self._timeline.schedule(next_ms, rank, step)
+
+    # --- time and events
+
+    @property
+    def now_ms(self) -> int:
+        return self._state.now_ms
+
+    @property
+    def end_ms(self) -> int | None:
+        ends = [source.end_ms for source in self._sources]
+        known = [end for end in ends if end is not None]
+        return max(known) if len(known) == len(ends) else None
+
+    def subscribe(self, listener: Callable[[ExchangeEvent], None]) -> Callable[[], None]:
+        self._state.listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._state.listeners:
+                self._state.listeners.remove(listener)
+
+        return unsubscribe
+
+    def advance_to(self, time_ms: int) -> None:
+        timeline, state = self._timeline, self._state
+        while (next_ms := timeline.next_ms()) is not None and next_ms <= time_ms:
+            due_ms, action = timeline.pop()
+            state.now_ms = max(state.now_ms, due_ms)
+            action()
+        state.now_ms = max(state.now_ms, time_ms)
+
+    def next_step_ms(self) -> int | None:
+        return self._timeline.next_ms()
+
+    # --- market data
+
+    def contracts(self) -> Mapping[str, ContractSpec]:
+        return self._state.specs
+
+    def book(self, symbol: str, levels: int) -> BookView:
+        market = self._state.market(symbol)
+        bids, asks = market.book.levels(levels)
+        return BookView(market.spec, market.book.update_id, bids, asks, market.last_book_ms)
+
+    def recent_trades(self, symbol: str, limit: int) -> Sequence[TradeEvent]:
+        trades = self._state.market(symbol).recent_trades
+        return list(trades)[-limit:] if limit > 0 else []
+
+    def klines(
+        self, symbol: str, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> Sequence[KlineRecord]:
+        return self._state.market(symbol).bars.bars(interval_ms, start_ms, end_ms, limit)
+
+    def mark(self, symbol: str) -> MarkEvent:
+        return self._state.market(symbol).mark_event
+
+    def funding_history(
+        self, symbol: str | None, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> Sequence[tuple[str, int, int]]:
+        markets = self._state.markets if symbol is None else {symbol: self._state.market(symbol)}
+        rows = [
+            (name, time_ms, rate_e8)
+            for name, market in markets.items()
+            for time_ms, rate_e8 in market.funding_settled
+            if (start_ms is None or time_ms >= start_ms) and (end_ms is None or time_ms <= end_ms)
+        ]
+        rows.sort(key=lambda row: row[1])
+        # From a given start the oldest come first; without one the newest are wanted.
+        return rows[:limit] if start_ms is not None else rows[-limit:] if limit else []
+
+    # --- accounts
+
+    def create_account(self, account_id: str, deposits: Mapping[str, Decimal]) -> None:
+        if account_id in self._state.accounts:
+            raise ValueError(f"account {account_id} exists already")
+        self._state.accounts[account_id] = Account(account_id, updated_ms=self._state.now_ms)
+        for asset, amount in deposits.items():
+            self.deposit(account_id, asset, amount)
+
+    def has_account(self, account_id: str) -> bool:
+        return account_id in self._state.accounts and account_id != INSURANCE_FUND_ID
+
+    def deposit(self, account_id: str, asset: str, amount: Decimal) -> None:
+        account = self._state.account(account_id)
+        atoms = int(amount * ATOMS)
+        if atoms < 0 and -atoms > self._views.asset(account, asset).max_withdraw_atoms:
+            raise refuse(-2018)
+        self._state.ledger.deposit(account, asset, atoms)
+        account.updated_ms = self._state.now_ms
+        self._engine.clearing.book_income(account, "", "TRANSFER", atoms, asset)
+        reason = "DEPOSIT" if atoms >= 0 else "WITHDRAW"
+        self._engine.clearing.publish_account(account, asset, reason, change_atoms=atoms)
+
+    def account(self, account_id: str) -> AccountView:
+        return self._views.account(self._state.account(account_id))
+
+    def positions(self, account_id: str, symbol: str | None) -> Sequence[PositionRiskView]:
+        return self._views.positions(self._state.account(account_id), symbol)
+
+    def set_hedge_mode(self, account_id: str, hedge: bool) -> None:
+        self._rules.set_hedge_mode(self._state.account(account_id), hedge)
+
+    def set_multi_assets(self, account_id: str, enabled: bool) -> None:
+        self._rules.set_multi_assets(self._state.account(account_id), enabled)
+
+    def set_self_trade_prevention(self, account_id: str, mode: SelfTradePrevention) -> None:
+        self._state.account(account_id).self_trade_prevention = mode
+
+    def set_leverage(self, account_id: str, symbol: str, leverage: int) -> int:
+        return self._rules.set_leverage(self._state.account(account_id), self._state.market(symbol), leverage)
+
+    def set_margin_type(self, account_id: str, symbol: str, margin_type: MarginType) -> None:
+        self._rules.set_margin_type(self._state.account(account_id), self._state.market(symbol), margin_type)
+
+    def change_position_margin(
+        self, account_id: str, symbol: str, position_side: PositionSide, amount: Decimal
+    ) -> None:
+        self._rules.change_position_margin(
+            self._state.account(account_id), self._state.market(symbol), position_side, amount
+        )
+
+    def fee_rates_e8(self, account_id: str, symbol: str) -> tuple[int, int]:
+        return self._engine.clearing.fee_rates_e8(self._state.account(account_id), self._state.market(symbol))
+
+    # --- orders
+
+    def place_order(self, account_id: str, request: OrderRequest) -> SimulatedOrder:
+        return self._engine.place(self._state.account(account_id), request)
+
+    def modify_order(
+        self,
+        account_id: str,
+        symbol: str,
+        order_id: int | None,
+        client_order_id: str | None,
+        quantity: Decimal,
+        price: Decimal,
+    ) -> SimulatedOrder:
+        account = self._state.account(account_id)
+        order = self._open_order(account, symbol, order_id, client_order_id, -2013)
+        self._engine.modify(account, order, quantity, price)
+        return order
+
+    def cancel_order(
+        self, account_id: str, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> SimulatedOrder:
+        account = self._state.account(account_id)
+        order = self._open_order(account, symbol, order_id, client_order_id, -2011)
+        self._engine.desk.cancel(order)
+        self._engine.after_trading(self._state.market(symbol))
+        return order
+
+    def cancel_all(self, account_id: str, symbol: str) -> Sequence[SimulatedOrder]:
+        return self._engine.cancel_all(self._state.account(account_id), symbol)
+
+    def order(
+        self, account_id: str, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> SimulatedOrder:
+        account = self._state.account(account_id)
+        found = self._engine.desk.find(account, symbol, order_id, client_order_id)
+        if found is None:
+            raise refuse(-2013)
+        return found
+
+    def _open_order(
+        self, account: Account, symbol: str, order_id: int | None, client_order_id: str | None, code: int
+    ) -> SimulatedOrder:
+        found = self._engine.desk.find(account, symbol, order_id, client_order_id)
+        if found is None or found.order_id not in account.open_orders:
+            raise refuse(code)
+        return found
+
+    def open_orders(self, account_id: str, symbol: str | None) -> Sequence[SimulatedOrder]:
+        return self._engine.desk.open_of(self._state.account(account_id), symbol)
+
+    def order_history(
+        self, account_id: str, symbol: str, status: OrderStatus | None = None
+    ) -> Sequence[SimulatedOrder]:
+        self._state.market(symbol)
+        orders = self._state.account(account_id).orders.values()
+        return [
+            order for order in orders if order.symbol == symbol and (status is None or order.status is status)
+        ]
+
+    def set_countdown(self, account_id: str, symbol: str, countdown_ms: int) -> None:
+        self._engine.set_countdown(self._state.account(account_id), symbol, countdown_ms)
+
+    # --- books
+
+    def trades(self, account_id: str, symbol: str | None) -> Sequence[TradeRecord]:
+        trades = self._state.account(account_id).trades
+        return [trade for trade in trades if symbol is None or trade.spec.symbol == symbol]
+
+    def income(self, account_id: str) -> Sequence[IncomeRecord]:
+        return list(self._state.account(account_id).income)
+
+    def audit(self) -> AuditReport:
+        return self._state.ledger.audit(self._state.accounts.values(), self._state.marks_e8)
+
+    # --- scripting, beyond what a trader sees
+
+    def set_fees(
+        self,
+        maker_fee_e8: int,
+        taker_fee_e8: int,
+        *,
+        symbol: str | None = None,
+        account_id: str | None = None,
+    ) -> None:
+        """Set fee rates of a symbol (None: all), for one account or (None) as the default of everybody."""
+        names = [self._state.market(symbol).spec.symbol] if symbol else list(self._state.markets)
+        for name in names:
+            if account_id is not None:
+                self._state.account(account_id).setting(name).fees_e8 = (maker_fee_e8, taker_fee_e8)
+                continue
+            market = self._state.markets[name]
+            market.spec = replace(market.spec, maker_fee_e8=maker_fee_e8, taker_fee_e8=taker_fee_e8)
+            self._state.specs[name] = market.spec

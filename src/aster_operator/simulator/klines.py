@@ -1,0 +1,139 @@
+"""One-minute bars of what really traded, and longer bars summed from them."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from aster_operator.simulator.model import ContractSpec, KlineRecord
+
+__all__ = ["MINUTE_MS", "BarSeries", "bar_open_ms"]
+
+MINUTE_MS = 60_000
+_WEEK_MS = 7 * 86_400_000
+# 1970-01-01 was a Thursday; weekly bars start on Monday.
+_MONDAY_OFFSET_MS = 4 * 86_400_000
+
+
+def bar_open_ms(time_ms: int, interval_ms: int) -> int:
+    """Opening time of the bar of `interval_ms` that holds `time_ms`."""
+    offset = _MONDAY_OFFSET_MS if interval_ms == _WEEK_MS else 0
+    return (time_ms - offset) // interval_ms * interval_ms + offset
+
+
+class BarSeries:
+    """Minute bars of one symbol, oldest first; the last may still be running.
+
+    At most `capacity` closed bars are kept.
+    """
+
+    def __init__(self, spec: ContractSpec, capacity: int = 100_000) -> None:
+        self._spec = spec
+        self._capacity = capacity
+        self._closed: list[KlineRecord] = []
+        self.running: KlineRecord | None = None
+
+    def preload(self, bars: Iterable[KlineRecord]) -> None:
+        """Put recorded bars from before the first trade into the history."""
+        self._closed.extend(bars)
+        self._trim()
+
+    def open_bar(self, open_ms: int, ticks: int) -> None:
+        """Begin the minute at `open_ms`; its prices start at `ticks` until the first trade sets them."""
+        close_ms = open_ms + MINUTE_MS - 1
+        self.running = KlineRecord(self._spec, open_ms, close_ms, ticks, ticks, ticks, ticks)
+
+    def close_due(self, now_ms: int) -> KlineRecord | None:
+        """Close the running bar when its minute is over at `now_ms`; return it, else None."""
+        bar = self.running
+        if bar is None or now_ms <= bar.close_ms:
+            return None
+        self._closed.append(bar)
+        self._trim()
+        self.running = None
+        return bar
+
+    def add_trade(
+        self, time_ms: int, trade_id: int, ticks: int, lots: int, quote_atoms: int, buyer_is_maker: bool
+    ) -> None:
+        """Count one public trade; opens the minute when none is running."""
+        bar = self.running
+        if bar is None:
+            self.open_bar(bar_open_ms(time_ms, MINUTE_MS), ticks)
+            bar = self.running
+            assert bar is not None  # noqa: S101 - set by the line above
+        if bar.trades == 0:
+            bar.open_ticks = bar.high_ticks = bar.low_ticks = ticks
+            bar.first_trade_id = trade_id
+        elif ticks > bar.high_ticks:
+            bar.high_ticks = ticks
+        elif ticks < bar.low_ticks:
+            bar.low_ticks = ticks
+        bar.close_ticks = ticks
+        bar.last_trade_id = trade_id
+        bar.lots += lots
+        bar.quote_atoms += quote_atoms
+        bar.trades += 1
+        if not buyer_is_maker:
+            bar.taker_buy_lots += lots
+            bar.taker_buy_quote_atoms += quote_atoms
+
+    def bars(
+        self, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> Sequence[KlineRecord]:
+        """Bars of `interval_ms` (a whole number of minutes), as `ExchangeApi.klines` says."""
+        first, last = self._range(interval_ms, start_ms, end_ms, limit)
+        minutes = self._closed[first:last]
+        running = self.running
+        if (
+            running is not None
+            and last == len(self._closed)
+            and (end_ms is None or running.open_ms <= end_ms)
+        ):
+            minutes = [*minutes, replace(running)]
+        if interval_ms != MINUTE_MS:
+            minutes = _summed(minutes, interval_ms)
+        if start_ms is not None:
+            minutes = [bar for bar in minutes if bar.open_ms >= start_ms]
+            return minutes[:limit]
+        return minutes[-limit:] if limit else []
+
+    def _range(
+        self, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> tuple[int, int]:
+        last = len(self._closed)
+        if end_ms is not None:
+            last = bisect_left(self._closed, end_ms + 1, key=lambda bar: bar.open_ms)
+        if start_ms is not None:
+            first = bisect_left(self._closed, start_ms, key=lambda bar: bar.open_ms)
+            span = (limit + 1) * (interval_ms // MINUTE_MS)
+            return first, min(last, first + span)
+        newest = self._closed[last - 1].open_ms if last else 0
+        reach = bar_open_ms(newest, interval_ms) - limit * interval_ms
+        return bisect_left(self._closed, reach, key=lambda bar: bar.open_ms), last
+
+    def _trim(self) -> None:
+        # In slabs, because deleting from the front of a list copies the rest.
+        if len(self._closed) > self._capacity + 10_000:
+            del self._closed[: len(self._closed) - self._capacity]
+
+
+def _summed(minutes: Iterable[KlineRecord], interval_ms: int) -> list[KlineRecord]:
+    found: list[KlineRecord] = []
+    for minute in minutes:
+        open_ms = bar_open_ms(minute.open_ms, interval_ms)
+        if not found or found[-1].open_ms != open_ms:
+            found.append(replace(minute, open_ms=open_ms, close_ms=open_ms + interval_ms - 1))
+            continue
+        bar = found[-1]
+        bar.high_ticks = max(bar.high_ticks, minute.high_ticks)
+        bar.low_ticks = min(bar.low_ticks, minute.low_ticks)
+        bar.close_ticks = minute.close_ticks
+        bar.lots += minute.lots
+        bar.quote_atoms += minute.quote_atoms
+        bar.trades += minute.trades
+        bar.taker_buy_lots += minute.taker_buy_lots
+        bar.taker_buy_quote_atoms += minute.taker_buy_quote_atoms
+        if minute.first_trade_id >= 0:
+            bar.first_trade_id = minute.first_trade_id if bar.first_trade_id < 0 else bar.first_trade_id
+            bar.last_trade_id = minute.last_trade_id
+    return found

@@ -1,0 +1,52 @@
+"""Synthetic depth: what the market shows around its best prices.
+
+A level's size depends on the seed, its price and a slowly turning phase, not on when it is asked for. So a
+level keeps its size while the market stands still, and showing a book draws no random numbers.
+"""
+
+from random import Random
+
+from aster_operator.simulator.book import Ladder
+
+__all__ = ["DepthModel"]
+
+_NOISE_SIZE = 1024
+_PHASE_STEPS = 16
+
+
+class DepthModel:
+    """Ladders of `levels` prices a side.
+
+    Near the touch the levels are adjacent ticks; further out the gaps grow in proportion to the price, so
+    that the ladder reaches a few basis points on any symbol. Sizes grow away from the touch.
+    """
+
+    def __init__(self, seed: str, ticks: int, levels: int = 20) -> None:
+        random = Random(seed)  # noqa: S311 - reproducible market noise, not security
+        self._noise = tuple(random.randrange(40, 200) for _ in range(_NOISE_SIZE))
+        self._salt = random.randrange(1 << 20)
+        # A fifth of a basis point per gap unit, but never finer than the grid.
+        gap = max(1, ticks // 500_000)
+        self._offsets = tuple(level + gap * level * level // 12 for level in range(levels))
+        self._shape = tuple(100 + 35 * level for level in range(levels))
+        self._step = 0
+
+    def advance(self) -> None:
+        """Let a sixteenth of the levels change their size."""
+        self._step += 1
+
+    def ladder(self, best_ticks: int, direction: int, touch_lots: int) -> Ladder:
+        """Levels from `best_ticks` outwards: `direction` -1 for bids, +1 for asks; best first.
+
+        `touch_lots` is the typical size at the touch. Prices at or below zero are left out.
+        """
+        noise, salt, step = self._noise, self._salt, self._step
+        ladder: Ladder = {}
+        for offset, shape in zip(self._offsets, self._shape, strict=True):
+            tick = best_ticks + direction * offset
+            if tick <= 0:
+                break
+            phase = (step + tick * 5) // _PHASE_STEPS
+            index = (tick * 7919 + phase * 104_729 + salt) % _NOISE_SIZE
+            ladder[tick] = touch_lots * shape * noise[index] // 10_000 + 1
+        return ladder

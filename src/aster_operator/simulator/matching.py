@@ -1,0 +1,178 @@
+"""Matching: an incoming order, or the market's own flow, against the book by price and time."""
+
+from aster_operator.domain.enums import (
+    OrderStatus,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+from aster_operator.simulator.accounts import is_closing
+from aster_operator.simulator.book import BookSide, Ladder, RestingOrder
+from aster_operator.simulator.clearing import Clearing
+from aster_operator.simulator.model import SimulatedOrder
+from aster_operator.simulator.orders import OrderDesk
+from aster_operator.simulator.state import ExchangeState, Market
+
+__all__ = ["Matcher"]
+
+
+class Matcher:
+    """Executes against one book at a time; what trades is booked by `Clearing`."""
+
+    def __init__(self, state: ExchangeState, desk: OrderDesk, clearing: Clearing) -> None:
+        self._state = state
+        self._desk = desk
+        self._clearing = clearing
+
+    # --- account orders
+
+    def execute(self, order: SimulatedOrder) -> None:
+        """Match an accepted order; rest or expire what is left, as its time in force says."""
+        market = self._state.markets[order.symbol]
+        is_market = self._desk.is_market(order)
+        limit = self._market_bound(market, order.side) if is_market else order.price_ticks
+        if not is_market and not self._may_take(market, order, limit):
+            if order.time_in_force is TimeInForce.GTX and not self._crosses(market, order.side, limit):
+                self._desk.rest(order)
+            else:
+                self._desk.expire(order)
+            return
+        self._take(market, order, limit)
+        self._desk.expire_stranded(self._desk.account_of(order), market)
+        if order.status.is_final:
+            return
+        rests = not is_market and order.time_in_force in (TimeInForce.GTC, TimeInForce.HIDDEN)
+        if rests and not (is_closing(order) and self._closable(order) == 0):
+            self._desk.rest(order)
+        else:
+            self._desk.expire(order)
+
+    def _may_take(self, market: Market, order: SimulatedOrder, limit: int) -> bool:
+        if order.time_in_force is TimeInForce.GTX:
+            return False
+        if order.time_in_force is TimeInForce.FOK:
+            wanted = min(order.lots, self._closable(order)) if is_closing(order) else order.lots
+            enough = market.book.opposite(order.side).matchable_lots(limit, order.lots)
+            return wanted == order.lots and enough >= order.lots
+        return True
+
+    @staticmethod
+    def _crosses(market: Market, side: Side, limit: int) -> bool:
+        best = market.book.opposite(side).best_matchable()
+        return best is not None and (limit - best) * side.sign >= 0
+
+    def _market_bound(self, market: Market, side: Side) -> int:
+        """Furthest tick a market order may trade at: `market_take_bound` from the mark (section 4.3)."""
+        spec = market.spec
+        bound = spec.instrument.market_take_bound
+        return int(market.mark_e8 * (1 + side.sign * bound) / spec.price_atoms_per_tick)
+
+    def _closable(self, order: SimulatedOrder) -> int:
+        return self._desk.account_of(order).closable_lots(order)
+
+    def _take(self, market: Market, order: SimulatedOrder, limit: int) -> None:
+        """Trade `order` until it is done, the book is, or its limit is reached."""
+        passive = market.book.opposite(order.side)
+        sign = order.side.sign
+        closing = is_closing(order)
+        while not order.status.is_final and order.remaining_lots:
+            wanted = order.remaining_lots
+            if closing:
+                wanted = min(wanted, self._closable(order))
+                if wanted == 0:
+                    return
+            tick = passive.best_matchable()
+            if tick is None or (limit - tick) * sign < 0:
+                return
+            resting, lots = passive.front(tick)
+            if resting is None:
+                lots = min(lots, wanted)
+                passive.take_synthetic(tick, lots)
+                self._clearing.trade(market, order, None, order.side, tick, lots)
+            elif resting.order.account_id == order.account_id:
+                self._prevent_self_trade(order, resting.order)
+            else:
+                self._hit(market, passive, resting, order, order.side, min(lots, wanted))
+
+    def _prevent_self_trade(self, taker: SimulatedOrder, maker: SimulatedOrder) -> None:
+        mode = taker.self_trade_prevention or SelfTradePrevention.EXPIRE_TAKER
+        if mode is not SelfTradePrevention.EXPIRE_TAKER:
+            self._desk.expire(maker)
+        if mode is not SelfTradePrevention.EXPIRE_MAKER:
+            self._desk.expire(taker)
+
+    def _hit(
+        self,
+        market: Market,
+        passive: BookSide,
+        resting: RestingOrder,
+        taker: SimulatedOrder | None,
+        taker_side: Side,
+        lots: int,
+    ) -> int:
+        """Trade up to `lots` against a resting account order; return the lots traded."""
+        maker = resting.order
+        if is_closing(maker):
+            lots = min(lots, self._closable(maker))
+            if lots == 0:
+                self._desk.expire(maker)
+                return 0
+        ticks = maker.price_ticks
+        self._clearing.trade(market, taker, maker, taker_side, ticks, lots)
+        if maker.status is OrderStatus.FILLED:
+            passive.remove(maker)
+        self._desk.expire_stranded(self._desk.account_of(maker), market)
+        return lots
+
+    # --- the market's own flow
+
+    def requote(self, market: Market, bids: Ladder, asks: Ladder) -> int:
+        """Set the synthetic ladders (best first) and fill account orders the price has gone through.
+
+        An account bid at or above the new best ask (or ask at or below the new best bid) trades in full at
+        its own price. Returns the lots so traded.
+        """
+        book = market.book
+        best_bid, best_ask = next(iter(bids), None), next(iter(asks), None)
+        swept = 0
+        if best_ask is not None:
+            swept += self._sweep(market, book.bids, Side.SELL, best_ask)
+        if best_bid is not None:
+            swept += self._sweep(market, book.asks, Side.BUY, best_bid)
+        book.bids.rewrite(bids)
+        book.asks.rewrite(asks)
+        return swept
+
+    def _sweep(self, market: Market, passive: BookSide, side: Side, ticks: int) -> int:
+        swept = 0
+        while (tick := passive.best_order_tick()) is not None and (tick - ticks) * passive.sign >= 0:
+            resting = passive.first_order(tick)
+            swept += self._hit(market, passive, resting, None, side, resting.order.remaining_lots)
+        return swept
+
+    def aggress(self, market: Market, side: Side, lots: int, ticks: int) -> None:
+        """The market's own aggressor trades `lots` down (or up) to `ticks`, by price-time priority.
+
+        When the book holds less at `ticks`, new synthetic lots arrive there and trade: the recorded volume
+        did trade at that price.
+        """
+        passive = market.book.opposite(side)
+        sign = side.sign
+        left = lots
+        while left > 0:
+            tick = passive.best_matchable()
+            if tick is None or (ticks - tick) * sign < 0:
+                break
+            resting, available = passive.front(tick)
+            if resting is not None:
+                left -= self._hit(market, passive, resting, None, side, min(available, left))
+                continue
+            taken = min(available, left)
+            passive.take_synthetic(tick, taken)
+            left -= taken
+            if tick == ticks and not passive.has_orders(tick):
+                # Nobody else waits at this price: the rest prints as one trade with what was displayed.
+                taken, left = taken + left, 0
+            self._clearing.trade(market, None, None, side, tick, taken)
+        if left > 0:
+            self._clearing.trade(market, None, None, side, ticks, left)
