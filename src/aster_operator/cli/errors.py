@@ -118,6 +118,8 @@ def _usage_line(error: TyperException) -> str:
     text = (
         one_line(error.format_message()).replace("Value error, ", "").replace(". Did", ", did").rstrip(".?")
     )
+    if text.startswith("Usage:"):  # a group named without one of its commands answers with its whole help
+        text = "a command is missing"
     return f"{text[:1].lower()}{text[1:]}: see {command} --help"
 
 

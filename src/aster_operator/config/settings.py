@@ -20,13 +20,14 @@ __all__ = ["Endpoint", "SettingProblem", "Settings", "SettingsProblem", "Venue",
 
 
 class Settings(
-    VenueSettings,
-    StorageSettings,
-    StrategySettings,
-    ExecutionSettings,
-    RiskSettings,
-    MidfreqSettings,
+    # The last base comes first among the fields, and so in problems and fingerprints.
     DeploymentSettings,
+    MidfreqSettings,
+    RiskSettings,
+    ExecutionSettings,
+    StrategySettings,
+    StorageSettings,
+    VenueSettings,
     BaseSettings,
 ):
     """Everything a person can set. Field names carry the unit; `.env.example` explains each key.
