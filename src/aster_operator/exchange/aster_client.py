@@ -1,0 +1,167 @@
+"""The Aster client: REST in both signature schemes and all streams, behind one object."""
+
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from aster_operator.domain.clock import Clock, WallClock
+from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
+from aster_operator.exchange.credentials import AgentCredentials, Credentials
+from aster_operator.exchange.domain_calls import DomainCalls
+from aster_operator.exchange.endpoint import Endpoint, Method, Security
+from aster_operator.exchange.environment import Environment, Venue
+from aster_operator.exchange.rate_limits import Priority, RateLimiter
+from aster_operator.exchange.rest import RestSession
+from aster_operator.exchange.signing.nonce import acquire_nonces, default_state_dir
+from aster_operator.exchange.signing.parameters import ParameterValue
+from aster_operator.exchange.streams.link import LinkSettings
+from aster_operator.exchange.streams.market import MarketStream
+from aster_operator.exchange.streams.names import names_of
+from aster_operator.exchange.streams.user import UserStream
+from aster_operator.exchange.transport import AiohttpTransport, Transport
+
+__all__ = ["AsterClient"]
+
+
+class AsterClient(DomainCalls):
+    """A client of one venue for one account; implements `ExchangeClient`.
+
+    `credentials` choose the scheme: an agent's key signs V3 calls, an API key V1 calls, none leaves the
+    public calls. `environment` is mainnet, testnet or sim; `base_url` and `ws_url` replace its addresses
+    and are needed for sim. `ca_file` trusts a certificate authority of your own.
+
+    `state_dir` holds the nonce marks and the lock of each agent (default: the user's state folder; on sim
+    memory alone, as its nonces end with it). Raises AgentKeyInUse when another process signs with the same
+    agent, ValueError for addresses that cannot be.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        environment: Environment | str = Environment.MAINNET,
+        base_url: str | None = None,
+        ws_url: str | None = None,
+        chain_id: int | None = None,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+        ca_file: Path | None = None,
+        state_dir: Path | None = None,
+        timeout_s: float = 10.0,
+        recv_window_ms: int = 5000,
+        link_settings: LinkSettings | None = None,
+        limiter: RateLimiter | None = None,
+    ) -> None:
+        super().__init__()
+        self.venue = Venue.of(environment, rest_url=base_url, ws_url=ws_url, chain_id=chain_id)
+        self.clock: Clock = clock or WallClock()
+        self.credentials = credentials
+        self._ssl_context = None if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+        self._link_settings = link_settings or LinkSettings()
+        if state_dir is None and self.venue.environment is not Environment.SIM:
+            state_dir = default_state_dir()
+        self._rest = RestSession(
+            venue=self.venue,
+            credentials=credentials,
+            transport=transport or AiohttpTransport(ssl_context=self._ssl_context),
+            clock=self.clock,
+            limiter=limiter or RateLimiter(self.clock),
+            nonces=(
+                acquire_nonces(credentials.signer, self.venue.label, state_dir)
+                if isinstance(credentials, AgentCredentials)
+                else None
+            ),
+            recv_window_ms=recv_window_ms,
+            timeout_s=timeout_s,
+        )
+        self._rest.server_time_ms = self.server_time
+        self._streams: list[MarketStream | UserStream] = []
+
+    @property
+    def rest(self) -> RestSession:
+        """The session underneath: clock offset, limiter and counters."""
+        return self._rest
+
+    @property
+    def account_label(self) -> str:
+        """Name of the account for position keys: the main wallet, or the start of the API key."""
+        return self.credentials.account if self.credentials is not None else "public"
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        params: dict[str, ParameterValue] | None = None,
+        security: Security = Security.SIGNED,
+        *,
+        weight: int = 1,
+    ) -> object:
+        """Call any endpoint and return the decoded JSON: for those newer than this client.
+
+        `path` is without product and version ("order", not "/fapi/v3/order"). A GET is repeated on failure,
+        anything else raises UnknownOutcome when the venue may have acted.
+        """
+        endpoint = Endpoint(
+            method=method,
+            name=path.strip("/"),
+            security=security,
+            weight=weight,
+            repeatable=method == "GET",
+            priority=Priority.READ if method == "GET" else Priority.ORDER,
+        )
+        answer: object = await self._rest.call(endpoint, params or {}, object)
+        return answer
+
+    async def open_market_stream(
+        self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
+    ) -> MarketStream:
+        """Follow the market; events reach `on_event` synchronously, in arrival order. Section 6.
+
+        Raises TransportFailed when the first connection fails; later losses heal by themselves and are
+        announced by FeedStatusChanged.
+        """
+        streams = [name for channel in channels for name in names_of(channel)]
+        stream = MarketStream(
+            ws_url=self.venue.ws_url,
+            streams=streams,
+            on_event=on_event,
+            clock=self.clock,
+            settings=self._link_settings,
+            ssl_context=self._ssl_context,
+        )
+        await stream.open()
+        self._streams.append(stream)
+        return stream
+
+    async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> UserStream:
+        """Follow own orders and account. Section 7.
+
+        After a loss FeedStatusChanged(healthy=True) says that events may be missing: take a snapshot.
+        """
+        stream = UserStream(
+            ws_url=self.venue.ws_url,
+            keys=self,
+            on_event=on_event,
+            clock=self.clock,
+            settings=self._link_settings,
+            ssl_context=self._ssl_context,
+        )
+        await stream.open()
+        self._streams.append(stream)
+        return stream
+
+    async def close(self) -> None:
+        """End the streams this client opened, its connections and its hold on the agent's key."""
+        try:
+            for stream in self._streams:
+                await stream.close()
+        finally:
+            self._streams.clear()
+            await self._rest.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,1 @@
+"""The venue's REST endpoints as typed methods, one module for each area."""

@@ -1,0 +1,298 @@
+"""The `ExchangeClient` protocol on top of the venue's own calls: domain values in, domain values out."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from aster_operator.domain.clock import DAY_MS
+from aster_operator.domain.enums import MarginType, OrderType, PositionSide, Side
+from aster_operator.domain.fees import FeeRates
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.market import Bar, DepthSnapshot, MarkPrice, Quote
+from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.domain.positions import AccountSnapshot, PositionReport
+from aster_operator.exchange import parse
+from aster_operator.exchange.calls.account import AccountCalls
+from aster_operator.exchange.calls.market import MarketCalls, only
+from aster_operator.exchange.calls.trading import TradingCalls
+from aster_operator.exchange.client_protocol import ClockOffset
+from aster_operator.exchange.errors import NoChangeNeeded
+from aster_operator.exchange.wire.account import IncomeRecord
+from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
+
+__all__ = ["DomainCalls"]
+
+_TRADE_SPAN_MS = 7 * DAY_MS - 1
+_PAGE = 1000
+_REMEMBERED_ORDERS = 10_000
+
+
+class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
+    """What the session loop needs, in domain values. Errors as in the calls underneath."""
+
+    def __init__(self) -> None:
+        self._client_ids: OrderedDict[int, str] = OrderedDict()
+        """Client order id by order id: the venue's trade history names only the latter."""
+
+    # --- the four names of the first source system -----------------------------------------------------
+
+    async def place_market_order(
+        self,
+        symbol: str,
+        side: Side,
+        quantity: Decimal,
+        position_side: PositionSide = PositionSide.BOTH,
+        *,
+        client_order_id: str | None = None,
+        reduce_only: bool = False,
+    ) -> OrderReport:
+        """Place a market order and return it with its fill. Raises as `place_order`. Section 4.3."""
+        record = await self.new_order(
+            symbol=symbol,
+            side=side,
+            type=OrderType.MARKET,
+            quantity=quantity,
+            position_side=position_side,
+            new_client_order_id=client_order_id,
+            reduce_only=True if reduce_only and position_side is PositionSide.BOTH else None,
+            new_order_resp_type="RESULT",
+            reduces=reduce_only,
+        )
+        return self._report(record)
+
+    async def get_position_risk(self, symbol: str | None = None) -> list[PositionReport]:
+        """Return the positions, flat ones too; quantities are signed. Weight 5. Section 4.6."""
+        records = await self.position_risk(symbol)
+        return [parse.position_report(record, "GET positionRisk") for record in records]
+
+    async def get_mark_price(self, symbol: str) -> Decimal:
+        """Return the mark price in quote units. Weight 1. Section 4.1."""
+        return (await self.mark_price(symbol)).mark
+
+    async def close_position(
+        self, symbol: str, position_side: PositionSide = PositionSide.BOTH
+    ) -> OrderReport | None:
+        """Close the whole position at market; None when there was none. Sections 4.3 and 4.6."""
+        for position in await self.get_position_risk(symbol):
+            if position.position_side is position_side and position.is_open:
+                return await self.place_market_order(
+                    symbol,
+                    Side.SELL if position.quantity > 0 else Side.BUY,
+                    abs(position.quantity),
+                    position_side,
+                    reduce_only=True,
+                )
+        return None
+
+    # --- orders ----------------------------------------------------------------------------------------
+
+    async def place_order(self, order: NewOrder) -> OrderReport:
+        """Place an order of any type; a market order answers with its fill.
+
+        Raises FilterViolation, InsufficientMargin, OrderRejected, PositionModeMismatch or another
+        RequestRefused when the venue said no, UnknownOutcome when it may have acted. Section 4.3.
+        """
+        hedge = order.position_side is not PositionSide.BOTH
+        record = await self.new_order(
+            symbol=order.symbol,
+            side=order.side,
+            type=order.order_type,
+            position_side=order.position_side,
+            time_in_force=order.time_in_force,
+            quantity=order.quantity,
+            price=order.price,
+            new_client_order_id=order.client_order_id,
+            stop_price=order.stop_price,
+            # The venue refuses reduceOnly in hedge mode, where positionSide already limits the order, and
+            # beside closePosition.
+            reduce_only=True if order.reduce_only and not hedge and not order.close_position else None,
+            close_position=True if order.close_position else None,
+            activation_price=order.activation_price,
+            callback_rate=order.callback_rate_pct,
+            working_type=order.working_type,
+            price_protect=True if order.price_protect else None,
+            # STP is a parameter of V3 alone; V1 would ignore it and pretend.
+            stp_mode=order.self_trade_prevention if self._rest.uses_agent else None,
+            new_order_resp_type="RESULT",
+            reduces=not order.opens_position,
+        )
+        return self._report(record)
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
+        """Cancel by client id. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome."""
+        return self._report(await self.cancel(symbol, orig_client_order_id=client_order_id))
+
+    async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
+        """Return the order of a client id in any state. Raises OrderNotFound (-2013). Weight 1."""
+        return self._report(await self.get_order(symbol, orig_client_order_id=client_order_id))
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
+        """Return the open orders of one symbol (weight 1) or of all (weight 40). Section 4.4."""
+        return [self._report(record) for record in await self.get_open_orders(symbol)]
+
+    async def cancel_all_orders(self, symbol: str) -> None:
+        """Cancel all open orders of a symbol, protective ones too. Weight 1. Section 4.4."""
+        await self.cancel_open_orders(symbol)
+
+    async def change_order(
+        self, symbol: str, client_order_id: str, *, quantity: Decimal, price: Decimal
+    ) -> OrderReport:
+        """Move a resting LIMIT order to a new price and quantity in one step. V3. Section 4.4."""
+        record = await self.modify_order(
+            symbol, orig_client_order_id=client_order_id, quantity=quantity, price=price
+        )
+        return self._report(record)
+
+    def _report(self, record: OrderRecord) -> OrderReport:
+        self._remember(record)
+        return parse.order_report(record, "order")
+
+    def _remember(self, record: OrderRecord) -> None:
+        self._client_ids[record.order_id] = record.client_order_id
+        if len(self._client_ids) > _REMEMBERED_ORDERS:
+            self._client_ids.popitem(last=False)
+
+    # --- account ---------------------------------------------------------------------------------------
+
+    async def account_snapshot(self) -> AccountSnapshot:
+        """Return balances and totals in USD. Weight 5. Section 4.6."""
+        return parse.account_snapshot(await self.account(), "GET account")
+
+    async def is_hedge_mode(self) -> bool:
+        """Return True when LONG and SHORT are held apart. Weight 30. Section 4.6."""
+        return await self.position_mode()
+
+    async def set_hedge_mode(self, enabled: bool) -> None:
+        """Set the position mode; already being in it is success. Raises ChangeBlocked. Section 4.6."""
+        try:
+            await self.change_position_mode(hedge=enabled)
+        except NoChangeNeeded:
+            return
+
+    async def set_leverage(self, symbol: str, leverage: int) -> int:
+        """Set the leverage and return what the venue confirms. Raises InvalidRequest, ChangeBlocked."""
+        return (await self.change_leverage(symbol, leverage)).leverage
+
+    async def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
+        """Set the margin type; already having it is success. Raises ChangeBlocked. Section 4.6."""
+        try:
+            await self.change_margin_type(symbol, margin_type)
+        except NoChangeNeeded:
+            return
+
+    async def fee_rates(self, symbol: str) -> FeeRates:
+        """Return the account's own rates as fractions of notional. Weight 20. Section 4.6."""
+        return parse.fee_rates(await self.commission_rate(symbol), "GET commissionRate")
+
+    # --- market ----------------------------------------------------------------------------------------
+
+    async def instruments(self) -> dict[str, Instrument]:
+        """Return all perpetuals by symbol and take over the limits the venue publishes. Section 5.1."""
+        info = await self.exchange_info()
+        for limit in info.rate_limits:
+            if limit.interval == "MINUTE" and limit.interval_num == 1:
+                weight = limit.limit if limit.rate_limit_type == "REQUEST_WEIGHT" else None
+                orders = limit.limit if limit.rate_limit_type == "ORDERS" else None
+                self._rest.limiter.configure(weight, orders)
+        parsed = (parse.instrument(record, "GET exchangeInfo") for record in info.symbols)
+        return {found.symbol: found for found in parsed if found is not None}
+
+    async def quote(self, symbol: str) -> Quote:
+        """Return best bid and ask. Weight 1. Section 4.1."""
+        record = only(await self.book_ticker(symbol), symbol, "GET ticker/bookTicker")
+        return parse.quote(record, self._rest.clock.now_ns(), "GET ticker/bookTicker")
+
+    async def mark_price(self, symbol: str) -> MarkPrice:
+        """Return mark price, index price and coming funding. Weight 1. Section 4.1."""
+        record = only(await self.premium_index(symbol), symbol, "GET premiumIndex")
+        return parse.mark_price(record, self._rest.clock.now_ns(), "GET premiumIndex")
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[Bar]:
+        """Return klines as bars, oldest first; the newest may be running. Weight by limit. Section 4.1."""
+        records = await self.klines(symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit)
+        now_ms = self._rest.venue_clock.now_ms()
+        return [parse.bar(symbol, interval, record, now_ms, "GET klines") for record in records]
+
+    async def depth_snapshot(self, symbol: str, limit: int | None = None) -> DepthSnapshot:
+        """Return the order book, best first. Weight 2 to 20 by limit. Section 4.1."""
+        record = await self.depth(symbol, limit)
+        return parse.depth_snapshot(symbol, record, self._rest.clock.now_ns(), "GET depth")
+
+    async def measure_clock(self, samples: int = 5) -> ClockOffset:
+        """Measure the offset of the venue's clock and use it for all later stamps and nonces."""
+        return await self._rest.venue_clock.measure(self.server_time, samples)
+
+    # --- history ---------------------------------------------------------------------------------------
+
+    async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
+        """Return all own trades of the span, oldest first, without duplicates. Weight 5 a page."""
+        last_ms = self._rest.venue_clock.now_ms() if end_ms is None else end_ms
+        found: dict[int, UserTradeRecord] = {}
+        for first, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
+            page = await self.user_trades(symbol, start_ms=first, end_ms=last, limit=_PAGE)
+            found.update((record.id, record) for record in page)
+            while len(page) == _PAGE:
+                page = await self.user_trades(symbol, from_id=page[-1].id + 1, limit=_PAGE)
+                found.update((record.id, record) for record in page if record.time <= last)
+                if page and page[-1].time > last:
+                    break
+        records = [found[key] for key in sorted(found)]
+        await self._learn_client_ids(symbol, {record.order_id for record in records})
+        return [
+            parse.fill(record, self._client_ids.get(record.order_id, ""), "GET userTrades")
+            for record in records
+        ]
+
+    async def _learn_client_ids(self, symbol: str, order_ids: set[int]) -> None:
+        missing = order_ids - self._client_ids.keys()
+        while missing:
+            page = await self.all_orders(symbol, order_id=min(missing), limit=_PAGE)
+            for record in page:
+                self._remember(record)
+            reached = page[-1].order_id if page else max(missing)
+            missing = {number for number in missing if number > reached and number not in self._client_ids}
+
+    async def income_rows(
+        self, start_ms: int, end_ms: int | None = None, income_type: str | None = None
+    ) -> list[IncomeRow]:
+        """Return all income rows of the span, oldest first, without duplicates. Weight 30 a page."""
+        last_ms = self._rest.venue_clock.now_ms() if end_ms is None else end_ms
+        found: dict[tuple[str, str, str, str], IncomeRecord] = {}
+        for span_start, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
+            first = span_start
+            while True:
+                page = await self.income(start_ms=first, end_ms=last, income_type=income_type, limit=_PAGE)
+                before = len(found)
+                found.update((_income_identity(record), record) for record in page)
+                if len(page) < _PAGE:
+                    break
+                # Rows of the page's last millisecond may go on in the next page; they are known by identity.
+                step = page[-1].time
+                first = step if step > first or len(found) > before else step + 1
+                if first > last:
+                    break
+        rows = sorted(found.values(), key=lambda record: record.time)
+        return [parse.income_row(record, "GET income") for record in rows]
+
+
+def _spans(start_ms: int, end_ms: int, longest_ms: int) -> Iterable[tuple[int, int]]:
+    """Cut a span into pieces the venue accepts."""
+    first = start_ms
+    while first <= end_ms:
+        last = min(first + longest_ms, end_ms)
+        yield first, last
+        first = last + 1
+
+
+def _income_identity(record: IncomeRecord) -> tuple[str, str, str, str]:
+    # One transaction id may stand for several rows (fee and profit of one trade), so the kind belongs to it.
+    return (str(record.tran_id), record.income_type, record.asset, str(record.symbol or ""))

@@ -1,0 +1,160 @@
+"""Keeps the client below the venue's limits by its own counting and by the headers of every answer.
+
+Protocol reference, section 3: request weight per minute and address, orders per minute and account. The
+venue answers 429 to who goes over and 418, a ban, to who goes on; this limiter waits before either.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from enum import IntEnum
+
+from aster_operator.domain.clock import MINUTE_MS, Clock
+from aster_operator.exchange.errors import IpBanned, RateLimited
+
+__all__ = ["Priority", "RateLimiter"]
+
+_ORDER_HEADER = "X-MBX-ORDER-COUNT-1M"
+_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+
+
+class Priority(IntEnum):
+    """Who goes first when the limit is near: lower numbers."""
+
+    CLOSE = 0
+    """Cancels and orders that reduce a position: never kept waiting behind a read."""
+    ORDER = 1
+    READ = 2
+
+
+_SHARE = {Priority.CLOSE: 1.0, Priority.ORDER: 0.9, Priority.READ: 0.75}
+"""Part of the usable limit each priority may fill; the rest is kept for those before it."""
+
+
+class RateLimiter:
+    """Counts weight and orders of the running minute and lets requests through in order of priority.
+
+    `weight_limit` and `order_limit` are the venue's; `headroom` is the fraction of them that is used.
+    `max_wait_s` bounds how long a request may be held before it is refused here with RateLimited.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        weight_limit: int = 2400,
+        order_limit: int = 1200,
+        headroom: float = 0.95,
+        max_wait_s: float = 90.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._clock = clock
+        self._headroom = headroom
+        self._max_wait_ms = int(max_wait_s * 1000)
+        self._sleep = sleep
+        self.weight_limit = weight_limit
+        self.order_limit = order_limit
+        self.used_weight = 0
+        self.used_orders = 0
+        self._minute = -1
+        self._blocked_until_ms = 0
+        self._banned = False
+        self._queue: list[tuple[int, int]] = []
+        self._tickets = itertools.count()
+        self.waits = 0
+        """How many requests had to wait since the start."""
+
+    def configure(self, weight_limit: int | None, order_limit: int | None) -> None:
+        """Take over the limits the venue publishes (`exchangeInfo.rateLimits`)."""
+        if weight_limit is not None and weight_limit > 0:
+            self.weight_limit = weight_limit
+        if order_limit is not None and order_limit > 0:
+            self.order_limit = order_limit
+
+    def _roll(self, now_ms: int) -> None:
+        minute = now_ms // MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self.used_weight = 0
+            self.used_orders = 0
+
+    def _fits(self, weight: int, orders: int, priority: Priority) -> bool:
+        share = _SHARE[priority] * self._headroom
+        if self.used_weight and self.used_weight + weight > self.weight_limit * share:
+            return False
+        return not (orders and self.used_orders and self.used_orders + orders > self.order_limit * share)
+
+    def _take(self, weight: int, orders: int) -> None:
+        self.used_weight += weight
+        self.used_orders += orders
+
+    async def acquire(self, weight: int, orders: int, priority: Priority, endpoint: str) -> None:
+        """Return when the request may go. Raises IpBanned during a ban, RateLimited past `max_wait_s`."""
+        now_ms = self._clock.now_ms()
+        self._roll(now_ms)
+        # The usual case costs one comparison: nothing waits and nothing is near a limit.
+        if not self._queue and now_ms >= self._blocked_until_ms and self._fits(weight, orders, priority):
+            self._take(weight, orders)
+            return
+        self.waits += 1
+        await self._wait_in_line(weight, orders, priority, endpoint, now_ms)
+
+    async def _wait_in_line(
+        self, weight: int, orders: int, priority: Priority, endpoint: str, start_ms: int
+    ) -> None:
+        ticket = (int(priority), next(self._tickets))
+        heapq.heappush(self._queue, ticket)
+        try:
+            while True:
+                now_ms = self._clock.now_ms()
+                self._roll(now_ms)
+                self._refuse_if_hopeless(endpoint, now_ms, start_ms)
+                free = now_ms >= self._blocked_until_ms and self._fits(weight, orders, priority)
+                if free and self._queue[0] == ticket:
+                    self._take(weight, orders)
+                    return
+                await self._sleep(self._wait_ms(now_ms, free) / 1000)
+        finally:
+            self._queue.remove(ticket)
+            heapq.heapify(self._queue)
+
+    def _wait_ms(self, now_ms: int, free: bool) -> int:
+        if now_ms < self._blocked_until_ms:
+            return self._blocked_until_ms - now_ms
+        # Free but not first: the ones before take one turn of the loop each.
+        return 1 if free else MINUTE_MS - now_ms % MINUTE_MS
+
+    def _refuse_if_hopeless(self, endpoint: str, now_ms: int, start_ms: int) -> None:
+        remaining_ms = max(0, self._blocked_until_ms - now_ms)
+        if self._banned and remaining_ms:
+            text = f"this address is banned for {remaining_ms / 1000:.0f} s more; nothing was sent"
+            raise IpBanned(-1003, text, 418, endpoint, remaining_ms / 1000)
+        if now_ms + remaining_ms - start_ms > self._max_wait_ms:
+            text = (
+                f"held back for {self._max_wait_ms / 1000:.0f} s to stay below the limits; nothing was sent"
+            )
+            raise RateLimited(-1003, text, 429, endpoint, remaining_ms / 1000)
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """Correct the own count by what the venue counted; other programs may share the address."""
+        weight = headers.get(_WEIGHT_HEADER)
+        orders = headers.get(_ORDER_HEADER)
+        if weight is None and orders is None:
+            return
+        self._roll(self._clock.now_ms())
+        if weight is not None and weight.isdigit():
+            self.used_weight = max(self.used_weight, int(weight))
+        if orders is not None and orders.isdigit():
+            self.used_orders = max(self.used_orders, int(orders))
+
+    def block(self, seconds: float, *, banned: bool) -> None:
+        """Let nothing through for a while: the venue answered 429 or, `banned`, 418."""
+        until_ms = self._clock.now_ms() + int(seconds * 1000)
+        self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
+        self._banned = banned
+
+    @property
+    def blocked_until_ms(self) -> int:
+        """Wall time until which nothing is sent; in the past when nothing is blocked."""
+        return self._blocked_until_ms

@@ -1,0 +1,299 @@
+"""Signs, limits, sends, retries and judges REST calls. Knows no endpoint by name."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+import stamina
+
+from aster_operator.domain.clock import Clock
+from aster_operator.exchange.credentials import AgentCredentials, ApiKeyCredentials, Credentials
+from aster_operator.exchange.endpoint import Endpoint, Product, Security
+from aster_operator.exchange.environment import Venue
+from aster_operator.exchange.errors import (
+    ClockSkew,
+    ExchangeError,
+    IpBanned,
+    MalformedResponse,
+    MissingCredentials,
+    RateLimited,
+    RequestRefused,
+    TransportFailed,
+    UnknownOutcome,
+    VenueUnavailable,
+)
+from aster_operator.exchange.rate_limits import Priority, RateLimiter
+from aster_operator.exchange.signing.agent import AgentSigner
+from aster_operator.exchange.signing.api_key import ApiKeySigner
+from aster_operator.exchange.signing.nonce import NonceSource
+from aster_operator.exchange.signing.parameters import ParameterValue, encode_parameters
+from aster_operator.exchange.transport import RawRequest, RawResponse, Transport
+from aster_operator.exchange.venue_clock import VenueClock
+from aster_operator.exchange.verdict import decode_answer, refusal_in
+
+__all__ = ["RestSession"]
+
+T = TypeVar("T")
+
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_CLOCK_SAMPLES = 3
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """Encoded parameters with the nonce they carry, if any."""
+
+    text: str
+    nonce_us: int | None
+
+
+class RestSession:
+    """Calls endpoints with the scheme the credentials ask for.
+
+    `timeout_s` bounds one attempt, `read_attempts` and `read_timeout_s` all attempts of a repeatable call.
+    """
+
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        credentials: Credentials | None,
+        transport: Transport,
+        clock: Clock,
+        limiter: RateLimiter,
+        nonces: NonceSource | None,
+        server_time_ms: Callable[[], Awaitable[int]] | None = None,
+        recv_window_ms: int = 5000,
+        timeout_s: float = 10.0,
+        read_attempts: int = 5,
+        read_timeout_s: float = 45.0,
+    ) -> None:
+        self.venue = venue
+        self.credentials = credentials
+        self.clock = clock
+        self.venue_clock = VenueClock(clock)
+        self.limiter = limiter
+        self._transport = transport
+        self._nonces = nonces
+        self.server_time_ms = server_time_ms
+        self._recv_window_ms = recv_window_ms
+        self._timeout_s = timeout_s
+        self._read_attempts = read_attempts
+        self._read_timeout_s = read_timeout_s
+        self._agent = (
+            AgentSigner(credentials, venue.chain_id) if isinstance(credentials, AgentCredentials) else None
+        )
+        self._api_key = ApiKeySigner(credentials) if isinstance(credentials, ApiKeyCredentials) else None
+        self._bases = {Product.FUTURES: venue.rest_url, Product.SPOT: venue.spot_rest_url}
+        self._killed_nonces: set[int] = set()
+        self.attempts = 0
+        """Requests sent since the start, repeats included."""
+
+    @property
+    def uses_agent(self) -> bool:
+        """True with V3 credentials."""
+        return self._agent is not None
+
+    @property
+    def management_transport(self) -> Transport:
+        return self._transport
+
+    def kill_nonce(self, nonce_us: int) -> None:
+        """Remember that `noop` took this nonce: its request must not be sent anew with another one."""
+        self._killed_nonces.add(nonce_us)
+        if len(self._killed_nonces) > 1000:
+            self._killed_nonces.discard(min(self._killed_nonces))
+
+    async def call(
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, ParameterValue],
+        result_type: type[T] | Any,
+        *,
+        weight: int | None = None,
+        client_order_id: str | None = None,
+        priority: Priority | None = None,
+        nonce_us: int | None = None,
+    ) -> T:
+        """Call `endpoint` and decode the answer as `result_type`.
+
+        `weight` replaces the endpoint's where it depends on parameters; `nonce_us` forces a nonce (noop).
+        Raises RequestRefused or a subclass, UnknownOutcome for a changing call without a clear answer,
+        TransportFailed, MalformedResponse, MissingCredentials.
+        """
+
+        async def once() -> T:
+            return await self._call_with_fresh_stamp(
+                endpoint,
+                parameters,
+                result_type,
+                endpoint.weight if weight is None else weight,
+                client_order_id,
+                endpoint.priority if priority is None else priority,
+                nonce_us,
+            )
+
+        if not endpoint.repeatable:
+            return await once()
+        async for attempt in stamina.retry_context(
+            on=_worth_repeating,
+            attempts=self._read_attempts,
+            timeout=self._read_timeout_s,
+            wait_initial=0.1,
+            wait_max=5.0,
+            wait_jitter=0.2,
+        ):
+            with attempt:
+                return await once()
+        raise AssertionError("the retry loop ends by returning or raising")
+
+    async def _call_with_fresh_stamp(
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, ParameterValue],
+        result_type: type[T] | Any,
+        weight: int,
+        client_order_id: str | None,
+        priority: Priority,
+        nonce_us: int | None,
+    ) -> T:
+        version = self._version(endpoint)
+        try:
+            return await self._attempt(
+                endpoint, version, parameters, result_type, weight, client_order_id, priority, nonce_us
+            )
+        except _StaleStamp as stale:
+            # A refused stamp means the request was not executed: one more try with a measured clock is
+            # safe, unless the nonce was refused because we killed it ourselves.
+            if nonce_us is not None or stale.nonce_us in self._killed_nonces or self.server_time_ms is None:
+                raise stale.refusal from None
+            await self.venue_clock.measure(self.server_time_ms, _CLOCK_SAMPLES)
+        try:
+            return await self._attempt(
+                endpoint, version, parameters, result_type, weight, client_order_id, priority, None
+            )
+        except _StaleStamp as stale:
+            raise stale.refusal from None
+
+    async def _attempt(
+        self,
+        endpoint: Endpoint,
+        version: int,
+        parameters: Mapping[str, ParameterValue],
+        result_type: type[T] | Any,
+        weight: int,
+        client_order_id: str | None,
+        priority: Priority,
+        nonce_us: int | None,
+    ) -> T:
+        name = f"{endpoint.method} {endpoint.path(version)}"
+        await self.limiter.acquire(weight, endpoint.orders, priority, name)
+        signed = self._sign(endpoint, version, parameters, nonce_us)
+        self.attempts += 1
+        try:
+            response = await self._transport.send(self._request(endpoint, version, signed.text, name))
+            self.limiter.observe(response.headers)
+            refusal = refusal_in(response, name, self.clock.now_ms())
+            if refusal is not None:
+                self._note(refusal)
+                if isinstance(refusal, ClockSkew):
+                    raise _StaleStamp(refusal, signed.nonce_us)
+                raise refusal
+            answer: T = decode_answer(response, name, result_type)
+            return answer
+        except (_StaleStamp, RateLimited):
+            raise
+        except ExchangeError as error:
+            if endpoint.repeatable or not _leaves_doubt(error):
+                raise
+            raise UnknownOutcome(name, str(error), client_order_id, signed.nonce_us) from error
+
+    def _note(self, refusal: ExchangeError) -> None:
+        if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):
+            self.limiter.block(refusal.retry_after_s, banned=isinstance(refusal, IpBanned))
+
+    def _version(self, endpoint: Endpoint) -> int:
+        wanted = endpoint.v1 if self._api_key is not None else endpoint.v3
+        if wanted is not None:
+            return wanted
+        other = endpoint.v3 if self._api_key is not None else endpoint.v1
+        public = endpoint.security is Security.NONE or (
+            endpoint.security is Security.MARKET_DATA and endpoint.v1 is None
+        )
+        if public and other is not None:
+            return other
+        needed = "an agent (V3) key" if endpoint.v1 is None else "an API (V1) key"
+        raise MissingCredentials(f"{endpoint.method} {endpoint.name}", needed)
+
+    def _sign(
+        self,
+        endpoint: Endpoint,
+        version: int,
+        parameters: Mapping[str, ParameterValue],
+        nonce_us: int | None,
+    ) -> _Signed:
+        text = encode_parameters(parameters)
+        security = endpoint.security
+        if security is Security.NONE or security is Security.MARKET_DATA:
+            return _Signed(text, None)
+        if self._agent is not None:
+            nonce = self.next_nonce_us() if nonce_us is None else nonce_us
+            return _Signed(self._agent.sign(text, nonce), nonce)
+        if self._api_key is not None:
+            if security is Security.USER_STREAM:
+                return _Signed(text, None)
+            joint = "&" if text else ""
+            stamp = f"recvWindow={self._recv_window_ms}&timestamp={self.venue_clock.now_ms()}"
+            return _Signed(self._api_key.sign(f"{text}{joint}{stamp}"), None)
+        raise MissingCredentials(f"{endpoint.method} {endpoint.path(version)}", "a key")
+
+    def next_nonce_us(self) -> int:
+        """Return the next nonce of the agent. Raises MissingCredentials without one."""
+        if self._nonces is None:
+            raise MissingCredentials("nonce", "an agent (V3) key")
+        return self._nonces.next_us(self.venue_clock.now_us())
+
+    def _request(self, endpoint: Endpoint, version: int, text: str, name: str) -> RawRequest:
+        url = self._bases[endpoint.product] + endpoint.path(version)
+        headers: dict[str, str] = {}
+        if self._api_key is not None and endpoint.security is not Security.NONE:
+            headers["X-MBX-APIKEY"] = self._api_key.api_key
+        if endpoint.method == "GET":
+            full = f"{url}?{text}" if text else url
+            return RawRequest("GET", full, headers, None, self._timeout_s, name)
+        headers |= _FORM
+        return RawRequest(endpoint.method, url, headers, text.encode(), self._timeout_s, name)
+
+    async def send_raw(self, request: RawRequest, weight: int) -> RawResponse:
+        """Send a request that was signed elsewhere (management calls), within the limits."""
+        await self.limiter.acquire(weight, 0, Priority.READ, request.endpoint)
+        response = await self._transport.send(request)
+        self.limiter.observe(response.headers)
+        return response
+
+    async def close(self) -> None:
+        await self._transport.close()
+        if self._nonces is not None:
+            self._nonces.release()
+            self._nonces = None
+
+
+class _StaleStamp(Exception):
+    def __init__(self, refusal: ClockSkew, nonce_us: int | None) -> None:
+        self.refusal = refusal
+        self.nonce_us = nonce_us
+
+
+def _worth_repeating(error: Exception) -> bool:
+    if isinstance(error, IpBanned):
+        return False
+    return isinstance(error, TransportFailed | VenueUnavailable | RateLimited)
+
+
+def _leaves_doubt(error: ExchangeError) -> bool:
+    """True when the venue may have acted in spite of the error (section 8.1)."""
+    if isinstance(error, TransportFailed):
+        return error.may_have_arrived
+    if isinstance(error, RequestRefused):
+        # Only a plain statement that the service is closing says that nothing was done.
+        return isinstance(error, VenueUnavailable) and error.code != -1016
+    return isinstance(error, MalformedResponse)

@@ -1,0 +1,1 @@
+"""Both signature schemes of the venue, byte for byte."""

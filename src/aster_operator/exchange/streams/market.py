@@ -1,0 +1,355 @@
+"""The market stream: any number of streams over as many sockets as the limits ask for."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from aster_operator.domain.clock import Clock
+from aster_operator.domain.events import Feed, FeedStatusChanged
+from aster_operator.exchange.client_protocol import StreamEvent
+from aster_operator.exchange.errors import ExchangeError, MalformedResponse
+from aster_operator.exchange.parse_streams import (
+    bar_updated,
+    depth_updated,
+    mark_updated,
+    quote_updated,
+    trade_printed,
+)
+from aster_operator.exchange.streams.link import LinkSettings, LinkStatistics, StreamLink
+from aster_operator.exchange.streams.socket import StreamSocket
+from aster_operator.exchange.streams.subscriptions import MAX_STREAMS_PER_SOCKET, ControlChannel
+from aster_operator.exchange.wire.problems import field_of
+from aster_operator.exchange.wire.streams import (
+    AggregateTradeMessage,
+    BookTickerMessage,
+    DepthMessage,
+    KlineMessage,
+    MarketFrame,
+    MarketMessage,
+    MarkPriceMessage,
+)
+
+__all__ = ["MarketStream", "MessageStream", "event_of", "shards_of"]
+
+_log = structlog.get_logger(__name__)
+_GARBAGE_LIMIT: Final = 20
+"""Unreadable frames in a row after which a connection is renewed: something is broken on it."""
+
+OnMessage = Callable[[str, MarketMessage | list[MarketMessage], int], None]
+OnStatus = Callable[[bool, str], None]
+
+
+def shards_of(streams: Sequence[str], per_socket: int = MAX_STREAMS_PER_SOCKET) -> list[list[str]]:
+    """Split streams evenly over the fewest sockets that hold at most `per_socket` each."""
+    unique = list(dict.fromkeys(streams))
+    sockets = -(-len(unique) // per_socket)
+    return [unique[start::sockets] for start in range(sockets)]
+
+
+class _Shard:
+    """One socket with its subscriptions."""
+
+    def __init__(
+        self,
+        url: str,
+        streams: Iterable[str],
+        on_message: OnMessage,
+        on_status: OnStatus,
+        clock: Clock,
+        settings: LinkSettings,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self.streams = dict.fromkeys(streams)
+        self._url = url
+        self._on_message = on_message
+        self._now_ns = clock.now_ns
+        self._decoder = msgspec.json.Decoder(MarketFrame)
+        self.control = ControlChannel()
+        self.malformed = 0
+        self.unknown = 0
+        self._malformed_in_a_row = 0
+        self.link = StreamLink(
+            address=self._address,
+            on_message=self._receive,
+            on_connected=self._subscribe,
+            on_status=on_status,
+            settings=settings,
+            ssl_context=ssl_context,
+        )
+
+    async def _address(self) -> str:
+        return self._url
+
+    async def _subscribe(self, socket: StreamSocket) -> None:
+        if self.streams:
+            await self.control.change(socket, "SUBSCRIBE", self.streams)
+
+    def _receive(self, payload: memoryview) -> None:
+        try:
+            frame = self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._count_malformed(error, bytes(payload))
+            return
+        data = frame.data
+        if data is None:
+            if not self.control.take(frame):
+                self._count_malformed(ValueError("a frame without data"), bytes(payload))
+            return
+        try:
+            self._on_message(frame.stream, data, self._now_ns())
+        except MalformedResponse as error:
+            self._note_malformed(error)
+            return
+        self._malformed_in_a_row = 0
+
+    def _count_malformed(self, error: Exception, payload: bytes) -> None:
+        field, problem = field_of(error)
+        if field.endswith("data.e") and "Invalid value" in problem:
+            # A kind of event that is newer than this client: not ours to judge.
+            self.unknown += 1
+            return
+        self._note_malformed(MalformedResponse(_stream_in(payload), field, problem, payload))
+
+    def _note_malformed(self, error: MalformedResponse) -> None:
+        self.malformed += 1
+        self._malformed_in_a_row += 1
+        _log.warning("unreadable market message", error=str(error), count=self.malformed)
+        if self._malformed_in_a_row >= _GARBAGE_LIMIT:
+            self._malformed_in_a_row = 0
+            self.link.renew()
+
+
+def _stream_in(payload: bytes) -> str:
+    """Name of the stream in a frame that does not decode as a whole, as far as it can be told."""
+    try:
+        return msgspec.json.decode(payload, type=_StreamName).stream or "market stream"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "market stream"
+
+
+class _StreamName(msgspec.Struct):
+    stream: str = ""
+
+
+class MessageStream:
+    """Streams of typed messages. `on_message` gets (stream name, message, received_ns) synchronously.
+
+    `on_status` hears (False, detail) when a socket is lost and (True, detail) when all are well again.
+    """
+
+    def __init__(
+        self,
+        *,
+        ws_url: str,
+        streams: Sequence[str],
+        on_message: OnMessage,
+        on_status: OnStatus,
+        clock: Clock,
+        settings: LinkSettings | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        per_socket: int = MAX_STREAMS_PER_SOCKET,
+    ) -> None:
+        self._url = f"{ws_url}/stream"
+        self._per_socket = min(per_socket, MAX_STREAMS_PER_SOCKET)
+        self._on_message = on_message
+        self._on_status = on_status
+        self._clock = clock
+        self._settings = settings or LinkSettings()
+        self._ssl_context = ssl_context
+        self._shards = [self._shard(part) for part in shards_of(streams, self._per_socket)]
+        self._was_healthy = True
+
+    def _shard(self, streams: Iterable[str]) -> _Shard:
+        return _Shard(
+            self._url,
+            streams,
+            self._on_message,
+            self._judge,
+            self._clock,
+            self._settings,
+            self._ssl_context,
+        )
+
+    def _judge(self, healthy: bool, detail: str) -> None:
+        all_healthy = all(shard.link.is_healthy for shard in self._shards)
+        if healthy and not all_healthy:
+            return
+        if not healthy and not self._was_healthy:
+            return
+        self._was_healthy = healthy
+        self._on_status(healthy, detail)
+
+    async def open(self) -> None:
+        """Connect and subscribe everything. Raises TransportFailed when that fails."""
+        opened: list[_Shard] = []
+        try:
+            for shard in self._shards:
+                await shard.link.open()
+                opened.append(shard)
+        except BaseException:
+            for shard in opened:
+                await shard.link.close()
+            raise
+
+    @property
+    def is_healthy(self) -> bool:
+        return all(shard.link.is_healthy for shard in self._shards)
+
+    @property
+    def sockets(self) -> int:
+        return len(self._shards)
+
+    @property
+    def malformed(self) -> int:
+        """Messages that could not be read since the start."""
+        return sum(shard.malformed for shard in self._shards)
+
+    @property
+    def unknown(self) -> int:
+        """Messages of a kind this client does not know."""
+        return sum(shard.unknown for shard in self._shards)
+
+    @property
+    def statistics(self) -> list[LinkStatistics]:
+        return [shard.link.statistics for shard in self._shards]
+
+    async def subscribe(self, streams: Sequence[str]) -> None:
+        """Add streams, on new sockets when the present ones are full."""
+        known = {name for shard in self._shards for name in shard.streams}
+        fresh = [name for name in dict.fromkeys(streams) if name not in known]
+        for shard in self._shards:
+            room = self._per_socket - len(shard.streams)
+            part, fresh = fresh[:room], fresh[room:]
+            if part:
+                shard.streams.update(dict.fromkeys(part))
+                await self._change(shard, "SUBSCRIBE", part)
+        for part in shards_of(fresh, self._per_socket) if fresh else []:
+            shard = self._shard(part)
+            await shard.link.open()
+            self._shards.append(shard)
+
+    async def unsubscribe(self, streams: Sequence[str]) -> None:
+        """Stop streams; unknown ones are ignored."""
+        for shard in self._shards:
+            part = [name for name in streams if name in shard.streams]
+            for name in part:
+                del shard.streams[name]
+            if part:
+                await self._change(shard, "UNSUBSCRIBE", part)
+
+    async def _change(self, shard: _Shard, method: str, part: list[str]) -> None:
+        socket = shard.link.socket
+        if socket is None:
+            return  # The next connection subscribes what is wanted by then.
+        await shard.control.change(socket, "SUBSCRIBE" if method == "SUBSCRIBE" else "UNSUBSCRIBE", part)
+
+    async def subscriptions(self) -> list[str]:
+        """Return what the venue says we are subscribed to (LIST_SUBSCRIPTIONS on every socket)."""
+        names: list[str] = []
+        for shard in self._shards:
+            if shard.link.socket is not None:
+                names += await shard.control.listed(shard.link.socket)
+        return names
+
+    async def fence(self) -> None:
+        """Return when everything the venue had sent before has been delivered, on all sockets."""
+        if len(self._shards) == 1:
+            await self._shards[0].link.fence()
+            return
+        async with asyncio.TaskGroup() as group:
+            for shard in self._shards:
+                group.create_task(shard.link.fence())
+
+    async def close(self) -> None:
+        """End all sockets. Raises the first error a consumer had raised."""
+        failures: list[Exception] = []
+        for shard in self._shards:
+            try:
+                await shard.link.close()
+            except ExchangeError:
+                continue
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+
+def event_of(stream: str, message: MarketMessage, received_ns: int) -> StreamEvent | None:
+    """Return the domain event of a message; None for kinds that have none, such as tickers."""
+    match message:
+        case BookTickerMessage():
+            return quote_updated(message, received_ns, stream)
+        case MarkPriceMessage():
+            return mark_updated(message, received_ns, stream)
+        case KlineMessage():
+            return bar_updated(message, received_ns, stream)
+        case AggregateTradeMessage():
+            return trade_printed(message, received_ns, stream)
+        case DepthMessage():
+            return depth_updated(message, received_ns, stream)
+        case _:
+            return None
+
+
+class MarketStream:
+    """Domain events of the market: the `EventStream` of `AsterClient.open_market_stream`."""
+
+    def __init__(
+        self,
+        *,
+        ws_url: str,
+        streams: Sequence[str],
+        on_event: Callable[[StreamEvent], None],
+        clock: Clock,
+        settings: LinkSettings | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        per_socket: int = MAX_STREAMS_PER_SOCKET,
+    ) -> None:
+        self._on_event = on_event
+        self._clock = clock
+        self._last_event_ms = 0
+        self.messages = MessageStream(
+            ws_url=ws_url,
+            streams=streams,
+            on_message=self._receive,
+            on_status=self._announce,
+            clock=clock,
+            settings=settings,
+            ssl_context=ssl_context,
+            per_socket=per_socket,
+        )
+
+    def _receive(self, stream: str, message: MarketMessage | list[MarketMessage], received_ns: int) -> None:
+        for single in message if isinstance(message, list) else (message,):
+            event = event_of(stream, single, received_ns)
+            if event is not None:
+                self._last_event_ms = max(self._last_event_ms, event.event_ms)
+                self._on_event(event)
+
+    def _announce(self, healthy: bool, detail: str) -> None:
+        # Market time may differ from ours (a played-back market), so the last one seen stands for now.
+        self._on_event(
+            FeedStatusChanged(
+                event_ms=self._last_event_ms,
+                received_ns=self._clock.now_ns(),
+                feed=Feed.MARKET,
+                healthy=healthy,
+                detail=detail,
+            )
+        )
+
+    async def open(self) -> None:
+        """Connect and subscribe. Raises TransportFailed when that fails."""
+        await self.messages.open()
+
+    async def fence(self) -> None:
+        """Return when everything the venue had sent before this call has been delivered."""
+        await self.messages.fence()
+
+    async def close(self) -> None:
+        """End the stream. Raises what the consumer raised, if that had ended it."""
+        await self.messages.close()

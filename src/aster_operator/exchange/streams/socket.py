@@ -1,0 +1,182 @@
+"""One WebSocket connection: frames out of it, text into it, fences through it, death noticed.
+
+The listener does as little as possible for each frame: it counts it and hands its bytes on. Silence is
+judged by that count from a timer, so that no frame costs a look at the clock.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from aster_operator.exchange.errors import TransportFailed
+
+__all__ = ["SocketClosed", "StreamSocket"]
+
+_TEXT: Final = WSMsgType.TEXT
+_PING_PREFIX: Final = b"fence-"
+_MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
+
+OnText = Callable[[memoryview], None]
+
+
+class SocketClosed(TransportFailed):
+    """The connection ended; `cause` says how."""
+
+    def __init__(self, endpoint: str, cause: str) -> None:
+        super().__init__(endpoint, cause, may_have_arrived=True)
+
+
+class _Listener(WSListener):
+    """Receives frames of one connection. `frames` counts all of them, pings and pongs too."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self.frames = 0
+        self.failure: Exception | None = None
+        self.close_reason = ""
+        self.on_pong: Callable[[bytes], None] = lambda _payload: None
+        self._fragments: list[bytes] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.frames += 1
+        if frame.msg_type is _TEXT and frame.fin:
+            try:
+                self._on_text(frame.get_payload_as_memoryview())
+            except Exception as error:
+                # A consumer that fails must be heard: the connection ends and its owner raises this.
+                self.failure = error
+                transport.disconnect()
+            return
+        self._other_frame(transport, frame)
+
+    def _other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.PONG:
+            self.on_pong(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.CLOSE:
+            self.close_reason = f"closed by the venue with {frame.get_close_code()}"
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
+            self._fragments.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                whole = b"".join(self._fragments)
+                self._fragments.clear()
+                self._on_text(memoryview(whole))
+
+
+class StreamSocket:
+    """A connected WebSocket. Made by `StreamSocket.connect`; ends by `close` or by itself."""
+
+    def __init__(self, url: str, transport: WSTransport, listener: _Listener) -> None:
+        self.url = url
+        self._transport = transport
+        self._listener = listener
+        self._fences: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._fence_count = 0
+        listener.on_pong = self._on_pong
+
+    @classmethod
+    async def connect(
+        cls, url: str, on_text: OnText, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0
+    ) -> "StreamSocket":
+        """Connect, or raise TransportFailed within `timeout_s`. `on_text` gets the payload of each message
+        as a view that is only valid during the call."""
+        listener = _Listener(on_text)
+        endpoint = _without_key(url)
+        try:
+            async with asyncio.timeout(timeout_s):
+                transport, _ = await ws_connect(
+                    lambda: listener,
+                    url,
+                    ssl_context=ssl_context,
+                    websocket_handshake_timeout=timeout_s,
+                    enable_auto_ping=False,
+                    enable_auto_pong=True,
+                    max_frame_size=_MAX_FRAME_BYTES,
+                    disconnect_on_exception=True,
+                )
+        except TimeoutError:
+            cause = f"no connection within {timeout_s:g} s"
+            raise TransportFailed(endpoint, cause, may_have_arrived=False) from None
+        except (OSError, WSError) as error:
+            cause = str(error) or type(error).__name__
+            raise TransportFailed(endpoint, cause, may_have_arrived=False) from None
+        return cls(endpoint, transport, listener)
+
+    @property
+    def frames(self) -> int:
+        """Frames received so far, of any kind."""
+        return self._listener.frames
+
+    @property
+    def is_open(self) -> bool:
+        return not self._transport.is_disconnected
+
+    def send_text(self, text: bytes) -> None:
+        """Send one message. Raises SocketClosed when the connection has ended."""
+        if self._transport.is_disconnected:
+            raise SocketClosed(self.url, "the connection has ended")
+        self._transport.send(_TEXT, text)
+
+    async def fence(self, timeout_s: float) -> None:
+        """Return when the venue has answered a ping, and so sent everything it had to send before.
+
+        Raises SocketClosed when the connection ends first, TransportFailed after `timeout_s`.
+        """
+        if self._transport.is_disconnected:
+            raise SocketClosed(self.url, "the connection has ended")
+        self._fence_count += 1
+        payload = _PING_PREFIX + str(self._fence_count).encode()
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fences.append((payload, answered))
+        self._transport.send_ping(payload)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await answered
+        except TimeoutError:
+            cause = f"no pong within {timeout_s:g} s"
+            raise TransportFailed(self.url, cause, may_have_arrived=True) from None
+
+    def _on_pong(self, payload: bytes) -> None:
+        known = any(waiting == payload for waiting, _ in self._fences)
+        while self._fences:
+            waiting, answered = self._fences.popleft()
+            if not answered.done():
+                answered.set_result(None)
+            # Pongs come in order, so one answers all pings before it. A server that answers every ping
+            # with an empty pong answers them one by one.
+            if not known or waiting == payload:
+                return
+
+    async def wait_closed(self) -> str:
+        """Return, when the connection has ended, how. Raises what the consumer of a message raised."""
+        await self._transport.wait_disconnected()
+        while self._fences:
+            _, answered = self._fences.popleft()
+            if not answered.done():
+                answered.set_exception(SocketClosed(self.url, "the connection ended"))
+        if self._listener.failure is not None:
+            raise self._listener.failure
+        return self._listener.close_reason or "the connection was lost"
+
+    def abort(self) -> None:
+        """End the connection without ceremony: it is believed dead."""
+        self._transport.disconnect(graceful=False)
+
+    async def close(self) -> None:
+        """Say goodbye and end the connection."""
+        if not self._transport.is_disconnected:
+            self._transport.send_close(WSCloseCode.OK)
+            self._transport.disconnect()
+        await self._transport.wait_disconnected()
+
+
+def _without_key(url: str) -> str:
+    """The address without the listen key, which is a secret."""
+    head, separator, _ = url.partition("/ws/")
+    return f"{head}/ws/********" if separator else url

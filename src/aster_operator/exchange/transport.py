@@ -1,0 +1,95 @@
+"""The one seam between client and network: a request goes in, an answer or `TransportFailed` comes out.
+
+Give the client another transport to test without a network.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import aiohttp
+from yarl import URL
+
+from aster_operator.exchange.errors import TransportFailed
+
+__all__ = ["AiohttpTransport", "RawRequest", "RawResponse", "Transport"]
+
+
+class RawRequest(NamedTuple):
+    """One HTTP request as it goes on the wire. `url` and `body` are already encoded and stay as they are."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    timeout_s: float
+    endpoint: str
+    """Method and path without parameters: the name errors call it by."""
+
+
+class RawResponse(NamedTuple):
+    """`headers` are looked up without regard to case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    async def send(self, request: RawRequest) -> RawResponse:
+        """Send once and return whatever was answered. Raises TransportFailed when nothing was."""
+
+    async def close(self) -> None: ...
+
+
+class AiohttpTransport:
+    """The network, with kept-alive connections.
+
+    `ssl_context` replaces the system's certificates (an embedded exchange with its own authority).
+    """
+
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, max_connections: int = 32) -> None:
+        self._ssl_context = ssl_context
+        self._max_connections = max_connections
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._max_connections, ssl=self._ssl_context or True, keepalive_timeout=60
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                headers={"User-Agent": "aster-operator", "Accept": "application/json"},
+            )
+        return self._session
+
+    async def send(self, request: RawRequest) -> RawResponse:
+        session = self._session or self._open()
+        try:
+            async with session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                data=request.body,
+                headers=request.headers,
+                timeout=aiohttp.ClientTimeout(total=request.timeout_s),
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+                return RawResponse(response.status, response.headers, body)
+        except aiohttp.ClientConnectorError as error:
+            # The connection was never made, so nothing can have arrived.
+            raise TransportFailed(request.endpoint, str(error), may_have_arrived=False) from None
+        except TimeoutError:
+            cause = f"no answer within {request.timeout_s:g} s"
+            raise TransportFailed(request.endpoint, cause, may_have_arrived=True) from None
+        except (aiohttp.ClientError, OSError) as error:
+            cause = str(error) or type(error).__name__
+            raise TransportFailed(request.endpoint, cause, may_have_arrived=True) from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
