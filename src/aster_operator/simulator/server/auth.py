@@ -1,0 +1,198 @@
+"""Authentication of a request over its raw bytes (protocol reference, sections 2.1, 2.2 and 2.6)."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlencode
+
+from aster_operator.domain.clock import Clock
+from aster_operator.simulator.server import refusals
+from aster_operator.simulator.server.accounts import AccountRegistry, Agent
+from aster_operator.simulator.server.eip712 import message_digest, recover_address
+from aster_operator.simulator.server.messages import WireRequest
+from aster_operator.simulator.server.params import Params, form_pairs, is_form_body
+
+__all__ = ["AuthSettings", "Authenticator", "Identity", "Permission", "Security"]
+
+DEFAULT_RECV_WINDOW_MS = 5_000
+MAX_RECV_WINDOW_MS = 60_000
+AHEAD_TOLERANCE_MS = 1_000
+
+
+class Security(Enum):
+    """What an endpoint demands (section 1.3)."""
+
+    NONE = auto()
+    MARKET_DATA = auto()
+    USER_STREAM = auto()
+    USER_DATA = auto()
+    TRADE = auto()
+    TRANSFER = auto()
+    WALLET = auto()
+    """Signed by the main wallet inside the payload; the endpoint verifies it itself."""
+
+
+class Permission(Enum):
+    READ = auto()
+    TRADE = auto()
+    TRANSFER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """`chain_id` 1666 is main, 714 testnet. `strict_signatures` verifies the raw text only, without the
+    re-encoded candidates some HTTP libraries make necessary. `nonce_window_ms` is the allowed distance
+    of a nonce from the security clock."""
+
+    chain_id: int = 1666
+    nonce_window_ms: int = 60_000
+    strict_signatures: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a request acts for. `nonce_us` and `signer` are those of a V3 request."""
+
+    account_id: str
+    nonce_us: int | None = None
+    signer: str | None = None
+
+
+def split_signature(raw_query: bytes, body: bytes) -> tuple[bytes, bytes, str | None]:
+    """(query, body, signature) with the trailing `signature` taken out of whichever part carries it."""
+    query, signature = _strip(raw_query)
+    if signature is None:
+        body, signature = _strip(body)
+    return query, body, signature
+
+
+def _strip(part: bytes) -> tuple[bytes, str | None]:
+    if part.startswith(b"signature=") and b"&" not in part:
+        return b"", part[len(b"signature=") :].decode("latin-1")
+    head, marker, value = part.rpartition(b"&signature=")
+    if not marker or b"&" in value:
+        return part, None
+    return head, value.decode("latin-1")
+
+
+def _is_listed(peer: str, whitelist: str) -> bool:
+    """True without a list; entries are addresses or networks, separated by spaces."""
+    entries = whitelist.split()
+    if not entries:
+        return True
+    try:
+        address = ip_address(peer)
+        return any(address in ip_network(entry, strict=False) for entry in entries)
+    except ValueError:
+        return False
+
+
+class Authenticator:
+    """Verifies both schemes. `clock` is the security clock: wall time, not market time."""
+
+    def __init__(self, registry: AccountRegistry, clock: Clock, settings: AuthSettings) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._settings = settings
+
+    def identify(
+        self, request: WireRequest, params: Params, security: Security, *, reuses_nonce: bool = False
+    ) -> Identity | None:
+        """Who sent `request`; None where the endpoint asks nobody.
+
+        `reuses_nonce` is for calls that name an earlier nonce (noop, guarded cancel): its age is not
+        checked and it is not consumed here. Raises VenueRefusal with the codes of section 8.2.
+        """
+        if security in (Security.NONE, Security.MARKET_DATA, Security.WALLET):
+            return None
+        if "signer" in params or ("nonce" in params and "x-mbx-apikey" not in request.headers):
+            return self._identify_agent(request, params, security, reuses_nonce)
+        return self._identify_key(request, params, security)
+
+    # --- V1 -----------------------------------------------------------------------------------------
+
+    def _identify_key(self, request: WireRequest, params: Params, security: Security) -> Identity:
+        key_text = request.headers.get("x-mbx-apikey") or ""
+        if not key_text or not key_text.isascii() or len(key_text) > 256:
+            raise refusals.api_key_format()
+        key = self._registry.api_key(key_text)
+        if key is None:
+            raise refusals.invalid_api_key()
+        if security is Security.USER_STREAM:
+            # The header alone opens a listen key; a signature some clients add is ignored (section 2.1).
+            return Identity(key.account_id)
+        timestamp_ms = params.integer("timestamp")
+        body = request.body if is_form_body(request.body) else b""
+        query, body, signature = split_signature(request.raw_query, body)
+        if not signature:
+            raise refusals.mandatory_parameter("signature")
+        if not key.matches(query + body, signature):
+            raise refusals.invalid_signature()
+        self._check_timestamp(timestamp_ms, params)
+        if security is not Security.USER_DATA and not key.can_trade:
+            raise refusals.invalid_api_key()
+        return Identity(key.account_id)
+
+    def _check_timestamp(self, timestamp_ms: int, params: Params) -> None:
+        window_ms = params.optional_integer("recvWindow", low=0, high=MAX_RECV_WINDOW_MS)
+        if window_ms is None:
+            window_ms = DEFAULT_RECV_WINDOW_MS
+        now_ms = self._clock.now_ms()
+        if timestamp_ms >= now_ms + AHEAD_TOLERANCE_MS:
+            raise refusals.timestamp_ahead()
+        if now_ms - timestamp_ms > window_ms:
+            raise refusals.timestamp_outside_window()
+
+    # --- V3 -----------------------------------------------------------------------------------------
+
+    def _identify_agent(
+        self, request: WireRequest, params: Params, security: Security, reuses_nonce: bool
+    ) -> Identity:
+        signer = params.text("signer")
+        nonce_us = params.integer("nonce", low=0)
+        body = request.body if is_form_body(request.body) else b""
+        query, body, signature = split_signature(request.raw_query, body)
+        if not signature:
+            raise refusals.mandatory_parameter("signature")
+        message = query + b"&" + body if query and body else query + body
+        if not self._signed_by(message, signature, signer.lower()):
+            raise refusals.invalid_signature()
+        agent = self._registry.agent(signer, params.optional_text("user"))
+        self._check_agent(agent, security, request.peer)
+        if not reuses_nonce:
+            self._check_nonce_age(nonce_us)
+            self._registry.nonces(signer).use(nonce_us)
+        return Identity(agent.account_id, nonce_us, signer.lower())
+
+    def _signed_by(self, message: bytes, signature_hex: str, signer: str) -> bool:
+        try:
+            signature = bytes.fromhex(signature_hex.removeprefix("0x").removeprefix("0X"))
+        except ValueError:
+            return False
+        chain_id = self._settings.chain_id
+        if recover_address(message_digest(message, chain_id), signature) == signer:
+            return True
+        if self._settings.strict_signatures:
+            return False
+        # Some HTTP libraries re-write escapes after signing, and one official demo signs unescaped text.
+        pairs = form_pairs(message)
+        candidates = (urlencode(pairs), "&".join(f"{name}={value}" for name, value in pairs))
+        return any(
+            recover_address(message_digest(text.encode(), chain_id), signature) == signer
+            for text in candidates
+            if text.encode() != message
+        )
+
+    def _check_agent(self, agent: Agent, security: Security, peer: str) -> None:
+        if agent.expires_ms is not None and agent.expires_ms <= self._clock.now_ms():
+            raise refusals.invalid_api_key()
+        allowed = {
+            Security.TRADE: agent.can_perp_trade,
+            Security.TRANSFER: agent.can_withdraw or agent.can_perp_trade,
+        }.get(security, agent.can_read)
+        if not allowed or not _is_listed(peer, agent.ip_whitelist):
+            raise refusals.invalid_api_key()
+
+    def _check_nonce_age(self, nonce_us: int) -> None:
+        if abs(nonce_us - self._clock.now_us()) > self._settings.nonce_window_ms * 1_000:
+            raise refusals.nonce_expired()

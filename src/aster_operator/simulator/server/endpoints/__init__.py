@@ -1,0 +1,17 @@
+"""The endpoints, one small function each, and the table that names them all."""
+
+from aster_operator.simulator.server.endpoints.account import ACCOUNT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
+from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
+from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
+from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
+
+__all__ = ["ENDPOINTS"]
+
+ENDPOINTS = (
+    *MARKET_ENDPOINTS,
+    *ORDER_ENDPOINTS,
+    *ACCOUNT_ENDPOINTS,
+    *HISTORY_ENDPOINTS,
+    *USER_STREAM_ENDPOINTS,
+)

@@ -1,0 +1,224 @@
+"""The aiohttp host: turns sockets into `WireRequest`s and stream connections, and nothing more."""
+
+import asyncio
+import errno
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+from aiohttp import WSMsgType, web
+
+from aster_operator.domain.clock import Clock
+from aster_operator.simulator.server.connections import (
+    GOING_AWAY,
+    ConnectionStatistics,
+    SocketSettings,
+    StreamConnection,
+)
+from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
+from aster_operator.simulator.server.settings import PortTakenError
+from aster_operator.simulator.server.subscriptions import Subscriptions
+
+__all__ = ["HttpHost", "StreamHost", "split_target", "stream_target"]
+
+log = structlog.get_logger(__name__)
+Answer = Callable[[WireRequest], Awaitable[WireResponse | None]]
+"""Answers a request; None means: say nothing and break the connection."""
+MAX_LINE_BYTES = 64 * 1024
+SHUTDOWN_S = 1.0
+_STREAM_PATH = re.compile(r"(?:/[^/]+)*?/(ws|stream)(?:/(.*))?")
+
+
+def split_target(raw_target: str) -> tuple[str, bytes]:
+    """(path, raw query) of a request line's target, the query as the bytes that were sent."""
+    if raw_target.startswith(("http://", "https://")):
+        raw_target = "/" + raw_target.split("/", 3)[-1]
+    path, _, query = raw_target.partition("?")
+    return path, query.partition("#")[0].encode("utf-8", "surrogateescape")
+
+
+def stream_target(path: str, raw_query: bytes) -> tuple[bool, list[str]] | None:
+    """(combined, names) of a stream URL: `/ws`, `/ws/<name>`, `/stream?streams=a/b`, under any prefix.
+
+    None when the path is no stream path. Protocol reference, sections 1.1 and 10.
+    """
+    match = _STREAM_PATH.fullmatch(path.rstrip("/") or "/")
+    if match is None:
+        return None
+    names = [unquote(name) for name in (match[2] or "").split("/") if name]
+    query = raw_query.decode("utf-8", "replace")
+    for part in query.split("&"):
+        key, _, value = part.partition("=")
+        if key in ("streams", "listenKey"):
+            names += [name for name in unquote(value).split("/") if name]
+    return match[1] == "stream", names
+
+
+class HttpHost:
+    """One listening port."""
+
+    def __init__(
+        self, host: str, port: int, answer: Answer, *, max_body_bytes: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._answer = answer
+        self._max_body_bytes = max_body_bytes
+        self._tls = tls
+        self._listener: asyncio.Server | None = None
+        self._server: web.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use. Raises RuntimeError before `start`."""
+        if self._listener is None:
+            raise RuntimeError("the host has not been started")
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Listen. Raises PortTakenError."""
+        self._server = web.Server(
+            self._handle,
+            request_factory=self._request,
+            access_log=None,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+            auto_decompress=False,
+            keepalive_timeout=75.0,
+        )
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(
+                self._server, self._host, self._port, ssl=self._tls, backlog=1024
+            )
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise PortTakenError(self._host, self._port) from error
+            raise
+
+    def _request(
+        self, message: Any, payload: Any, protocol: Any, writer: Any, task: "asyncio.Task[None]"
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            asyncio.get_running_loop(),
+            client_max_size=self._max_body_bytes,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path, raw_query = split_target(request.raw_path)
+        try:
+            body = await request.read() if request.body_exists else b""
+        except web.HTTPRequestEntityTooLarge:
+            return self._response(json_response({"code": -1100, "msg": "Request body is too large."}, 413))
+        response = await self._answer(
+            WireRequest(request.method, path, raw_query, request.headers, body, request.remote or "")
+        )
+        if response is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+        return self._response(response)
+
+    @staticmethod
+    def _response(response: WireResponse) -> web.Response:
+        headers = {"Content-Type": response.content_type, **response.headers}
+        return web.Response(status=response.status, body=response.body, headers=headers)
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, wait until they are gone."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(SHUTDOWN_S)
+        if self._listener is not None:
+            await self._listener.wait_closed()
+
+
+class StreamHost(HttpHost):
+    """REST and WebSocket on one port."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        answer: Answer,
+        *,
+        subscriptions: Subscriptions,
+        sockets: SocketSettings,
+        clock: Clock,
+        max_body_bytes: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(host, port, answer, max_body_bytes=max_body_bytes, tls=tls)
+        self._subscriptions = subscriptions
+        self._sockets = sockets
+        self._clock = clock
+        self.statistics = ConnectionStatistics()
+        self.connections: dict[StreamConnection, None] = {}
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            path, raw_query = split_target(request.raw_path)
+            target = stream_target(path, raw_query)
+            if target is not None:
+                return await self._serve_streams(request, *target)
+        return await super()._handle(request)
+
+    async def _serve_streams(
+        self, request: web.BaseRequest, combined: bool, names: list[str]
+    ) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=self._sockets.max_message_bytes
+        )
+        if not socket.can_prepare(request).ok:
+            return web.Response(status=400, text="This path speaks WebSocket.")
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        connection = StreamConnection(
+            transport, self._subscriptions, self._sockets, self.statistics, self._clock, combined=combined
+        )
+        self.connections[connection] = None
+        for name in names:
+            self._subscriptions.add(connection, name)
+        try:
+            await self._listen(socket, connection)
+        finally:
+            del self.connections[connection]
+            connection.finished()
+        return socket
+
+    @staticmethod
+    async def _listen(socket: web.WebSocketResponse, connection: StreamConnection) -> None:
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                connection.on_text(message.data.encode())
+            elif message.type is WSMsgType.BINARY:
+                connection.on_text(message.data)
+            elif message.type is WSMsgType.PING:
+                connection.on_ping(bytes(message.data))
+            elif message.type is WSMsgType.PONG:
+                connection.on_pong()
+            else:
+                break
+
+    def keep_house(self) -> None:
+        """Pings and limits of every connection."""
+        for connection in list(self.connections):
+            connection.keep_house()
+
+    async def close(self) -> None:
+        for connection in list(self.connections):
+            connection.close(GOING_AWAY, "server is going away")
+        await super().close()

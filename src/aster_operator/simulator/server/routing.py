@@ -1,0 +1,107 @@
+"""One table entry per endpoint, and what a handler is given."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aster_operator.domain.clock import Clock
+from aster_operator.simulator.api import ExchangeApi
+from aster_operator.simulator.model import ContractSpec
+from aster_operator.simulator.server import refusals
+from aster_operator.simulator.server.accounts import AccountRegistry
+from aster_operator.simulator.server.auth import AuthSettings, Identity, Security
+from aster_operator.simulator.server.listen_keys import ListenKeys
+from aster_operator.simulator.server.market_feed import MarketFeed
+from aster_operator.simulator.server.messages import WireRequest
+from aster_operator.simulator.server.params import Params
+from aster_operator.simulator.server.rate_limits import RateLimiter
+
+__all__ = ["Call", "Endpoint", "MarginChange", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginChange:
+    """A row of positionMargin/history. `kind` 1 = added, 2 = removed; `amount` as text."""
+
+    symbol: str
+    position_side: str
+    amount: str
+    kind: int
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything behind the front door. `clock` is the security clock; market time is the exchange's."""
+
+    exchange: ExchangeApi
+    clock: Clock
+    registry: AccountRegistry
+    auth: AuthSettings
+    limiter: RateLimiter
+    listen_keys: ListenKeys
+    market: MarketFeed
+    margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Call:
+    """One authenticated request on its way to its handler."""
+
+    services: Services
+    request: WireRequest
+    params: Params
+    identity: Identity | None
+
+    @property
+    def exchange(self) -> ExchangeApi:
+        return self.services.exchange
+
+    @property
+    def account_id(self) -> str:
+        """Raises RuntimeError where the table gave a private handler a public security type."""
+        if self.identity is None:
+            raise RuntimeError(f"{self.request.path} has no account; its table entry asks for no identity")
+        return self.identity.account_id
+
+    def spec(self, name: str = "symbol") -> ContractSpec:
+        """The contract named by a mandatory parameter. Raises VenueRefusal(-1121) for an unknown one."""
+        symbol = self.params.text(name)
+        spec = self.exchange.contracts().get(symbol)
+        if spec is None:
+            raise refusals.bad_symbol()
+        return spec
+
+    def optional_spec(self) -> ContractSpec | None:
+        return None if self.params.optional_text("symbol") is None else self.spec()
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method and a name under `/fapi/v<version>/`, or under `/api/...` for spot.
+
+    `weight` is a number or depends on the parameters; `orders` counts the new orders of a request.
+    `reuses_nonce`: the request names the nonce of an earlier one (section 4.4).
+    """
+
+    method: str
+    name: str
+    versions: tuple[int, ...]
+    security: Security
+    handler: Handler
+    weight: int | Callable[[Params], int] = 1
+    orders: Callable[[Params], int] | None = None
+    reuses_nonce: bool = False
+    product: str = "fapi"
+    summary: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(f"/{self.product}/v{version}/{self.name}" for version in self.versions)
+
+    def weight_of(self, params: Params) -> int:
+        return self.weight if isinstance(self.weight, int) else self.weight(params)

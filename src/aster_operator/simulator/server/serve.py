@@ -1,0 +1,218 @@
+"""The exchange as a server: what the command line, the demo and the tests start.
+
+async with ExchangeServer(ServerSettings(pace="lockstep"), exchange=exchange, clock=WallClock()) as server:
+    print(server.first_line())
+"""
+
+import asyncio
+import secrets
+import ssl
+from types import TracebackType
+from typing import Any, Self
+
+from aster_operator.domain.clock import MINUTE_MS, Clock
+from aster_operator.simulator.api import ExchangeApi
+from aster_operator.simulator.server.accounts import AccountRegistry, DemoAccount, demo_accounts
+from aster_operator.simulator.server.control import ControlApi
+from aster_operator.simulator.server.dispatcher import Dispatcher
+from aster_operator.simulator.server.endpoints import ENDPOINTS
+from aster_operator.simulator.server.http_host import HttpHost, StreamHost
+from aster_operator.simulator.server.listen_keys import ListenKeys
+from aster_operator.simulator.server.market_driver import MarketDriver, MarketState, parse_pace
+from aster_operator.simulator.server.market_feed import MarketFeed
+from aster_operator.simulator.server.messages import WireRequest, WireResponse, encode_json
+from aster_operator.simulator.server.rate_limits import RateLimiter
+from aster_operator.simulator.server.routing import Services
+from aster_operator.simulator.server.settings import ExchangeServerError, SecurityClock, ServerSettings
+from aster_operator.simulator.server.stream_hub import StreamHub
+from aster_operator.simulator.server.subscriptions import Subscriptions
+
+__all__ = ["ExchangeServer", "ServerSettings"]
+
+HOUSEKEEPING_S = 1.0
+
+
+class ExchangeServer:
+    """REST and WebSocket on one loopback port, the control API on another.
+
+    `clock` is the wall; market time is the exchange's own. Raises ValueError for a pace that is none.
+    """
+
+    def __init__(self, settings: ServerSettings, *, exchange: ExchangeApi, clock: Clock) -> None:
+        self.settings = settings
+        self.exchange = exchange
+        self.security_clock = SecurityClock(clock, settings.security_skew_ms)
+        self._accounts = list(demo_accounts(settings.seed, settings.account_count))
+        self.registry = AccountRegistry(self._accounts)
+        for account in self._accounts:
+            if not exchange.has_account(account.account_id):
+                exchange.create_account(account.account_id, settings.deposits)
+        self.subscriptions = Subscriptions()
+        self.listen_keys = ListenKeys(self.security_clock, settings.seed)
+        market = MarketFeed(exchange)
+        self.hub = StreamHub(exchange, market, self.subscriptions, self.listen_keys)
+        self.driver = MarketDriver(exchange, clock, parse_pace(settings.pace), self.hub.on_time)
+        self.limiter = RateLimiter(settings.limits, self.security_clock, self._limit_window)
+        self.services = Services(
+            exchange=exchange,
+            clock=self.security_clock,
+            registry=self.registry,
+            auth=settings.auth,
+            limiter=self.limiter,
+            listen_keys=self.listen_keys,
+            market=market,
+        )
+        self.dispatcher = Dispatcher(self.services, ENDPOINTS)
+        self.control_token = settings.control_token or secrets.token_urlsafe(24)
+        tls = self._tls_context()
+        self._front = StreamHost(
+            settings.host,
+            settings.port,
+            self._answer,
+            subscriptions=self.subscriptions,
+            sockets=settings.sockets,
+            clock=clock,
+            max_body_bytes=settings.max_body_bytes,
+            tls=tls,
+        )
+        self.control = ControlApi(
+            self.services,
+            self.driver,
+            self._front.statistics,
+            self.control_token,
+            settings.seed,
+            self._accounts,
+        )
+        self._back = HttpHost(
+            settings.host, settings.control_port, self._answer_control, max_body_bytes=settings.max_body_bytes
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failure: BaseException | None = None
+        self._stopped = asyncio.Event()
+
+    def _limit_window(self) -> object:
+        wall_minute = self.security_clock.now_ms() // MINUTE_MS
+        if self.driver.pace == 1.0:
+            return wall_minute
+        return wall_minute, self.exchange.now_ms // MINUTE_MS
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        if self.settings.tls:
+            raise ExchangeServerError("TLS is not available in this build: start without it")
+        return None
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._front.start()
+            await self._back.start()
+        except BaseException:
+            await self._close_hosts()
+            raise
+        for name, work in (("market time", self.driver.run()), ("housekeeping", self._keep_house())):
+            task = asyncio.create_task(work, name=f"exchange {name}")
+            task.add_done_callback(self._on_task_done)
+            self._tasks.append(task)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+        if self._failure is not None and error is None:
+            raise ExchangeServerError(f"the exchange stopped: {self._failure!r}") from self._failure
+
+    async def close(self) -> None:
+        """Stop time, end every connection, free the ports."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._close_hosts()
+        self.hub.detach()
+        self._stopped.set()
+
+    async def _close_hosts(self) -> None:
+        await self._front.close()
+        await self._back.close()
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._stopped.set()
+
+    async def serve_forever(self) -> None:
+        """Serve until closed or cancelled. Raises ExchangeServerError when something inside has failed."""
+        await self._stopped.wait()
+        if self._failure is not None:
+            raise ExchangeServerError(f"the exchange stopped: {self._failure!r}") from self._failure
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            self.keep_house()
+
+    def keep_house(self) -> None:
+        """What the wall clock makes due: pings, lapsed listen keys, connections that are too old."""
+        self._front.keep_house()
+        self.hub.expire_keys(self.listen_keys.expire_due())
+
+    # --- addresses ----------------------------------------------------------------------------------
+
+    @property
+    def rest_url(self) -> str:
+        return f"http{self._s}://{self._url_host}:{self._front.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws{self._s}://{self._url_host}:{self._front.port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://{self._url_host}:{self._back.port}"
+
+    @property
+    def _s(self) -> str:
+        return "s" if self.settings.tls else ""
+
+    @property
+    def _url_host(self) -> str:
+        return f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+
+    @property
+    def accounts(self) -> tuple[DemoAccount, ...]:
+        return tuple(self._accounts)
+
+    def first_line(self) -> str:
+        """What `exchange serve --json` prints once it accepts connections."""
+        line: dict[str, Any] = {
+            "rest": self.rest_url,
+            "ws": self.ws_url,
+            "control": self.control_url,
+            "control_token": self.control_token,
+            "accounts": [account.public_json() for account in self._accounts],
+        }
+        return encode_json(line).decode()
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    @property
+    def market_state(self) -> MarketState:
+        return self.driver.state
+
+    def step_to(self, time_ms: int) -> None:
+        """Play the market up to `time_ms`; every frame it causes has been written when this returns."""
+        self.driver.step_to(time_ms)
+
+    def next_step_ms(self) -> int | None:
+        """Market time of the next thing that will happen; None when the data have ended."""
+        return self.driver.next_step_ms()
+
+    # --- requests -----------------------------------------------------------------------------------
+
+    async def _answer(self, request: WireRequest) -> WireResponse | None:
+        return self.dispatcher.dispatch(request)
+
+    async def _answer_control(self, request: WireRequest) -> WireResponse | None:
+        return self.control.dispatch(request)
