@@ -5,7 +5,7 @@ clock, no socket and no database; its now is the largest `event_ms` it has seen.
 same commands, whichever driver feeds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.commands import (
@@ -217,7 +217,8 @@ class TradingCore:
         elif timer and self.state.now_ms >= self._next_cycle_ms:
             self.run_cycle()
         if not isinstance(event, MarkUpdated | BarUpdated) and self._manager.work():
-            self._next_cycle_ms = self.state.now_ms  # decide again with the next tick of the timer
+            # A pair opened completely or is gone: decide again with the next tick of the timer.
+            self._next_cycle_ms = self.state.now_ms
         if self._stopping is not None:
             self._stop_when_done()
 
@@ -229,7 +230,16 @@ class TradingCore:
         )
         for decision in decisions:
             self._carry_out(decision)
+        self._next_cycle_ms = min((self._next_cycle_ms, *self._hold_ends_ms()))
         return decisions
+
+    def _hold_ends_ms(self) -> Iterator[int]:
+        """When the pairs now held will have been held long enough, as far as that lies ahead."""
+        for pair in self.state.pairs.active():
+            if pair.phase is PairPhase.HOLDING and pair.held_since_ms is not None:
+                end_ms = pair.held_since_ms + self.settings.strategy.hold_time_ms
+                if end_ms > self.state.now_ms:
+                    yield end_ms
 
     def entries_blocked(self) -> str | None:
         """Why no pair may be opened now, in words; None when entries are free."""

@@ -140,19 +140,20 @@ class PairManager:
     # --- work -----------------------------------------------------------------------------------------
 
     def work(self) -> bool:
-        """Bring every pair forward as far as this instant allows; True when one has just finished."""
-        finished = False
+        """Bring every pair forward as far as this instant allows; True when a phase has just ended."""
+        ended = False
         for pair in self._state.pairs.active():
             self._settle_for_less(pair)
             if self._worker.is_complete(pair):
-                finished |= self._advance(pair)
+                self._advance(pair)
+                ended = True
                 continue
             for wish in self._worker.plan(pair, self._quotes(pair), self._state.now_ms):
                 if isinstance(wish, CancelWish):
                     self._desk.cancel(wish.client_order_id, wish.reason)
                 elif not self._submit(pair, wish):
                     break
-        return finished
+        return ended
 
     def _settle_for_less(self, pair: Pair) -> None:
         """An opening lead that has had its time and its crosses keeps what it has."""
@@ -176,8 +177,8 @@ class PairManager:
             leg.crosses += 1
         return True
 
-    def _advance(self, pair: Pair) -> bool:
-        """Move a pair whose phase is complete on; True when it is finished."""
+    def _advance(self, pair: Pair) -> None:
+        """Move a pair whose phase is complete on: to being held, or out of the book."""
         state = self._state
         if pair.phase is PairPhase.OPENING and pair.lead_leg.held > 0:
             pair.phase = PairPhase.HOLDING
@@ -185,7 +186,7 @@ class PairManager:
             pair.flatten_now = pair.urgent = False
             for leg in pair.legs:
                 leg.first_close_fill_ms = None
-            return False
+            return
         if pair.phase is PairPhase.OPENING:
             pair.close_reason = "could not be opened"
             self._cool_down(pair)
@@ -193,7 +194,6 @@ class PairManager:
         marks = [state.market.mark_of(leg.symbol) or leg.exit_price for leg in pair.legs]
         state.pairs.finish(pair, marks[0], marks[1], rotated=rotated)
         state.out.extend(closing_records(pair, state.now_ms))
-        return True
 
     def _quotes(self, pair: Pair) -> dict[str, Quote]:
         found = ((leg.symbol, self._state.market.of(leg.symbol).quote) for leg in pair.legs)

@@ -52,6 +52,24 @@ class LiveView:
             Group(*parts), title=self._title, subtitle=f"market time {utc_text(self._core.state.now_ms)}"
         )
 
+    def line(self) -> str:
+        """The picture in one line, for output that is no terminal."""
+        state = self._core.state
+        equity = state.equity_usd()
+        shown_equity = "n/a" if equity is None else f"${equity:,.2f}"
+        open_pairs = sum(1 for _ in state.pairs.active())
+        return (
+            f"{utc_text(state.now_ms)}  {self._share()}pairs {open_pairs}  "
+            f"volume ${state.portfolio.volume:,.0f}  "
+            f"fees ${state.portfolio.fees:,.2f}  equity {shown_equity}"
+        )
+
+    def _share(self) -> str:
+        if self._end_ms is None:
+            return ""
+        done = (self._core.state.now_ms - self._start_ms) / max(1, self._end_ms - self._start_ms)
+        return f"{min(max(done, 0), 1):4.0%}  "
+
     def _pairs(self) -> Table:
         table = Table(expand=True, box=None, header_style="dim")
         for name in ("Symbol", "State", "Long", "Short", "Δ base", "Age", "Pair PnL", "Mark", "Decision"):

@@ -53,9 +53,9 @@ class LockstepDriver:
         await self._carry_out(list(self._session.start_commands(self._stepper.now_ms)))
         await self._settle()
 
-    async def run(self, until_ms: int | None = None) -> None:
-        """Step until the session stops, the market ends, or `until_ms` is reached."""
-        while self._session.stopped is None:
+    async def run(self, until_ms: int | None = None, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Step until the session stops, the market ends, `until_ms` is reached or `until` says so."""
+        while self._session.stopped is None and not until():
             if until_ms is not None and self._stepper.now_ms >= until_ms:
                 return
             if not await self._stepper.step():
