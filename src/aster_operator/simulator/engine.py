@@ -20,6 +20,7 @@ from aster_operator.simulator.filters import (
     check_request,
     check_status,
 )
+from aster_operator.simulator.liquidation import Liquidator
 from aster_operator.simulator.matching import Matcher
 from aster_operator.simulator.model import ATOMS, ExecutionType, OrderRequest, SimulatedOrder
 from aster_operator.simulator.orders import OrderDesk
@@ -45,6 +46,7 @@ class Engine:
         self.matcher = Matcher(state, self.desk, self.clearing)
         self.admission = Admission(state)
         self.conditional = ConditionalOrders(state, self.desk)
+        self.liquidator = Liquidator(state, self.desk, self.clearing, self.matcher)
         self._countdowns: dict[tuple[str, str], int] = {}
         self._modifications: dict[int, int] = {}
 
@@ -220,6 +222,9 @@ class Engine:
             self._funding_due(market)
         if market.conditional:
             self.after_trading(market)
+        if self.liquidator.check_all(market):
+            for each in self.state.markets.values():
+                self.after_trading(each)
 
     # --- funding
 

@@ -47,6 +47,10 @@ class Matcher:
         else:
             self._desk.expire(order)
 
+    def take_forced(self, order: SimulatedOrder) -> None:
+        """Trade a liquidation order as far as the book goes; what is left stays with the caller."""
+        self._take(self._state.markets[order.symbol], order, order.price_ticks)
+
     def _may_take(self, market: Market, order: SimulatedOrder, limit: int) -> bool:
         if order.time_in_force is TimeInForce.GTX:
             return False
