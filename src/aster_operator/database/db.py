@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 from sqlalchemy.orm import Session
 
 from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import load_settings
-from aster_operator.database.engine import database_name, describing_errors
+from aster_operator.database.engine import database_name, describing_errors, normalised_url
 from aster_operator.database.schema import init_database, open_books
 
 __all__ = ["get_db", "init_database", "init_db", "session_on"]
 
 
 @lru_cache(maxsize=8)
-def _books(url: str) -> Engine:
+def _books(url: URL) -> Engine:
     return open_books(url)
 
 
@@ -31,7 +31,8 @@ def get_db(url: str | None = None) -> Iterator[Session]:
         with get_db() as db:
             trades = db.query(Trade).filter(Trade.symbol == "BTCUSDT").all()
     """
-    with session_on(_books(url if url is not None else load_settings().database_url)) as session:
+    books = _books(normalised_url(url if url is not None else load_settings().database_url))
+    with session_on(books) as session:
         yield session
 
 

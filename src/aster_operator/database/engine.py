@@ -13,7 +13,7 @@ from aster_operator.config.problems import one_line
 from aster_operator.database.problems import DatabaseProblem
 from aster_operator.database.types import register_exact_functions
 
-__all__ = ["BEGIN_MODE", "database_name", "describing_errors", "open_engine"]
+__all__ = ["BEGIN_MODE", "database_name", "describing_errors", "normalised_url", "open_engine"]
 
 BEGIN_MODE = "sqlite_begin_mode"
 """Execution option: `IMMEDIATE` takes SQLite's write lock when the transaction begins."""
@@ -24,22 +24,22 @@ _BUSY_TIMEOUT_MS = 10_000
 def database_name(url: str | URL) -> str:
     """The database as it may be shown: a file's path, or an address without its password."""
     try:
-        parsed = make_url(url)
-    except ArgumentError:
+        parsed = normalised_url(url)
+    except DatabaseProblem:
         return "the given address"
     if parsed.get_backend_name() == "sqlite":
         return parsed.database or "memory"
     return parsed.render_as_string(hide_password=True)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str | URL) -> Engine:
     """An engine for the books at `url` (`sqlite:///FILE`, `postgresql://...`). Connects to nothing yet.
 
     SQLite runs in WAL mode with synchronous NORMAL: a commit survives the death of the process at once, and
     of the machine after the next checkpoint; where that is not enough (an order intent at a real venue) the
     recorder raises one transaction to FULL. Raises DatabaseProblem.
     """
-    parsed = _parsed(url)
+    parsed = normalised_url(url)
     try:
         if parsed.get_backend_name() == "sqlite":
             _check_directory(parsed)
@@ -60,7 +60,8 @@ def open_engine(url: str) -> Engine:
         ) from None
 
 
-def _parsed(url: str) -> URL:
+def normalised_url(url: str | URL) -> URL:
+    """`url` with the driver named and a SQLite file's path made absolute. Raises DatabaseProblem."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -71,16 +72,22 @@ def _parsed(url: str) -> URL:
         ) from None
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite" and not _in_memory(parsed):
+        return parsed.set(database=str(Path(str(parsed.database)).expanduser().absolute()))
     return parsed
 
 
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:")
+
+
 def _check_directory(url: URL) -> None:
-    if url.database in (None, "", ":memory:"):
+    if _in_memory(url):
         return
     path = Path(str(url.database))
     if path.is_dir():
         raise DatabaseProblem("the database is a directory", str(path), "name a file in it")
-    if not path.absolute().parent.is_dir():
+    if not path.parent.is_dir():
         raise DatabaseProblem(
             "the directory of the database does not exist",
             str(path),

@@ -282,7 +282,9 @@ class TradeRecorder:
         if not rows:
             return 0
         with self._writing() as connection:
-            return connection.execute(self._dialect_insert(table).on_conflict_do_nothing(), rows).rowcount
+            statement = self._dialect_insert(table).on_conflict_do_nothing().returning(table.c.id)
+            # The rows that came back are the new ones; drivers disagree about rowcount.
+            return len(connection.execute(statement, rows).all())
 
     def _dialect_insert(self, table: Table | Any) -> Any:
         make = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert

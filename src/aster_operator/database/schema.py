@@ -4,7 +4,7 @@ newer or foreign."""
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 
 from aster_operator.database.engine import BEGIN_MODE, database_name, describing_errors, open_engine
 from aster_operator.database.models import Base
@@ -20,22 +20,26 @@ HEAD_REVISION = "0001"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_TABLE = """
-CREATE TABLE alembic_version (
+CREATE TABLE IF NOT EXISTS alembic_version (
     version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 )
 """
 _LOCK_NUMBER = 0x41535445  # any fixed number: PostgreSQL locks on it while one process prepares the schema
 
 
-def open_books(url: str) -> Engine:
+def open_books(url: str | URL) -> Engine:
     """Engine of the books at `url`, created or migrated first where needed. Raises DatabaseProblem."""
     engine = open_engine(url)
-    with describing_errors(url):
-        _prepare(engine)
+    try:
+        with describing_errors(url):
+            _prepare(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
-def init_database(url: str) -> None:
+def init_database(url: str | URL) -> None:
     """Create or migrate the books at `url`; nothing changes when they are up to date."""
     open_books(url).dispose()
 

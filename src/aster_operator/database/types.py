@@ -20,9 +20,9 @@ class ExactDecimal(TypeDecorator[Decimal]):
     """A Decimal stored without any loss: NUMERIC on PostgreSQL, canonical text on SQLite.
 
     SQLite has no exact number with a fraction; its columns carry a collation that compares the texts as
-    numbers, so that `<`, `ORDER BY`, `MIN` and `MAX` are right, and `SUM` and `AVG` of our connections are
-    exact (`register_exact_functions`). Other arithmetic inside SQLite would be binary and is refused on
-    reading with TypeError. Raises ValueError for NaN, infinities and text that is no number.
+    numbers, so that `<`, `ORDER BY`, `MIN` and `MAX` are right, and `SUM` on our connections is exact
+    (`register_exact_functions`). Other arithmetic inside SQLite is binary and is refused on reading with
+    TypeError; `AVG` gives a plain float. Raises ValueError for NaN, infinities and text that is no number.
     """
 
     impl = Numeric
@@ -76,7 +76,7 @@ class _ExactSum:
         if value is None:
             return
         self.all_integers = self.all_integers and isinstance(value, int)
-        self.total = _WIDE.add(self.total, sign * exact(value))
+        self.total = _WIDE.add(self.total, _WIDE.multiply(Decimal(sign), exact(value)))
         self.count += sign
 
     def value(self) -> str | int | None:
@@ -88,15 +88,7 @@ class _ExactSum:
         return self.value()
 
 
-class _ExactAverage(_ExactSum):
-    """AVG over exact texts, to the 28 digits of the decimal context."""
-
-    def value(self) -> str | int | None:
-        return None if self.count == 0 else plain_text(self.total / self.count)
-
-
 def register_exact_functions(connection: Any) -> None:
-    """Teach a raw SQLite connection the decimal collation and exact SUM and AVG."""
+    """Teach a raw SQLite connection the decimal collation and exact SUM."""
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
     connection.create_window_function("sum", 1, _ExactSum)
-    connection.create_window_function("avg", 1, _ExactAverage)
