@@ -64,7 +64,7 @@ def request(
 ) -> OrderRequest:
     """An order request from plain texts; LIMIT is GTC unless told otherwise."""
     values: dict[str, Any] = {
-        "symbol": "BTCUSDT",
+        "symbol": fields.pop("symbol", "BTCUSDT"),
         "side": Side(side),
         "order_type": OrderType(order_type),
         "quantity": None if quantity is None else Decimal(quantity),

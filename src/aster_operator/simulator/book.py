@@ -110,6 +110,17 @@ class BookSide:
             merged[tick] = merged.get(tick, 0) + own
         return merged
 
+    def own_ladder(self) -> Ladder:
+        """The market's own levels that still have lots, best first."""
+        return {tick: self.synthetic[tick] for tick in self._ladder if tick in self.synthetic}
+
+    def withdraw_through(self, limit_ticks: int) -> None:
+        """Take away the synthetic lots at `limit_ticks` and better; account orders move up."""
+        for tick in [tick for tick in self.synthetic if (tick - limit_ticks) * self.sign >= 0]:
+            del self.synthetic[tick]
+            for resting in self._queues.get(tick, ()):
+                resting.ahead = 0
+
     def resting_orders(self) -> Iterator[RestingOrder]:
         """Every account order of this side, in no particular order of price."""
         for queues in (self._queues, self._hidden):

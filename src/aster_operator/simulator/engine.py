@@ -190,15 +190,36 @@ class Engine:
     # --- MarketDesk: what the markets do
 
     def requote(self, symbol: str, bids: Ladder, asks: Ladder) -> int:
-        return self.matcher.requote(self.state.markets[symbol], bids, asks)
+        market = self.state.markets[symbol]
+        if market.offset_ticks:
+            bids, asks = _shifted(bids, market.offset_ticks), _shifted(asks, market.offset_ticks)
+        if market.emptied_sides:
+            bids = {} if Side.BUY in market.emptied_sides else bids
+            asks = {} if Side.SELL in market.emptied_sides else asks
+        if market.halted:
+            return 0
+        return self.matcher.requote(market, bids, asks)
 
     def aggress(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
         market = self.state.markets[symbol]
         if not market.halted:
-            self.matcher.aggress(market, side, lots, ticks)
+            self.matcher.aggress(market, side, lots, max(1, ticks + market.offset_ticks))
 
     def top_up(self, symbol: str, side: Side, ticks: int, lots: int) -> None:
-        self.state.markets[symbol].book.side(side).top_up(ticks, lots)
+        market = self.state.markets[symbol]
+        if side not in market.emptied_sides and not market.halted:
+            market.book.side(side).top_up(max(1, ticks + market.offset_ticks), lots)
+
+    def shift(self, market: Market, ticks: int) -> None:
+        """Move the whole market by `ticks` from now on; account orders it jumps over fill."""
+        market.offset_ticks += ticks
+        book = market.book
+        bids, asks = _shifted(book.bids.own_ladder(), ticks), _shifted(book.asks.own_ladder(), ticks)
+        if not market.halted:
+            self.matcher.requote(market, bids, asks)
+        index = max(1, market.pricer.index_ticks + ticks)
+        market.pricer.rebase()
+        self._after_move(market, index, last_ticks=index)
 
     def begin_minute(self, symbol: str, open_ms: int) -> None:
         market = self.state.markets[symbol]
@@ -208,18 +229,27 @@ class Engine:
         market.bar_changed = True
 
     def reference(self, symbol: str, index_ticks: int) -> None:
-        market, now_ms = self.state.markets[symbol], self.state.now_ms
+        market = self.state.markets[symbol]
+        index = max(1, index_ticks + market.offset_ticks)
+        self._after_move(market, index, last_ticks=market.last_ticks or index)
+
+    def _after_move(self, market: Market, index_ticks: int, *, last_ticks: int) -> None:
+        """Mark, funding, triggers and liquidations after the market has moved."""
+        now_ms, book = self.state.now_ms, market.book
         self.state.close_bar(market)
-        book = market.book
-        market.pricer.update(
-            now_ms, index_ticks, market.last_ticks or index_ticks, book.bids.best(), book.asks.best()
-        )
+        market.pricer.update(now_ms, index_ticks, last_ticks, book.bids.best(), book.asks.best())
         if now_ms % _MINUTE_MS == 0:
             market.pricer.sample_premium(*book.levels(_PREMIUM_LEVELS))
         self.state.publish_market(market)
         self.state.publish_mark(market)
         if now_ms >= market.pricer.next_funding_ms:
             self._funding_due(market)
+        self.follow_mark(market)
+
+    def follow_mark(self, market: Market) -> None:
+        """Run the triggers and liquidations a new mark calls for."""
+        if market.halted:
+            return
         if market.conditional:
             self.after_trading(market)
         if self.liquidator.check_all(market):
@@ -257,3 +287,7 @@ class Engine:
         held = ledger.market_position(spec).lots
         notional = spec.notional_at_mark_atoms(mark_e8, held)
         ledger.pay_market_funding(spec, -rounded_share(notional, rate_e8, ATOMS))
+
+
+def _shifted(ladder: Ladder, ticks: int) -> Ladder:
+    return {tick + ticks: lots for tick, lots in ladder.items() if tick + ticks > 0}

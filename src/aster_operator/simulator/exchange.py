@@ -5,7 +5,7 @@ randomness but the seed of its market sources. The same calls give the same even
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from aster_operator.domain.enums import MarginType, OrderStatus, PositionSide, SelfTradePrevention
@@ -18,6 +18,7 @@ from aster_operator.simulator.contracts import (
     DEFAULT_TAKER_FEE_E8,
     contract_for_prices,
 )
+from aster_operator.simulator.control import ExchangeControl
 from aster_operator.simulator.engine import Engine
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
@@ -72,6 +73,7 @@ class SimulatedExchange:
         self._engine = Engine(self._state, self._timeline)
         self._views = Views(self._state, self._engine.admission)
         self._rules = SettingsRules(self._state, self._engine.admission, self._engine.clearing)
+        self._control = ExchangeControl(self._state, self._engine, self._list_later)
         for source in self._sources:
             self._list_market(source)
         endowed = {spec.instrument.margin_asset for spec in self._state.specs.values()}
@@ -104,6 +106,10 @@ class SimulatedExchange:
                 MinutePlayer(spec, minutes, seed=chosen.seed, substep_ms=chosen.substep_ms, start_ms=start_ms)
             )
         return cls(sources, chosen)
+
+    def _list_later(self, source: MarketSource) -> None:
+        self._list_market(source)
+        self._sources.append(source)
 
     def _list_market(self, source: MarketSource) -> None:
         spec, state = source.spec, self._state
@@ -324,22 +330,14 @@ class SimulatedExchange:
     def audit(self) -> AuditReport:
         return self._state.ledger.audit(self._state.accounts.values(), self._state.marks_e8)
 
-    # --- scripting, beyond what a trader sees
+    # --- beyond what a trader sees
 
-    def set_fees(
-        self,
-        maker_fee_e8: int,
-        taker_fee_e8: int,
-        *,
-        symbol: str | None = None,
-        account_id: str | None = None,
-    ) -> None:
-        """Set fee rates of a symbol (None: all), for one account or (None) as the default of everybody."""
-        names = [self._state.market(symbol).spec.symbol] if symbol else list(self._state.markets)
-        for name in names:
-            if account_id is not None:
-                self._state.account(account_id).setting(name).fees_e8 = (maker_fee_e8, taker_fee_e8)
-                continue
-            market = self._state.markets[name]
-            market.spec = replace(market.spec, maker_fee_e8=maker_fee_e8, taker_fee_e8=taker_fee_e8)
-            self._state.specs[name] = market.spec
+    @property
+    def control(self) -> ExchangeControl:
+        """Verbs that interfere with the venue itself."""
+        return self._control
+
+    def queue_position(self, account_id: str, symbol: str, order_id: int) -> int | None:
+        """Lots that trade before the order at its price; None when it does not rest in the shown book."""
+        order = self.order(account_id, symbol, order_id, None)
+        return self._state.market(symbol).book.side(order.side).lots_ahead(order)

@@ -85,6 +85,11 @@ class MarkPricer:
         if self._override_e8 is not None:
             self.mark_e8 = self._override_e8
 
+    def rebase(self) -> None:
+        """Forget the basis of the last minutes: the market has jumped."""
+        self._basis.clear()
+        self._basis_minute = -1
+
     def set_recorded_rate(self, time_ms: int, rate_e8: int) -> None:
         """Fix the rate of the settlement at `time_ms`."""
         self._recorded[time_ms] = rate_e8

@@ -62,6 +62,19 @@ class Liquidator:
             if position.spec.symbol == market.spec.symbol:
                 self._liquidate(account, [position])
 
+    def force_adl(self, account: Account, market: Market, prefix: str = "adl_autoclose") -> None:
+        """Close the account's positions in `market` at the mark against the market's own side."""
+        ticks = max(1, market.mark_e8 // market.spec.price_atoms_per_tick)
+        for position in list(account.open_positions()):
+            if position.spec.symbol != market.spec.symbol:
+                continue
+            order = self._forced_order(account, market, position, ticks, prefix)
+            order.status = OrderStatus.NEW_ADL
+            self._desk.announce(order, ExecutionType.CALCULATED)
+            self._clearing.trade(market, order, None, order.side, ticks, order.lots)
+            self._desk.expire_stranded(account, market)
+            self._state.publish(ForceOrderEvent(order, self._state.now_ms))
+
     # --- when
 
     def _check_isolated(self, account: Account, market: Market, position: Position) -> None:

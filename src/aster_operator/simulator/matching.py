@@ -79,6 +79,7 @@ class Matcher:
         passive = market.book.opposite(order.side)
         sign = order.side.sign
         closing = is_closing(order)
+        budget = market.fill_cap_lots
         while not order.status.is_final and order.remaining_lots:
             wanted = order.remaining_lots
             if closing:
@@ -90,7 +91,11 @@ class Matcher:
                 return
             resting, lots = passive.front(tick)
             if resting is None:
-                lots = min(lots, wanted)
+                if budget == 0:
+                    passive.withdraw_through(limit)
+                    continue
+                lots = min(lots, wanted) if budget is None else min(lots, wanted, budget)
+                budget = None if budget is None else budget - lots
                 passive.take_synthetic(tick, lots)
                 self._clearing.trade(market, order, None, order.side, tick, lots)
             elif resting.order.account_id == order.account_id:
@@ -162,14 +167,19 @@ class Matcher:
         """
         passive = market.book.opposite(side)
         sign = side.sign
-        left = lots
+        left, budget = lots, market.fill_cap_lots
         while left > 0:
             tick = passive.best_matchable()
             if tick is None or (ticks - tick) * sign < 0:
                 break
             resting, available = passive.front(tick)
             if resting is not None:
-                left -= self._hit(market, passive, resting, None, side, min(available, left))
+                if budget == 0:
+                    return
+                wanted = min(available, left) if budget is None else min(available, left, budget)
+                traded = self._hit(market, passive, resting, None, side, wanted)
+                left -= traded
+                budget = None if budget is None else budget - traded
                 continue
             taken = min(available, left)
             passive.take_synthetic(tick, taken)
@@ -178,5 +188,5 @@ class Matcher:
                 # Nobody else waits at this price: the rest prints as one trade with what was displayed.
                 taken, left = taken + left, 0
             self._clearing.trade(market, None, None, side, tick, taken)
-        if left > 0:
+        if left > 0 and side.opposite not in market.emptied_sides:
             self._clearing.trade(market, None, None, side, ticks, left)

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from aster_operator.domain.enums import Side
 from aster_operator.simulator.accounts import Account
 from aster_operator.simulator.book import OrderBook
 from aster_operator.simulator.funding import MarkPricer
@@ -34,7 +35,10 @@ _TRADE_IDS_PER_SYMBOL = 1_000_000_000
 
 @dataclass
 class Market:
-    """One listed symbol. `last_ticks` is the last traded price, 0 before the first trade."""
+    """One listed symbol. `last_ticks` is the last traded price, 0 before the first trade.
+
+    `offset_ticks`, `emptied_sides` and `fill_cap_lots` are what control verbs have done to it.
+    """
 
     spec: ContractSpec
     book: OrderBook
@@ -48,6 +52,9 @@ class Market:
     conditional: dict[int, SimulatedOrder] = field(default_factory=dict)
     trails: dict[int, int] = field(default_factory=dict)
     bar_changed: bool = False
+    offset_ticks: int = 0
+    emptied_sides: set[Side] = field(default_factory=set)
+    fill_cap_lots: int | None = None
     last_book_ms: int = 0
 
     @property
