@@ -226,12 +226,13 @@ class MarketFeed:
 
     # --- answering ----------------------------------------------------------------------------------
 
-    def day(self, symbol: str) -> DayFigures | None:
+    def day(self, symbol: str, now_ms: int | None = None) -> DayFigures | None:
+        """Figures of the 24 hours up to `now_ms` (default: market time), None before the first bar."""
         statistics = self._days.get(symbol)
         if statistics is None:
             statistics = DayStatistics(self._exchange, self._exchange.contracts()[symbol])
             self._days[symbol] = statistics
-        return statistics.figures(self._exchange.now_ms)
+        return statistics.figures(self._exchange.now_ms if now_ms is None else now_ms)
 
     def last_aggregate(self, symbol: str) -> AggregateTrade | None:
         kept = self._aggregates.get(symbol)

@@ -166,7 +166,7 @@ class Tickers(Publisher):
             self.wake()
 
     def flush(self, time_ms: int) -> None:
-        figures = [self.market.day(symbol) for symbol in self._changed]
+        figures = [self.market.day(symbol, time_ms) for symbol in self._changed]
         payloads = [self._render(each, time_ms) for each in figures if each is not None]
         self._changed.clear()
         if not payloads:

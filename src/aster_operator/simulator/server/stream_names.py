@@ -46,7 +46,7 @@ def parse_stream(text: str) -> StreamName | None:
             return None
         return StreamName(text, text[1:].removesuffix("@arr"), None, period_ms)
     lower, _, rest = text.partition("@")
-    if not rest or lower != lower.lower():
+    if not rest or not lower or lower != lower.lower():
         return None
     symbol = lower.upper()
     if rest in _PERIODS:
