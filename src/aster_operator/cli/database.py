@@ -10,7 +10,7 @@ from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, setting
 __all__ = ["register"]
 
 Venue = Annotated[
-    str | None, typer.Option("--venue", help="Only this venue: sim, paper, testnet or mainnet.")
+    Literal["sim", "paper", "testnet", "mainnet"] | None, typer.Option("--venue", help="Only this venue.")
 ]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
 Since = Annotated[
