@@ -23,6 +23,11 @@ class CommandSource(NamedTuple):
 
 
 COMMANDS: dict[str, CommandSource] = {
+    "demo": CommandSource(
+        "aster_operator.cli.demo",
+        "Trade a day of real minutes on the embedded exchange: no keys, no network, no money.",
+    ),
+    "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
     "db": CommandSource("aster_operator.cli.database", "Prepare, summarise and export the books."),
 }
 

@@ -54,9 +54,7 @@ def _demo(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."
-        ),
+        typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
     ] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the exchange; 0 takes a free one.")
@@ -123,7 +121,10 @@ class _Demo:
         from aster_operator.cli.live_screen import LiveScreen, interrupts
         from aster_operator.cli.venues import connect_embedded
         from aster_operator.domain.clock import WallClock
+        from aster_operator.monitoring.logs import configure_logs
 
+        # On a terminal the picture shows the session's messages; elsewhere they are log lines.
+        configure_logs("error" if self._console.is_terminal else self._settings.log_level)
         clock = WallClock()
         with LiveScreen(self._console, clock, f"Aster Operator demo, seed {self._options.seed}") as screen:
             self._run = factory(

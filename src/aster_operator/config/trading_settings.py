@@ -108,7 +108,7 @@ class ExecutionSettings(BaseModel):
     )
     hedge_patience_ms: int = setting(
         "HEDGE_PATIENCE_MS",
-        10_000,
+        20_000,
         "How long the following leg may rest as maker before it crosses the spread; 0 crosses at once",
         unit="ms",
         ge=0,
@@ -116,7 +116,7 @@ class ExecutionSettings(BaseModel):
     )
     lone_leg_deadline_ms: int = setting(
         "LONE_LEG_DEADLINE_MS",
-        30_000,
+        60_000,
         "After this an unhedged rest of a pair is flattened",
         unit="ms",
         ge=500,

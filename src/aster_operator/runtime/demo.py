@@ -206,10 +206,11 @@ class DemoRun:
         with engine.connect() as connection:
             own_fills = queries.fills(connection, selection)
             own_income = queries.income_rows(connection, selection, "FUNDING_FEE")
+        now_ms = venue.server.exchange.now_ms
         venue_fills: list[Fill] = []
         for symbol in self._settings.trading_pairs:
-            venue_fills += await client.fills(symbol, venue.start_ms)
-        venue_income = await client.income_rows(venue.start_ms, income_type="FUNDING_FEE")
+            venue_fills += await client.fills(symbol, venue.start_ms, now_ms)
+        venue_income = await client.income_rows(venue.start_ms, now_ms, income_type="FUNDING_FEE")
         account = await client.account_snapshot()
         positions = await client.get_position_risk()
         return LedgerBooks(

@@ -159,7 +159,7 @@ class Session:
         """Read settled funding rows and queue them; what was read before is recognised by the books."""
         since_ms = self._income_since_ms if self._income_since_ms is not None else now_ms
         start_ms = max(0, since_ms - _INCOME_OVERLAP_MS)
-        rows = await self.client.income_rows(start_ms, income_type="FUNDING_FEE")
+        rows = await self.client.income_rows(start_ms, now_ms, income_type="FUNDING_FEE")
         for row in rows:
             self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))
         if rows:

@@ -1,0 +1,138 @@
+"""`aster-operator exchange serve`: Aster on loopback, for the operator and for anybody else's program."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aster_operator.cli.options import JsonOutput
+
+if TYPE_CHECKING:
+    from aster_operator.runtime.embedded_venue import EmbeddedVenue, EmbeddedVenueOptions
+
+__all__ = ["register"]
+
+_HELP = """Run the embedded exchange.
+
+\b
+Examples:
+  aster-operator exchange serve
+  aster-operator exchange serve --port 0 --json
+  aster-operator exchange serve --data klines/ --speed 60 --seed 7
+"""
+
+_SERVE_HELP = """Serve Aster on loopback: REST and WebSocket on one port, the control API on another.
+
+Plays recorded minutes as a moving book. With --json the first line on standard output is one JSON object
+with the addresses, the control token and demo accounts; it serves until Ctrl-C.
+
+\b
+Examples:
+  aster-operator exchange serve
+  aster-operator exchange serve --port 0 --json
+  aster-operator exchange serve --data klines/ --speed 60 --seed 7
+"""
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help=_HELP, rich_markup_mode=None, no_args_is_help=True)
+    group.command(name="serve", help=_SERVE_HELP)(_serve)
+    group.callback()(lambda: None)
+    app.add_typer(group, name="exchange")
+
+
+def _serve(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="REST and WebSocket port; 0 takes a free one.")
+    ] = 8545,
+    control_port: Annotated[
+        int, typer.Option("--control-port", min=0, max=65535, help="Port of the control API; 0: a free one.")
+    ] = 0,
+    speed: Annotated[
+        str,
+        typer.Option(
+            "--speed", help="Market time per wall time: a factor, max, or lockstep (moved by hand)."
+        ),
+    ] = "1",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed and orders, same books.")] = 1,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
+    ] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option("--symbols", help="Symbols of the data to list, comma separated; all if unset."),
+    ] = None,
+    deposit: Annotated[float, typer.Option("--deposit", min=0, help="USDT on each demo account.")] = 10_000.0,
+    substep_ms: Annotated[
+        int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
+    ] = 1_000,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")] = False,
+    json_output: JsonOutput = False,
+) -> int:
+    import asyncio
+
+    from aster_operator.domain.money import exact
+    from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions
+    from aster_operator.simulator.server.market_driver import parse_pace
+
+    try:
+        parse_pace(speed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--speed") from error
+    chosen = tuple(name.strip().upper() for name in symbols.split(",") if name.strip()) if symbols else None
+    options = EmbeddedVenueOptions(
+        symbols=chosen,
+        data=data,
+        seed=seed,
+        substep_ms=substep_ms,
+        warm_up_ms=24 * 3_600_000 if data is None else 0,
+        pace=speed,
+        port=port,
+        control_port=control_port,
+        deposit_usdt=exact(deposit),
+        tls=tls,
+    )
+    return asyncio.run(_main(options, json_output=json_output))
+
+
+async def _main(options: "EmbeddedVenueOptions", *, json_output: bool) -> int:
+    import asyncio
+
+    from aster_operator.cli.live_screen import interrupts
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.runtime.embedded_venue import embedded_venue
+
+    stop = asyncio.Event()
+    with interrupts(stop.set):
+        async with embedded_venue(options, WallClock()) as venue:
+            print(venue.server.first_line() if json_output else _words(venue), flush=True)
+            serving = asyncio.ensure_future(venue.server.serve_forever())
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if serving.done():
+                await serving
+            serving.cancel()
+    return 0
+
+
+def _words(venue: "EmbeddedVenue") -> str:
+    from aster_operator.monitoring.time_text import utc_text
+
+    server = venue.server
+    first = server.accounts[0]
+    symbols = ", ".join(server.exchange.contracts())
+    return "\n".join(
+        [
+            "Aster on loopback, until Ctrl-C",
+            f"  REST       {server.rest_url}",
+            f"  WebSocket  {server.ws_url}",
+            f"  control    {server.control_url}  (token {server.control_token})",
+            f"  market     {symbols} from {utc_text(venue.start_ms)} UTC",
+            f"  account    user {first.user}",
+            f"             agent key {first.private_key}",
+            f"             API key {first.api_key}  secret {first.api_secret}",
+            "  These keys open nothing but this exchange.",
+        ]
+    )
