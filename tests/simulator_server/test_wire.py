@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
@@ -272,3 +273,24 @@ async def test_the_control_api_wants_its_token(live: ExchangeServer, http: aioht
     before = live.exchange.now_ms
     async with http.post(f"{live.control_url}/sim/step", json={"ms": 5000}, headers=headers) as response:
         assert (await response.json())["now_ms"] == before + 5000
+
+
+async def test_tls_with_a_generated_authority(
+    make_server: Callable[..., ExchangeServer], http: aiohttp.ClientSession
+) -> None:
+    async with make_server(tls=True) as server:
+        ca_file = server.ca_file
+        assert ca_file is not None
+        assert json.loads(server.first_line())["ca_file"] == str(ca_file)
+        assert ca_file.parent.stat().st_mode & 0o077 == 0
+        trusting = ssl.create_default_context(cafile=str(ca_file))
+        port = server.rest_url.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost"):
+            async with http.get(f"https://{host}:{port}/fapi/v1/ping", ssl=trusting) as response:
+                assert response.status == 200
+        async with http.ws_connect(f"{server.ws_url}/ws/btcusdt@bookTicker", ssl=trusting) as ws:
+            server.step_to(server.next_step_ms() or 0)
+            assert (await read(ws))["e"] == "bookTicker"
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await http.get(f"{server.rest_url}/fapi/v1/ping")
+    assert not ca_file.exists()

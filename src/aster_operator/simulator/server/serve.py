@@ -6,9 +6,9 @@ async with ExchangeServer(ServerSettings(pace="lockstep"), exchange=exchange, cl
 
 import asyncio
 import secrets
-import ssl
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.simulator.api import ExchangeApi
@@ -27,9 +27,19 @@ from aster_operator.simulator.server.settings import ExchangeServerError, Securi
 from aster_operator.simulator.server.stream_hub import StreamHub
 from aster_operator.simulator.server.subscriptions import Subscriptions
 
+if TYPE_CHECKING:
+    from aster_operator.simulator.server.tls import TemporaryAuthority
+
 __all__ = ["ExchangeServer", "ServerSettings"]
 
 HOUSEKEEPING_S = 1.0
+
+
+def _new_authority(host: str) -> "TemporaryAuthority":
+    # Only who asks for TLS pays for loading what makes certificates.
+    from aster_operator.simulator.server.tls import TemporaryAuthority
+
+    return TemporaryAuthority(host)
 
 
 class ExchangeServer:
@@ -64,7 +74,7 @@ class ExchangeServer:
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
         self.control_token = settings.control_token or secrets.token_urlsafe(24)
-        tls = self._tls_context()
+        self._authority = _new_authority(settings.host) if settings.tls else None
         self._front = StreamHost(
             settings.host,
             settings.port,
@@ -73,7 +83,7 @@ class ExchangeServer:
             sockets=settings.sockets,
             clock=clock,
             max_body_bytes=settings.max_body_bytes,
-            tls=tls,
+            tls=None if self._authority is None else self._authority.server_context(),
         )
         self.control = ControlApi(
             self.services,
@@ -95,11 +105,6 @@ class ExchangeServer:
         if self.driver.pace == 1.0:
             return wall_minute
         return wall_minute, self.exchange.now_ms // MINUTE_MS
-
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if self.settings.tls:
-            raise ExchangeServerError("TLS is not available in this build: start without it")
-        return None
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -136,6 +141,8 @@ class ExchangeServer:
     async def _close_hosts(self) -> None:
         await self._front.close()
         await self._back.close()
+        if self._authority is not None:
+            self._authority.close()
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -181,6 +188,11 @@ class ExchangeServer:
         return f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
 
     @property
+    def ca_file(self) -> Path | None:
+        """The certificate authority to trust, None without TLS."""
+        return None if self._authority is None else self._authority.ca_file
+
+    @property
     def accounts(self) -> tuple[DemoAccount, ...]:
         return tuple(self._accounts)
 
@@ -193,6 +205,8 @@ class ExchangeServer:
             "control_token": self.control_token,
             "accounts": [account.public_json() for account in self._accounts],
         }
+        if self.ca_file is not None:
+            line["ca_file"] = str(self.ca_file)
         return encode_json(line).decode()
 
     # --- time ---------------------------------------------------------------------------------------
