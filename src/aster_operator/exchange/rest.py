@@ -190,7 +190,9 @@ class RestSession:
         signed = self._sign(endpoint, version, parameters, nonce_us)
         self.attempts += 1
         try:
-            response = await self._transport.send(self._request(endpoint, version, signed.text, name))
+            response = self._scrubbed(
+                await self._transport.send(self._request(endpoint, version, signed.text, name))
+            )
             self.limiter.observe(response.headers)
             refusal = refusal_in(response, name, self.clock.now_ms())
             if refusal is not None:
@@ -206,6 +208,13 @@ class RestSession:
             if endpoint.repeatable or not _leaves_doubt(error):
                 raise
             raise UnknownOutcome(name, str(error), client_order_id, signed.nonce_us) from error
+
+    def _scrubbed(self, response: RawResponse) -> RawResponse:
+        """A venue or a proxy may echo our headers in an error page: the key must not travel on in errors."""
+        if response.status < 400 or self._api_key is None:
+            return response
+        body = response.body.replace(self._api_key.api_key.encode(), b"********")
+        return response._replace(body=body)
 
     def _note(self, refusal: ExchangeError) -> None:
         if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):
