@@ -131,9 +131,9 @@ def load_history(
     """
     source = sample_data_path() if path is None else path
     kline_files, funding_files = _find_files(source)
-    frame = _read_klines(kline_files, symbols)
-    wanted = list(symbols) if symbols is not None else frame["symbol"].unique(maintain_order=True).to_list()
-    _refuse_unknown_symbols(frame, wanted, source)
+    frame, known = _read_klines(kline_files, symbols)
+    wanted = list(symbols) if symbols is not None else list(known)
+    _refuse_unknown_symbols(known, wanted, source)
     funding = _read_funding(funding_files, wanted)
     found = {
         symbol: _symbol_history(frame, symbol, funding.get(symbol, ()), start_ms, end_ms, source)
@@ -190,22 +190,27 @@ def _refuse_wrong_types(frame: pl.DataFrame, required: Sequence[str], file: Path
             raise HistoryError(f"{file}: column {column} must be {expected}, was {data_type}")
 
 
-def _read_klines(files: Sequence[Path], symbols: Sequence[str] | None) -> pl.DataFrame:
+def _read_klines(
+    files: Sequence[Path], symbols: Sequence[str] | None
+) -> tuple[pl.DataFrame, dict[str, Path]]:
+    """All rows of the wanted symbols, and the file of every symbol that was seen."""
     import polars as pl
 
     frames: list[pl.DataFrame] = []
     seen: dict[str, Path] = {}
     for file in files:
         if symbols is not None and len(files) > 1 and file.stem.isupper() and file.stem not in symbols:
+            seen[file.stem] = file
             continue
         frame = _read_parquet(file, _REQUIRED)
-        if symbols is not None:
-            frame = frame.filter(pl.col("symbol").is_in(list(symbols)) | pl.col("symbol").is_null())
-        _check_klines(frame, file)
-        for symbol in frame["symbol"].unique().to_list():
+        _refuse(frame, pl.col("symbol").is_null(), file, "symbol", "is empty")
+        for symbol in frame["symbol"].unique(maintain_order=True).to_list():
             if symbol in seen:
                 raise HistoryError(f"{file}: column symbol: {symbol} is also in {seen[symbol]}; keep one")
             seen[symbol] = file
+        if symbols is not None:
+            frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
+        _check_klines(frame, file)
         if "taker_buy_base" not in frame.columns:
             frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("taker_buy_base"))
         kept = frame.select(
@@ -214,9 +219,7 @@ def _read_klines(files: Sequence[Path], symbols: Sequence[str] | None) -> pl.Dat
             *(pl.col(name).cast(pl.Float64) for name in (*_PRICES, "base_volume", "taker_buy_base")),
         )
         frames.append(kept)
-    if not frames:
-        raise HistoryError(f"{files[0].parent}: no file for {', '.join(symbols or ())}")
-    return pl.concat(frames)
+    return (pl.concat(frames) if frames else pl.DataFrame()), seen
 
 
 def _check_klines(frame: pl.DataFrame, file: Path) -> None:
@@ -252,14 +255,15 @@ def _refuse(frame: pl.DataFrame, wrong: pl.Expr, file: Path, column: str, compla
         raise HistoryError(f"{file}: row {row}, column {column}: {value} {complaint}")
 
 
-def _refuse_unknown_symbols(frame: pl.DataFrame, wanted: Iterable[str], source: Path) -> None:
-    known = set(frame["symbol"].unique().to_list())
-    for symbol in wanted:
-        if symbol not in known:
-            listed = ", ".join(sorted(known)) or "no symbol"
-            raise HistoryError(f"{source}: column symbol: {symbol} is not in the data, which has {listed}")
-    if not known:
+def _refuse_unknown_symbols(known: Iterable[str], wanted: Iterable[str], source: Path) -> None:
+    listed = sorted(known)
+    if not listed:
         raise HistoryError(f"{source}: the data hold no minutes")
+    for symbol in wanted:
+        if symbol not in listed:
+            raise HistoryError(
+                f"{source}: column symbol: {symbol} is not in the data, which has {', '.join(listed)}"
+            )
 
 
 def _read_funding(files: Sequence[Path], symbols: Sequence[str]) -> dict[str, tuple[tuple[int, float], ...]]:

@@ -111,7 +111,7 @@ class MarkPricer:
         if minute != self._basis_minute:
             self._basis_minute = minute
             self._basis.append(basis)
-        hours_e8 = (self.next_funding_ms - now_ms) * ATOMS // _HOUR_MS
+        hours_e8 = max(0, self.next_funding_ms - now_ms) * ATOMS // _HOUR_MS
         carried = index + index * self.funding_rate_e8 // ATOMS * hours_e8 // (8 * ATOMS)
         averaged = index + sum(self._basis) // len(self._basis)
         self.mark_e8 = self._quantized(sorted((carried, averaged, last_ticks * unit))[1])

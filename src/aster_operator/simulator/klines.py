@@ -103,13 +103,12 @@ class BarSeries:
         last = len(self._closed)
         if end_ms is not None:
             last = bisect_left(self._closed, end_ms + 1, key=lambda bar: bar.open_ms)
+        # One bar more than asked for, because the oldest may be cut off.
+        span = (limit + 1) * (interval_ms // MINUTE_MS)
         if start_ms is not None:
             first = bisect_left(self._closed, start_ms, key=lambda bar: bar.open_ms)
-            span = (limit + 1) * (interval_ms // MINUTE_MS)
             return first, min(last, first + span)
-        newest = self._closed[last - 1].open_ms if last else 0
-        reach = bar_open_ms(newest, interval_ms) - limit * interval_ms
-        return bisect_left(self._closed, reach, key=lambda bar: bar.open_ms), last
+        return max(0, last - span), last
 
     def _trim(self) -> None:
         # In slabs, because deleting from the front of a list copies the rest.

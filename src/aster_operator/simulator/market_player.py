@@ -129,9 +129,9 @@ def _shared_lots(total: int, weights: Sequence[float], needed: Sequence[int]) ->
         given = upto
     for index in needed:
         if lots[index] == 0:
-            donor = max(range(len(lots)), key=lots.__getitem__)
-            if lots[donor] > 1 or donor not in needed:
-                lots[donor] -= 1
+            donors = [each for each, have in enumerate(lots) if have > (each in needed)]
+            if donors:
+                lots[max(donors, key=lots.__getitem__)] -= 1
             lots[index] = 1
     return lots
 
