@@ -9,15 +9,15 @@ from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, setting
 
 __all__ = ["register"]
 
-Venue = Annotated[
+_Venue = Annotated[
     Literal["sim", "paper", "testnet", "mainnet"] | None, typer.Option("--venue", help="Only this venue.")
 ]
-Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
-Since = Annotated[
+_Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
+_Since = Annotated[
     str | None,
     typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00)."),
 ]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
+_Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,9 +29,9 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
         short_help=_SUMMARY,
     )
-    group.command("init")(init)
-    group.command("stats")(stats)
-    group.command("export")(export)
+    group.command("init")(_init)
+    group.command("stats")(_stats)
+    group.command("export")(_export)
     app.add_typer(group, name="db")
 
 
@@ -44,7 +44,7 @@ Example:
 """
 
 
-def init(env_file: EnvFile = None, database_url: DatabaseUrl = None) -> None:
+def _init(env_file: EnvFile = None, database_url: DatabaseUrl = None) -> None:
     """Create the books, or bring older ones up to date.
 
     \b
@@ -59,13 +59,13 @@ def init(env_file: EnvFile = None, database_url: DatabaseUrl = None) -> None:
     print(f"Database ready: {database_name(url)} (schema {HEAD_REVISION})")
 
 
-def stats(
+def _stats(
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
-    venue: Venue = None,
-    symbol: Symbol = None,
-    since: Since = None,
-    until: Until = None,
+    venue: _Venue = None,
+    symbol: _Symbol = None,
+    since: _Since = None,
+    until: _Until = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Show volume, fees, funding and PnL by day and symbol.
@@ -90,7 +90,7 @@ def stats(
         print_tables(figures)
 
 
-def export(
+def _export(
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write; - for standard output.")],
     file_format: Annotated[
         Literal["csv", "parquet", "json"], typer.Option("--format", help="Form of the file.")
@@ -100,10 +100,10 @@ def export(
     ] = "trades",
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
-    venue: Venue = None,
-    symbol: Symbol = None,
-    since: Since = None,
-    until: Until = None,
+    venue: _Venue = None,
+    symbol: _Symbol = None,
+    since: _Since = None,
+    until: _Until = None,
 ) -> None:
     """Write a table of the books to a file, every digit kept.
 

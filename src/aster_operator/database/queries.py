@@ -17,6 +17,7 @@ from aster_operator.domain.money import ZERO
 
 __all__ = [
     "FUNDING_TYPE",
+    "NO_TRADES",
     "USD_ASSETS",
     "TradeFigures",
     "figures_by_day",

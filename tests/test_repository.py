@@ -1,0 +1,185 @@
+"""What a clone must hold: licence, locks, documents that tell the truth, nothing of one machine."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from aster_operator.config.env_file import read_env_file
+from aster_operator.config.fields import field_key
+from aster_operator.config.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# Written in pieces, so that this file passes its own test.
+REGISTRY_HOSTS = re.compile(
+    "|".join(["pypi" + r"\.org", "python" + r"hosted\.org", "arti" + "factory", "npm" + r"js\.org"])
+)
+MACHINE_PATHS = re.compile(
+    r"(?<![\w.$}<~])/(?:" + "|".join(["work", "root", "Users", "home/[a-z]+"]) + r")/[\w.-]+"
+)
+LEFTOVERS = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
+
+
+def tracked_files() -> list[Path]:
+    """Files of the repository; outside a clone (an archive), every file that is not made by tools."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode == 0 and done.stdout:
+        return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+    made = {".venv", ".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+    return [path for path in ROOT.rglob("*") if path.is_file() and not made & set(path.parts)]
+
+
+def text_files() -> list[tuple[Path, str]]:
+    found = []
+    for path in tracked_files():
+        try:
+            found.append((path.relative_to(ROOT), path.read_text(encoding="utf-8")))
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+def places(pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path}:{text.count(chr(10), 0, match.start()) + 1} {match.group()}"
+        for path, text in text_files()
+        for match in pattern.finditer(text)
+    ]
+
+
+def test_no_path_of_a_machine_is_written_down() -> None:
+    assert places(MACHINE_PATHS) == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    assert places(LEFTOVERS) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "THIRD_PARTY_NOTICES.md", "README.md", "CONTRIBUTING.md", ".env.example"]
+)
+def test_a_clone_holds(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8").strip()
+
+
+def test_the_licence_is_mit() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "MIT License" in text
+    assert PROJECT["project"]["license"] == "MIT"
+
+
+def test_settings_and_books_are_never_committed() -> None:
+    names = {path.name for path in tracked_files()}
+    assert ".env" not in names
+    assert not {name for name in names if name.endswith((".db", ".db-wal", ".pem", ".key"))}
+
+
+# --- locks ----------------------------------------------------------------------------------------------
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(path: Path) -> dict[str, str]:
+    """Name and version of every package in a lock."""
+    found = re.findall(
+        r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {normalised(name): version for name, version in found}
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    return {normalised(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in requirements}
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_locked_package_has_an_exact_version_and_hashes(path: Path) -> None:
+    entries = [
+        entry for entry in re.split(r"\n(?=\S)", path.read_text(encoding="utf-8").strip()) if entry[0] != "#"
+    ]
+    assert entries
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9_.-]+(?:\[[^\]]*\])?==\S+", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_a_lock_names_no_index(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not REGISTRY_HOSTS.search(text)
+    assert "://" not in text
+    assert not re.search(r"^\s*--(?:extra-)?index|^\s*-i\b|--find-links|--trusted-host", text, re.MULTILINE)
+
+
+def test_the_locks_cover_what_the_project_asks_for() -> None:
+    run, dev, build = (locked(ROOT / "requirements" / f"{name}.txt") for name in ("run", "dev", "build"))
+    assert names_of(PROJECT["project"]["dependencies"]) <= run.keys()
+    assert names_of(PROJECT["dependency-groups"]["dev"]) <= dev.keys()
+    assert names_of(PROJECT["build-system"]["requires"]) <= build.keys()
+    assert {name for name in run.keys() & dev.keys() if run[name] != dev[name]} == set()
+
+
+# --- documents ------------------------------------------------------------------------------------------
+
+
+def commands_of(text: str) -> list[str]:
+    """Command lines of the fenced blocks of a document, in order, without comments."""
+    blocks = re.findall(r"^```(?:bash|sh|console|shell)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.split("#")[0].strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def test_the_first_two_commands_of_the_readme_run_and_test() -> None:
+    assert commands_of((ROOT / "README.md").read_text(encoding="utf-8"))[:2] == ["make run", "make test"]
+
+
+def test_make_targets_named_in_documents_exist() -> None:
+    targets = set(
+        re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    documents = [text for path, text in text_files() if path.suffix == ".md"]
+    named = {
+        word for text in documents for word in re.findall(r"`?make ([a-z-]+)\b", "\n".join(commands_of(text)))
+    }
+    assert named <= targets
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path}: {target}"
+        for path, text in text_files()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+        if "://" not in target
+        and not target.startswith("mailto:")
+        and not (ROOT / path.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_settings_key_is_in_the_example() -> None:
+    keys = {field_key(field) for field in Settings.model_fields.values()}
+    assert keys == set(read_env_file(str(ROOT / ".env.example")).values)
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o100
+    assert script.read_text(encoding="utf-8").rstrip().endswith("make test")
+    done = subprocess.run(
+        ["bash", "-n", str(script)], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_main_of_the_first_source_system_forwards_to_run() -> None:
+    text = (ROOT / "main.py").read_text(encoding="utf-8")
+    assert '["run", *sys.argv[1:]]' in text
