@@ -125,7 +125,7 @@ class ExchangeControl:
 
     # --- symbols
 
-    def set_filter(self, symbol: str, **changes: Any) -> None:
+    def set_filter(self, symbol: str, /, **changes: Any) -> None:
         """Change filters of a listed symbol by the field names of `Instrument`, or `min_quantity`,
         `max_quantity`, `market_min_quantity`, `market_max_quantity`. Tick and step are fixed while listed.
         """

@@ -41,11 +41,15 @@ class Matcher:
         self._desk.expire_stranded(self._desk.account_of(order), market)
         if order.status.is_final:
             return
-        rests = not is_market and order.time_in_force in (TimeInForce.GTC, TimeInForce.HIDDEN)
-        if rests and not (is_closing(order) and self._closable(order) == 0):
+        if self._rests(order) and not (is_closing(order) and self._closable(order) == 0):
             self._desk.rest(order)
         else:
             self._desk.expire(order)
+
+    def _rests(self, order: SimulatedOrder) -> bool:
+        """True when what is left of the order stays in the book."""
+        is_limit = not self._desk.is_market(order)
+        return is_limit and order.time_in_force in (TimeInForce.GTC, TimeInForce.HIDDEN)
 
     def take_forced(self, order: SimulatedOrder) -> None:
         """Trade a liquidation order as far as the book goes; what is left stays with the caller."""
@@ -92,6 +96,8 @@ class Matcher:
             resting, lots = passive.front(tick)
             if resting is None:
                 if budget == 0:
+                    if not self._rests(order):
+                        return
                     passive.withdraw_through(limit)
                     continue
                 lots = min(lots, wanted) if budget is None else min(lots, wanted, budget)
