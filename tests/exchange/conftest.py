@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import stamina
-from tests.exchange.scripted_venue import ScriptedVenue, scripted_venue
-from tests.exchange.vectors import AGENT_ADDRESS, AGENT_KEY, USER_ADDRESS
 
 from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.credentials import AgentCredentials, ApiKeyCredentials
 from aster_operator.exchange.streams.link import LinkSettings
+from exchange.scripted_venue import ScriptedVenue, scripted_venue
+from exchange.vectors import AGENT_ADDRESS, AGENT_KEY, USER_ADDRESS
 
 QUICK = LinkSettings(
     silence_s=0.05,

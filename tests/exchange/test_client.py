@@ -3,8 +3,6 @@
 from decimal import Decimal
 
 import pytest
-from tests.exchange import payloads
-from tests.exchange.scripted_venue import Answer, Received, ScriptedVenue
 
 from aster_operator.domain.enums import (
     LiquidityRole,
@@ -25,6 +23,8 @@ from aster_operator.exchange.endpoint import Security
 from aster_operator.exchange.errors import ChangeBlocked, MalformedResponse
 from aster_operator.exchange.signing.agent import AgentSigner
 from aster_operator.exchange.signing.api_key import ApiKeySigner
+from exchange import payloads
+from exchange.scripted_venue import Answer, Received, ScriptedVenue
 
 V3, V1 = "/fapi/v3/", "/fapi/v1/"
 

@@ -5,8 +5,6 @@ import traceback
 from decimal import Decimal
 
 import pytest
-from tests.exchange import payloads
-from tests.exchange.scripted_venue import Answer, ScriptedVenue
 
 from aster_operator.domain.clock import ManualClock
 from aster_operator.domain.enums import OrderType, PositionSide, Side, TimeInForce
@@ -28,6 +26,8 @@ from aster_operator.exchange.errors import (
     UnknownOutcome,
     VenueUnavailable,
 )
+from exchange import payloads
+from exchange.scripted_venue import Answer, ScriptedVenue
 
 ORDER = "/fapi/v3/order"
 TIME = "/fapi/v3/time"

@@ -13,7 +13,6 @@ from eth_account.messages import encode_typed_data
 from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.exchange import vectors
 
 from aster_operator.domain.enums import Side
 from aster_operator.exchange.credentials import (
@@ -29,6 +28,7 @@ from aster_operator.exchange.signing.api_key import ApiKeySigner
 from aster_operator.exchange.signing.keccak import TypedMessageHasher
 from aster_operator.exchange.signing.management import MANAGEMENT_TYPES, ManagementSigner, management_digest
 from aster_operator.exchange.signing.parameters import encode_parameters, wire_text
+from exchange import vectors
 
 AGENT = AgentCredentials(vectors.USER_ADDRESS, vectors.AGENT_ADDRESS, vectors.AGENT_KEY)
 WALLET = AgentCredentials.from_private_key(vectors.USER_KEY)

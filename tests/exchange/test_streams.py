@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 
 import pytest
-from tests.exchange import payloads
-from tests.exchange.conftest import QUICK
-from tests.exchange.scripted_venue import Answer, ScriptedVenue
 
 from aster_operator.domain.enums import LiquidityRole, MarginType, OrderStatus, OrderType, PositionSide, Side
 from aster_operator.domain.events import (
@@ -29,6 +26,9 @@ from aster_operator.exchange.client_protocol import MarketChannel
 from aster_operator.exchange.errors import TransportFailed
 from aster_operator.exchange.streams.market import MarketStream, MessageStream, shards_of
 from aster_operator.exchange.streams.names import names_of, partial_depth
+from exchange import payloads
+from exchange.conftest import QUICK
+from exchange.scripted_venue import Answer, ScriptedVenue
 
 ALL = MarketChannel(symbol="BTCUSDT", trades=True, depth=True)
 

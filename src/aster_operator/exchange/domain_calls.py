@@ -17,7 +17,8 @@ from aster_operator.exchange.calls.account import AccountCalls
 from aster_operator.exchange.calls.market import MarketCalls, only
 from aster_operator.exchange.calls.trading import TradingCalls
 from aster_operator.exchange.client_protocol import ClockOffset
-from aster_operator.exchange.errors import NoChangeNeeded
+from aster_operator.exchange.environment import Environment
+from aster_operator.exchange.errors import MalformedResponse, NoChangeNeeded
 from aster_operator.exchange.wire.account import IncomeRecord
 from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
 
@@ -218,14 +219,28 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         limit: int | None = None,
     ) -> list[Bar]:
         """Return klines as bars, oldest first; the newest may be running. Weight by limit. Section 4.1."""
+        # Asked before the bars, so that one that ends in between still counts as running.
+        now_ms = await self.market_time_ms()
         records = await self.klines(symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit)
-        now_ms = self._rest.venue_clock.now_ms()
         return [parse.bar(symbol, interval, record, now_ms, "GET klines") for record in records]
 
     async def depth_snapshot(self, symbol: str, limit: int | None = None) -> DepthSnapshot:
         """Return the order book, best first. Weight 2 to 20 by limit. Section 4.1."""
         record = await self.depth(symbol, limit)
         return parse.depth_snapshot(symbol, record, self._rest.clock.now_ns(), "GET depth")
+
+    async def market_time_ms(self) -> int:
+        """Return the venue's market time: its clock, or on the embedded exchange the time being played.
+
+        The embedded exchange may play another year at another speed, while requests are stamped with wall
+        time; there this costs a request of weight 1.
+        """
+        if self._rest.venue.environment is not Environment.SIM:
+            return self._rest.venue_clock.now_ms()
+        marks = await self.premium_index()
+        if not marks:
+            raise MalformedResponse("GET premiumIndex", "", "lists no symbol, so that market time is unknown")
+        return max(mark.time for mark in marks)
 
     async def measure_clock(self, samples: int = 5) -> ClockOffset:
         """Measure the offset of the venue's clock and use it for all later stamps and nonces."""
@@ -235,7 +250,7 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
 
     async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
         """Return all own trades of the span, oldest first, without duplicates. Weight 5 a page."""
-        last_ms = self._rest.venue_clock.now_ms() if end_ms is None else end_ms
+        last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[int, UserTradeRecord] = {}
         for first, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
             page = await self.user_trades(symbol, start_ms=first, end_ms=last, limit=_PAGE)
@@ -265,7 +280,7 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         self, start_ms: int, end_ms: int | None = None, income_type: str | None = None
     ) -> list[IncomeRow]:
         """Return all income rows of the span, oldest first, without duplicates. Weight 30 a page."""
-        last_ms = self._rest.venue_clock.now_ms() if end_ms is None else end_ms
+        last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[tuple[str, str, str, str], IncomeRecord] = {}
         for span_start, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
             first = span_start
