@@ -27,7 +27,15 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.demo",
         "Trade a day of real minutes on the embedded exchange: no keys, no network, no money.",
     ),
+    "run": CommandSource(
+        "aster_operator.cli.run",
+        "Trade on a venue: the embedded exchange served elsewhere, the testnet, or the real thing.",
+    ),
     "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
+    "replay": CommandSource(
+        "aster_operator.cli.replay",
+        "Replay a session's journal through a fresh core and compare every command.",
+    ),
     "db": CommandSource("aster_operator.cli.database", "Prepare, summarise and export the books."),
 }
 

@@ -9,8 +9,7 @@ from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
-    from aster_operator.monitoring.session_report import SessionReport
-    from aster_operator.runtime.demo import DemoResult, DemoRun
+    from aster_operator.runtime.demo import DemoOptions
 
 __all__ = ["register"]
 
@@ -62,14 +61,16 @@ def _demo(
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
-    from aster_operator.runtime.demo import DemoOptions, DemoRun
+    import asyncio
+
+    from aster_operator.runtime.demo import DemoOptions
 
     settings = _demo_settings(env_file)
     warm_up_hours = 24.0 if data is None else 0.0
     options = DemoOptions(
         hours=hours, warm_up_hours=warm_up_hours, seed=seed, data=data, speed=speed, port=port
     )
-    return _Demo(settings, options, json_output=json_output).run(DemoRun)
+    return asyncio.run(_main(settings, options, json_output=json_output))
 
 
 def _demo_settings(env_file: str | None) -> "Settings":
@@ -100,92 +101,42 @@ def _new_books(state_dir: Path) -> Path:
     return folder / f"books-{WallClock().now_ms()}-{os.getpid()}.db"
 
 
-class _Demo:
+async def _main(settings: "Settings", options: "DemoOptions", *, json_output: bool) -> int:
     """Terminal side of one demo: the live picture, Ctrl-C, the report, the exit code."""
+    from rich.console import Console
 
-    def __init__(self, settings: "Settings", options: Any, *, json_output: bool) -> None:
-        from rich.console import Console
+    from aster_operator.cli.live_screen import LiveScreen, interrupts
+    from aster_operator.cli.session_output import session_report, show_report
+    from aster_operator.cli.venues import connect_embedded
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.monitoring.logs import configure_logs
+    from aster_operator.runtime.demo import DemoRun
 
-        self._settings = settings
-        self._options = options
-        self._json = json_output
-        self._console = Console(stderr=True) if json_output else Console()
-        self._run: DemoRun | None = None
-
-    def run(self, factory: "type[DemoRun]") -> int:
-        import asyncio
-
-        return asyncio.run(self._main(factory))
-
-    async def _main(self, factory: "type[DemoRun]") -> int:
-        from aster_operator.cli.live_screen import LiveScreen, interrupts
-        from aster_operator.cli.venues import connect_embedded
-        from aster_operator.domain.clock import WallClock
-        from aster_operator.monitoring.logs import configure_logs
-
-        # On a terminal the picture shows the session's messages; elsewhere they are log lines.
-        configure_logs("error" if self._console.is_terminal else self._settings.log_level)
-        clock = WallClock()
-        with LiveScreen(self._console, clock, f"Aster Operator demo, seed {self._options.seed}") as screen:
-            self._run = factory(
-                self._settings,
-                self._options,
-                clock=clock,
-                connect=lambda venue, account: connect_embedded(venue, account, clock),
-                watch=screen.watch,
-                tick=screen.refresh,
-            )
-            with interrupts(self._run.interrupt):
-                result = await self._run.run()
-        report = self._report(result)
-        self._show(report)
-        if result.interrupted:
-            return 130
-        return 0 if report.ledger == "match" else 1
-
-    def _report(self, result: "DemoResult") -> "SessionReport":
-        from aster_operator.monitoring.ledger import compare_ledgers
-        from aster_operator.monitoring.session_report import build_report
-
-        if self._run is None or self._run.core is None:
-            raise RuntimeError("the demo has not run")
-        core, books = self._run.core, result.books
-        pairs = list(core.state.pairs.active())
-        return build_report(
-            strategy=core.strategy.name,
-            symbols=self._settings.trading_pairs,
-            market_minutes=result.market_minutes,
-            seed=self._options.seed,
-            fills=books.own_fills,
-            funding=books.own_income,
-            pairs=core.state.pairs.finished,
-            pairs_opened=len(core.state.pairs.finished) + len(pairs),
-            open_positions=books.open_positions,
-            unrealized_pnl=books.unrealized_pnl,
-            opening_equity=books.opening_wallet,
-            ledger=compare_ledgers(
-                own_fills=books.own_fills,
-                venue_fills=books.venue_fills,
-                own_income=books.own_income,
-                venue_income=books.venue_income,
-                opening_wallet=books.opening_wallet,
-                closing_wallet=books.closing_wallet,
-            ),
-            worst_open_imbalance=[
-                (pair.long.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs
-            ],
-            stopped_early=result.interrupted,
+    console = Console(stderr=json_output)
+    # On a terminal the picture shows the session's messages; elsewhere they are log lines.
+    configure_logs("error" if console.is_terminal else settings.log_level)
+    clock = WallClock()
+    with LiveScreen(console, clock, f"Aster Operator demo, seed {options.seed}") as screen:
+        run = DemoRun(
+            settings,
+            options,
+            clock=clock,
+            connect=lambda venue, account: connect_embedded(venue, account, clock),
+            watch=screen.watch,
+            on_notice=screen.notice,
+            tick=screen.refresh,
         )
-
-    def _show(self, report: "SessionReport") -> None:
-        from aster_operator.cli.json_output import print_json
-        from aster_operator.monitoring.session_report import render_report
-
-        if self._json:
-            print_json(report)
-        else:
-            self._console.print(render_report(report))
-        if self._settings.database_server_url is None:
-            books = self._settings.db_path
-            hint = f"books: {books}   (aster-operator db stats --database-url sqlite:///{books})"
-            self._console.print(hint, style="dim", highlight=False, soft_wrap=True)
+        with interrupts(run.interrupt):
+            result = await run.run()
+    report = session_report(
+        result.core,
+        result.books,
+        market_minutes=result.market_minutes,
+        seed=options.seed,
+        interrupted=result.interrupted,
+        whole_account=True,
+    )
+    show_report(report, settings, console, json_output=json_output)
+    if result.interrupted:
+        return 130
+    return 0 if report.ledger == "match" else 1

@@ -42,10 +42,14 @@ class LiveScreen:
     ) -> None:
         self._live.stop()
 
-    def watch(self, core: TradingCore, start_ms: int, end_ms: int | None) -> Callable[[Notify], None]:
-        """Show `core` from now on; the returned function takes the session's messages."""
+    def watch(self, core: TradingCore, start_ms: int, end_ms: int | None) -> None:
+        """Show `core` from now on."""
         self._view = LiveView(core, start_ms, end_ms, self._title)
-        return self._view.notice
+
+    def notice(self, notice: Notify) -> None:
+        """Take a message of the session."""
+        if self._view is not None:
+            self._view.notice(notice)
 
     def refresh(self) -> None:
         """Draw anew if it is time to."""

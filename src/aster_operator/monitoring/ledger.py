@@ -30,6 +30,7 @@ class LedgerComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     trades_compared: int
     income_rows_compared: int
+    wallet_compared: bool
     differences: tuple[str, ...]
 
     @property
@@ -47,32 +48,33 @@ def compare_ledgers(
     venue_fills: Sequence[Fill],
     own_income: Sequence[IncomeRow],
     venue_income: Sequence[IncomeRow],
-    opening_wallet: Decimal,
-    closing_wallet: Decimal,
-    transfers: Decimal = ZERO,
+    wallets: tuple[Decimal, Decimal] | None,
 ) -> LedgerComparison:
     """Compare all trades of a session and all its funding rows, then the wallet they add up to.
 
-    The wallet at the end must be the wallet at the start plus realised PnL, less commissions, plus funding
-    and `transfers`, exactly. Money in the margin asset.
+    `wallets` are the balances at the start and at the end (None leaves them out): the difference must be
+    realised PnL, less commissions, plus funding, exactly. Money in the margin asset.
     """
     differences = [*_compare_fills(own_fills, venue_fills), *_compare_income(own_income, venue_income)]
-    expected = (
-        opening_wallet
-        + sum((fill.realized_pnl - fill.commission for fill in own_fills), ZERO)
-        + sum((row.income for row in own_income), ZERO)
-        + transfers
-    )
-    if expected != closing_wallet:
-        differences.append(
-            f"wallet: our books add up to {plain_text(expected)}, "
-            f"the venue holds {plain_text(closing_wallet)}"
-        )
+    if wallets is not None:
+        differences += _compare_wallets(wallets, own_fills, own_income)
     return LedgerComparison(
         trades_compared=len(venue_fills),
         income_rows_compared=len(venue_income),
+        wallet_compared=wallets is not None,
         differences=tuple(differences[:_SHOWN_DIFFERENCES]),
     )
+
+
+def _compare_wallets(
+    wallets: tuple[Decimal, Decimal], fills: Sequence[Fill], income: Sequence[IncomeRow]
+) -> list[str]:
+    opening, closing = wallets
+    earned = sum((fill.realized_pnl - fill.commission for fill in fills), ZERO)
+    expected = opening + earned + sum((row.income for row in income), ZERO)
+    if expected == closing:
+        return []
+    return [f"wallet: our books add up to {plain_text(expected)}, the venue holds {plain_text(closing)}"]
 
 
 def _compare_fills(own: Sequence[Fill], venue: Sequence[Fill]) -> list[str]:

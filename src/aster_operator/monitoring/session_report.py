@@ -55,6 +55,7 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     closing_equity_usd: Decimal
     trades_compared: int
     income_rows_compared: int
+    wallet_compared: bool
     ledger_differences: tuple[str, ...]
     stopped_early: bool
 
@@ -119,6 +120,7 @@ def build_report(
         closing_equity_usd=opening_equity + net,
         trades_compared=ledger.trades_compared,
         income_rows_compared=ledger.income_rows_compared,
+        wallet_compared=ledger.wallet_compared,
         ledger_differences=ledger.differences,
         stopped_early=stopped_early,
     )
@@ -161,7 +163,7 @@ def render_report(report: SessionReport) -> RenderableType:
     verdict = Text(f"ledger: {report.ledger}", style="bold green" if matches else "bold red")
     compared = Text(
         f"  {report.trades_compared} trades and {report.income_rows_compared} funding rows compared "
-        "with the exchange's books, and the wallet they add up to",
+        f"with the exchange's books{', and the wallet they add up to' if report.wallet_compared else ''}",
         style="dim",
     )
     differences = [Text(f"  {line}", style="red") for line in report.ledger_differences]

@@ -5,41 +5,37 @@ with signed requests. The same seed gives the same report at any speed and under
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Engine
 
 from aster_operator.config.settings import Settings
-from aster_operator.database import queries
-from aster_operator.database.recorder import TradeRecorder
-from aster_operator.database.schema import open_books
-from aster_operator.database.selection import LedgerKey, Selection
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, Clock
 from aster_operator.domain.commands import Notify
 from aster_operator.domain.events import OperatorAction
-from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
-from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.embedded_venue import (
     EmbeddedVenue,
     EmbeddedVenueOptions,
     ServerStepper,
     embedded_venue,
 )
-from aster_operator.runtime.journal import NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
-from aster_operator.runtime.session import Session
-from aster_operator.runtime.session_books import DatabaseBooks
-from aster_operator.runtime.venue_setup import prepare_venue
+from aster_operator.runtime.trading_session import (
+    BothBooks,
+    SessionIdentity,
+    TradingSession,
+    trading_session,
+)
 from aster_operator.simulator.server.accounts import DemoAccount
 
-__all__ = ["DemoOptions", "DemoResult", "DemoRun", "LedgerBooks"]
+__all__ = ["DemoOptions", "DemoResult", "DemoRun"]
 
-_FLATTEN_LIMIT_MS = 30 * 60_000
+_SMALLEST_DEPOSIT = Decimal(10_000)
+_WIND_DOWN_MS = 30 * MINUTE_MS
 """Market time that winding down may take before what is left is reported as open."""
 
 
@@ -53,29 +49,19 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: Path | None = None
     speed: float | None = None
     port: int = 0
-
-
-class LedgerBooks(msgspec.Struct, frozen=True, kw_only=True):
-    """Both sides of the books after a session, for the comparison."""
-
-    own_fills: Sequence[Fill]
-    venue_fills: Sequence[Fill]
-    own_income: Sequence[IncomeRow]
-    venue_income: Sequence[IncomeRow]
-    opening_wallet: Decimal
-    closing_wallet: Decimal
-    unrealized_pnl: Decimal
-    open_positions: int
+    journal_path: Path | None = None
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
-    books: LedgerBooks
+    core: TradingCore
+    books: BothBooks
     market_minutes: int
     interrupted: bool
 
 
 class DemoRun:
-    """One demo. `watch` is called with the core before the first step; `tick` after every step."""
+    """One demo. `watch` gets the core and the market times it will run from and to, and returns who wants
+    the session's messages; `tick` is called after every step."""
 
     def __init__(
         self,
@@ -84,7 +70,8 @@ class DemoRun:
         *,
         clock: Clock,
         connect: Callable[[EmbeddedVenue, DemoAccount], Awaitable[ExchangeClient]],
-        watch: Callable[[TradingCore, int, int | None], Callable[[Notify], None] | None] | None = None,
+        watch: Callable[[TradingCore, int, int | None], None] | None = None,
+        on_notice: Callable[[Notify], None] | None = None,
         tick: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -92,9 +79,9 @@ class DemoRun:
         self._clock = clock
         self._connect = connect
         self._watch = watch
+        self._on_notice = on_notice
         self._tick = tick
         self._interrupted = False
-        self.core: TradingCore | None = None
 
     def interrupt(self) -> None:
         """Ask for the end: positions are flattened, then the report follows."""
@@ -106,10 +93,10 @@ class DemoRun:
             symbols=tuple(self._settings.trading_pairs),
             data=self._options.data,
             seed=self._options.seed,
-            warm_up_ms=int(self._options.warm_up_hours * 3_600_000),
-            duration_ms=int(self._options.hours * 3_600_000),
+            warm_up_ms=int(self._options.warm_up_hours * HOUR_MS),
+            duration_ms=int(self._options.hours * HOUR_MS),
             port=self._options.port,
-            deposit_usdt=max(Decimal(10_000), self._settings.capital_usdt),
+            deposit_usdt=max(_SMALLEST_DEPOSIT, self._settings.capital_usdt),
         )
         async with embedded_venue(options, self._clock) as venue:
             account = venue.server.accounts[1]
@@ -120,106 +107,64 @@ class DemoRun:
                 await client.close()
 
     async def _trade(self, venue: EmbeddedVenue, account: DemoAccount, client: ExchangeClient) -> DemoResult:
-        settings = self._settings
         stepper = ServerStepper(venue)
         # One step first, so that every symbol has a mark, a book and a price to size by.
         await stepper.step()
-        ready = await prepare_venue(
-            client,
-            settings.trading_pairs,
-            risk_limits(settings),
-            max_clock_uncertainty_ms=settings.max_clock_offset_ms,
-        )
         run_id = f"demo{self._options.seed}"
-        core = self.core = TradingCore(
-            core_settings(settings, run_id=run_id, account=account.user, instruments=ready.instruments)
+        instance = f"{self._clock.now_ns():x}"
+        identity = SessionIdentity(
+            venue="sim",
+            account=account.user,
+            run_id=run_id,
+            record_id=f"{run_id}-{instance}",
+            instance=instance,
+            seed=self._options.seed,
+            journal_path=self._options.journal_path,
+            durable_intents=False,
         )
-        engine = open_books(settings.database_url)
-        try:
-            instance = f"{self._clock.now_ns():x}"
-            book = LedgerKey(venue="sim", account=account.user, instance=instance)
-            recorder = TradeRecorder(engine, book, f"{run_id}-{instance}", durable_intents=False)
-            recorder.start_run(
-                core.strategy.name,
-                stepper.now_ms,
-                seed=self._options.seed,
-                settings_fingerprint=settings.fingerprint(),
-            )
-            notice = self._watch(core, venue.start_ms, venue.end_ms) if self._watch else None
-            session = Session(
-                client=client,
-                core=core,
-                books=DatabaseBooks(recorder, core.state.tracker),
-                journal=NoJournal(),
-                clock=self._clock,
-                on_notice=notice,
-            )
-            try:
-                await self._drive(session, stepper, venue)
-                opening_wallet = ready.account.total_wallet_balance
-                books = await self._collect(client, engine, book, opening_wallet, venue)
-            finally:
-                await session.disconnect()
+        async with trading_session(
+            self._settings,
+            client,
+            identity,
+            clock=self._clock,
+            now_ms=stepper.now_ms,
+            on_notice=self._on_notice,
+        ) as trading:
+            if self._watch is not None:
+                self._watch(trading.core, venue.start_ms, venue.end_ms)
+            await self._drive(trading, stepper, venue)
+            books = await trading.collect_books(stepper.now_ms)
             outcome = "interrupted" if self._interrupted else "finished"
-            recorder.finish_run(stepper.now_ms, outcome)
-        finally:
-            engine.dispose()
-        return DemoResult(
-            books=books,
-            market_minutes=(stepper.now_ms - venue.start_ms) // 60_000,
-            interrupted=self._interrupted,
-        )
+            trading.recorder.finish_run(stepper.now_ms, outcome)
+            return DemoResult(
+                core=trading.core,
+                books=books,
+                market_minutes=(stepper.now_ms - venue.start_ms) // MINUTE_MS,
+                interrupted=self._interrupted,
+            )
 
-    async def _drive(self, session: Session, stepper: ServerStepper, venue: EmbeddedVenue) -> None:
-        driver = LockstepDriver(session, stepper, self._after_step(stepper))
+    async def _drive(self, trading: TradingSession, stepper: ServerStepper, venue: EmbeddedVenue) -> None:
+        driver = LockstepDriver(trading.session, stepper, self._pacer(stepper))
         await driver.start()
         await driver.run(venue.end_ms, until=lambda: self._interrupted)
         action = OperatorAction.FLATTEN if self._interrupted else OperatorAction.STOP
         actor = "the owner (Ctrl-C)" if self._interrupted else "end of the demo"
-        session.request(action, actor, stepper.now_ms)
+        trading.session.request(action, actor, stepper.now_ms)
         await driver.settle()
-        await driver.run(stepper.now_ms + _FLATTEN_LIMIT_MS)
+        await driver.run(stepper.now_ms + _WIND_DOWN_MS)
 
-    def _after_step(self, stepper: ServerStepper) -> Callable[[int], Awaitable[None]]:
+    def _pacer(self, stepper: ServerStepper) -> Callable[[int], Awaitable[None]]:
+        """Called after every step: shows the progress, and waits when a speed was asked for."""
         started_ns, started_ms = self._clock.monotonic_ns(), stepper.now_ms
 
         async def pace(now_ms: int) -> None:
             if self._tick is not None:
                 self._tick()
-            if self._options.speed is None:
+            speed = self._options.speed
+            if speed is None or self._interrupted:
                 await asyncio.sleep(0)
                 return
-            due_ns = started_ns + int((now_ms - started_ms) * 1_000_000 / self._options.speed)
+            due_ns = started_ns + int((now_ms - started_ms) * 1_000_000 / speed)
             await asyncio.sleep(max(0, due_ns - self._clock.monotonic_ns()) / 1e9)
 
         return pace
-
-    async def _collect(
-        self,
-        client: ExchangeClient,
-        engine: Engine,
-        book: LedgerKey,
-        opening_wallet: Decimal,
-        venue: EmbeddedVenue,
-    ) -> LedgerBooks:
-        selection = Selection(book=book)
-        with engine.connect() as connection:
-            own_fills = queries.fills(connection, selection)
-            own_income = queries.income_rows(connection, selection, "FUNDING_FEE")
-        now_ms = venue.server.exchange.now_ms
-        venue_fills: list[Fill] = []
-        for symbol in self._settings.trading_pairs:
-            venue_fills += await client.fills(symbol, venue.start_ms, now_ms)
-        venue_income = await client.income_rows(venue.start_ms, now_ms, income_type="FUNDING_FEE")
-        account = await client.account_snapshot()
-        positions = await client.get_position_risk()
-        return LedgerBooks(
-            own_fills=own_fills,
-            venue_fills=venue_fills,
-            own_income=own_income,
-            venue_income=venue_income,
-            opening_wallet=opening_wallet,
-            closing_wallet=account.total_wallet_balance,
-            unrealized_pnl=account.total_unrealized_pnl,
-            open_positions=sum(1 for position in positions if position.is_open),
-        )

@@ -5,12 +5,12 @@ as an event. A request that hangs never holds up the others.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
-from aster_operator.domain.events import Event, Feed, FeedStatusChanged
+from aster_operator.domain.events import Event, Feed, FeedStatusChanged, OperatorAction
 from aster_operator.exchange.client_protocol import StreamEvent
 from aster_operator.exchange.errors import ExchangeError
 from aster_operator.runtime.command_runner import VenueCommand
@@ -36,31 +36,44 @@ class LiveDriver:
         self,
         session: Session,
         market_now_ms: Callable[[], int],
-        after_timer: Callable[[int], Awaitable[None]] | None = None,
+        after_timer: Callable[[], None] | None = None,
+        *,
+        stop_after_s: float | None = None,
     ) -> None:
         self._session = session
         self._market_now_ms = market_now_ms
         self._after_timer = after_timer
+        self._stop_after_s = stop_after_s
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
-    def post(self, event: Event) -> None:
-        """Queue an event from outside the driver (an operator's request) and wake the loop."""
-        self._session.post(event)
+    def request(self, action: OperatorAction, actor: str) -> None:
+        """A person's wish, handed to the core like any other event."""
+        self._session.request(action, actor, self._market_now_ms())
         self._wake.set()
 
-    async def run(self) -> None:
-        """Connect, reconcile, trade, until the core says stop. Raises what the streams cannot heal."""
+    async def run(self, on_time_up: Callable[[], None] = lambda: None) -> None:
+        """Connect, reconcile, trade, until the core says stop.
+
+        `on_time_up` is called once when `stop_after_s` of wall time have passed. Raises what the streams
+        cannot heal.
+        """
         await self._session.connect(self._on_stream)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            timer = tasks.create_task(self._fire_timers())
-            self._start_all(self._session.start_commands(self._market_now_ms()))
+            timers = [tasks.create_task(self._fire_timers())]
+            if self._stop_after_s is not None:
+                timers.append(tasks.create_task(self._after(self._stop_after_s, on_time_up)))
+            self._start_all(self._session.start_commands())
             await self._consume(tasks)
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
             self._tasks = None
 
     def _on_stream(self, event: StreamEvent) -> None:
+        self._post(event)
+
+    def _post(self, event: Event) -> None:
         self._session.post(event)
         self._wake.set()
 
@@ -99,10 +112,10 @@ class LiveDriver:
         if isinstance(command, RequestSnapshot):
             self._report("", healthy=True)
         if answer is not None:
-            self.post(answer)
+            self._post(answer)
 
     def _report(self, detail: str, *, healthy: bool) -> None:
-        self.post(
+        self._post(
             FeedStatusChanged(
                 event_ms=self._market_now_ms(),
                 received_ns=self._session.clock.now_ns(),
@@ -132,4 +145,9 @@ class LiveDriver:
             self._session.fire_timer(now_ms)
             self._wake.set()
             if self._after_timer is not None:
-                await self._after_timer(now_ms)
+                self._after_timer()
+
+    @staticmethod
+    async def _after(seconds: float, call: Callable[[], None]) -> None:
+        await asyncio.sleep(seconds)
+        call()

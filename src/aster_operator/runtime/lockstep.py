@@ -50,7 +50,7 @@ class LockstepDriver:
     async def start(self) -> None:
         """Connect the streams and reconcile."""
         await self._session.connect(self._arrived.append)
-        await self._carry_out(list(self._session.start_commands(self._stepper.now_ms)))
+        await self._carry_out(list(self._session.start_commands()))
         await self._settle()
 
     async def run(self, until_ms: int | None = None, *, until: Callable[[], bool] = lambda: False) -> None:

@@ -59,19 +59,21 @@ class Session:
         books: SessionBooks,
         journal: Journal,
         clock: Clock,
+        start_ms: int,
         on_notice: Callable[[Notify], None] | None = None,
     ) -> None:
         self.client = client
         self.core = core
         self.books = books
         self.clock = clock
+        self.start_ms = start_ms
         self.stopped: StopSession | None = None
         self.market_stream: EventStream | None = None
         self.user_stream: EventStream | None = None
         self.runner = CommandRunner(client, books, clock, on_notice)
         self._journal = journal
         self._inbox: deque[Event] = deque()
-        self._income_since_ms: int | None = None
+        self._income_since_ms = start_ms
         self._income_wanted = False
 
     # --- streams --------------------------------------------------------------------------------------
@@ -124,9 +126,9 @@ class Session:
         self._keep(event)
         return self._journalled(commands)
 
-    def start_commands(self, now_ms: int) -> Sequence[Command]:
-        self._income_since_ms = now_ms
-        return self._journalled(self.core.start(now_ms))
+    def start_commands(self) -> Sequence[Command]:
+        """The core's first commands, at the session's start time."""
+        return self._journalled(self.core.start(self.start_ms))
 
     def _journalled(self, commands: Sequence[Command]) -> Sequence[Command]:
         for command in commands:
@@ -157,8 +159,7 @@ class Session:
 
     async def read_income(self, now_ms: int) -> None:
         """Read settled funding rows and queue them; what was read before is recognised by the books."""
-        since_ms = self._income_since_ms if self._income_since_ms is not None else now_ms
-        start_ms = max(0, since_ms - _INCOME_OVERLAP_MS)
+        start_ms = max(0, self._income_since_ms - _INCOME_OVERLAP_MS)
         rows = await self.client.income_rows(start_ms, now_ms, income_type="FUNDING_FEE")
         for row in rows:
             self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))

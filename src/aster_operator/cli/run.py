@@ -1,0 +1,164 @@
+"""`aster-operator run`: the same session as the demo, on a venue that is already there."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+
+if TYPE_CHECKING:
+    from aster_operator.config.settings import Settings, Venue
+
+__all__ = ["register"]
+
+_HELP = """Trade on a venue: the embedded exchange served elsewhere, the testnet, or the real thing.
+
+Keys and limits come from .env. On mainnet it asks before the first order; scripts say --yes-real-money.
+Ctrl-C ends it in good order: openings settle and hedged pairs stay, or everything is closed first with
+--on-stop flatten. Then it reports, and compares its books with the venue's.
+
+\b
+Examples:
+  aster-operator run --strategy delta-neutral --venue testnet
+  aster-operator run --venue sim --base-url http://127.0.0.1:8545 --ws-url ws://127.0.0.1:8545
+  aster-operator run --venue mainnet --poll-time 3600 --on-stop flatten
+"""
+
+_VENUES = ("sim", "testnet", "mainnet")
+_STRATEGIES = ("delta-neutral",)
+_WORDS = "trade real money"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="run", help=_HELP)(_run)
+
+
+def _run(
+    strategy: Annotated[str, typer.Option("--strategy", help="Strategy: delta-neutral.")] = "delta-neutral",
+    venue: Annotated[
+        str | None, typer.Option("--venue", help="sim, testnet or mainnet (default: VENUE of the settings).")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="REST address instead of the venue's own.")
+    ] = None,
+    ws_url: Annotated[
+        str | None, typer.Option("--ws-url", metavar="URL", help="WebSocket address likewise.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca-file", metavar="FILE", help="Trust this CA (exchange serve --tls).")
+    ] = None,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", help="Symbols to trade instead of TRADING_PAIRS.")
+    ] = None,
+    poll_time: Annotated[
+        str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
+    ] = "forever",
+    on_stop: Annotated[
+        str, typer.Option("--on-stop", help="At the end: keep hedged pairs, or flatten everything.")
+    ] = "keep",
+    yes_real_money: Annotated[
+        bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
+    ] = False,
+    env_file: EnvFile = None,
+    database_url: DatabaseUrl = None,
+    json_output: JsonOutput = False,
+) -> int:
+    import asyncio
+
+    _check_choice("--strategy", strategy, _STRATEGIES)
+    _check_choice("--on-stop", on_stop, ("keep", "flatten"))
+    overrides = {"TRADING_PAIRS": symbols, "ASTER_BASE_URL": base_url, "ASTER_WS_URL": ws_url}
+    if venue is not None:
+        _check_choice("--venue", venue, _VENUES)
+        overrides["VENUE"] = venue
+    settings = settings_from(env_file, database_url, overrides=overrides)
+    _check_choice("--venue", settings.venue, _VENUES)
+    seconds = _seconds(poll_time)
+    settings.require_credentials()
+    if settings.venue == "mainnet" and not yes_real_money:
+        _confirm(settings)
+    return asyncio.run(
+        _main(settings, ca_file, seconds, flatten=on_stop == "flatten", json_output=json_output)
+    )
+
+
+def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", param_hint=option)
+
+
+def _seconds(poll_time: str) -> float | None:
+    if poll_time == "forever":
+        return None
+    try:
+        seconds = float(poll_time)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise typer.BadParameter(
+            f"{poll_time!r} is neither a number of seconds above 0 nor forever", param_hint="--poll-time"
+        )
+    return seconds
+
+
+def _confirm(settings: "Settings") -> None:
+    """Raises UserProblem unless the owner types the words."""
+    from aster_operator.config.problems import UserProblem
+
+    question = (
+        f"This trades real money on mainnet: {settings.capital_usdt} USDT at {settings.leverage}x on "
+        f"{', '.join(settings.trading_pairs)}. Type '{_WORDS}' to go on"
+    )
+    if typer.prompt(question, err=True).strip().lower() != _WORDS:
+        raise UserProblem("not confirmed", "mainnet", f"type '{_WORDS}', or pass --yes-real-money")
+
+
+async def _main(
+    settings: "Settings", ca_file: Path | None, seconds: float | None, *, flatten: bool, json_output: bool
+) -> int:
+    from rich.console import Console
+
+    from aster_operator.cli.errors import print_warnings
+    from aster_operator.cli.live_screen import LiveScreen, interrupts
+    from aster_operator.cli.session_output import session_report, show_report
+    from aster_operator.cli.venues import connect
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.monitoring.logs import configure_logs
+    from aster_operator.runtime.live_run import LiveRun
+
+    console = Console(stderr=json_output)
+    configure_logs("error" if console.is_terminal else settings.log_level)
+    clock = WallClock()
+    venue: Venue = settings.venue
+    client = connect(settings, clock, venue, ca_file=ca_file)
+    try:
+        with LiveScreen(console, clock, f"Aster Operator on {venue}") as screen:
+            run = LiveRun(
+                settings,
+                client,
+                venue=venue,
+                account=client.account_label,
+                clock=clock,
+                flatten_on_stop=flatten,
+                watch=screen.watch,
+                on_notice=screen.notice,
+                on_warning=lambda warning: print_warnings((warning,)),
+                tick=screen.refresh,
+            )
+            with interrupts(run.interrupt):
+                result = await run.run(seconds)
+    finally:
+        await client.close()
+    report = session_report(
+        result.core,
+        result.books,
+        market_minutes=result.market_minutes,
+        seed=None,
+        interrupted=result.interrupted,
+        whole_account=False,
+    )
+    show_report(report, settings, console, json_output=json_output)
+    if result.interrupted:
+        return 130
+    return 0 if report.ledger == "match" else 1

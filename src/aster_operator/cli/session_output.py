@@ -1,0 +1,79 @@
+"""The end of a session on the terminal: the report, as a person or a program reads it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aster_operator.config.settings import Settings
+    from aster_operator.execution.core import TradingCore
+    from aster_operator.monitoring.session_report import SessionReport
+    from aster_operator.runtime.trading_session import BothBooks
+
+__all__ = ["session_report", "show_report"]
+
+
+def session_report(
+    core: "TradingCore",
+    books: "BothBooks",
+    *,
+    market_minutes: int,
+    seed: int | None,
+    interrupted: bool,
+    whole_account: bool,
+) -> "SessionReport":
+    """Compare the books and sum the session up.
+
+    `whole_account` is False where others may trade on the account too: then only our own trades are
+    compared, and not the wallet they add up to.
+    """
+    from aster_operator.domain.client_ids import is_own_client_order_id
+    from aster_operator.monitoring.ledger import compare_ledgers
+    from aster_operator.monitoring.session_report import build_report
+
+    def ours(client_order_id: str) -> bool:
+        return whole_account or is_own_client_order_id(client_order_id)
+
+    pairs = list(core.state.pairs.active())
+    own_fills = [fill for fill in books.own_fills if ours(fill.client_order_id)]
+    return build_report(
+        strategy=core.strategy.name,
+        symbols=core.settings.strategy.symbols,
+        market_minutes=market_minutes,
+        seed=seed,
+        fills=own_fills,
+        funding=books.own_income,
+        pairs=core.state.pairs.finished,
+        pairs_opened=len(core.state.pairs.finished) + len(pairs),
+        open_positions=books.open_positions,
+        unrealized_pnl=books.unrealized_pnl,
+        opening_equity=books.opening_wallet,
+        ledger=compare_ledgers(
+            own_fills=own_fills,
+            venue_fills=[fill for fill in books.venue_fills if ours(fill.client_order_id)],
+            own_income=books.own_income,
+            venue_income=books.venue_income,
+            wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
+        ),
+        worst_open_imbalance=[
+            (pair.long.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs
+        ],
+        stopped_early=interrupted,
+    )
+
+
+def show_report(
+    report: "SessionReport", settings: "Settings", console: "Console", *, json_output: bool
+) -> None:
+    """Print the report: one JSON object on standard output, or a panel; then where the books are."""
+    from aster_operator.cli.json_output import print_json
+    from aster_operator.monitoring.session_report import render_report
+
+    if json_output:
+        print_json(report)
+    else:
+        console.print(render_report(report))
+    if settings.database_server_url is None:
+        books = settings.db_path
+        hint = f"books: {books}   (aster-operator db stats --database-url sqlite:///{books})"
+        console.print(hint, style="dim", highlight=False, soft_wrap=True)

@@ -1,0 +1,135 @@
+"""A session on a venue that is already there: testnet, mainnet, or an exchange served elsewhere.
+
+The same session as the demo's; only the time is not ours to move.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from aster_operator.config.settings import Settings, Venue
+from aster_operator.domain.clock import MINUTE_MS, Clock
+from aster_operator.domain.commands import Notify
+from aster_operator.domain.events import OperatorAction
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.execution.core import TradingCore
+from aster_operator.runtime.live import LiveDriver
+from aster_operator.runtime.trading_session import BothBooks, SessionIdentity, trading_session
+
+__all__ = ["LiveResult", "LiveRun"]
+
+
+class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
+    core: TradingCore
+    books: BothBooks
+    market_minutes: int
+    interrupted: bool
+    warnings: tuple[str, ...]
+
+
+class LiveRun:
+    """One live session. `account` labels whose books these are.
+
+    On a sim venue market time is that of the newest market event, because it may run faster than the wall
+    clock; elsewhere it is the wall clock corrected by the measured offset.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: ExchangeClient,
+        *,
+        venue: Venue,
+        account: str,
+        clock: Clock,
+        flatten_on_stop: bool,
+        watch: Callable[[TradingCore, int, int | None], None] | None = None,
+        on_notice: Callable[[Notify], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
+        tick: Callable[[], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._venue = venue
+        self._account = account
+        self._clock = clock
+        self._flatten = flatten_on_stop
+        self._watch = watch
+        self._on_notice = on_notice
+        self._on_warning = on_warning
+        self._tick = tick
+        self._offset_ms = 0.0
+        self._start_ms = 0
+        self._core: TradingCore | None = None
+        self._driver: LiveDriver | None = None
+        self._stop_asked: str | None = None
+
+    def interrupt(self, actor: str = "the owner (Ctrl-C)") -> None:
+        """Ask for the end: openings settle or, with `flatten_on_stop`, everything is closed first."""
+        if self._stop_asked is None:
+            self._stop_asked = actor
+            self._forward_stop()
+
+    async def run(self, poll_time_s: float | None = None) -> LiveResult:
+        """Trade until interrupted or for `poll_time_s` seconds of wall time, then bring both books back.
+
+        Raises UserProblem for whatever the owner has to mend, ExchangeError when the venue is unreachable.
+        """
+        clock_offset = await self._client.measure_clock()
+        self._offset_ms = clock_offset.offset_ms
+        start_ms = self._start_ms = await self._market_start_ms()
+        record_id = f"{self._venue}-{self._clock.now_ms()}"
+        identity = SessionIdentity(
+            venue=self._venue,
+            account=self._account,
+            run_id=record_id,
+            record_id=record_id,
+            journal_path=Path(self._settings.state_dir) / "journals" / f"{record_id}.journal",
+        )
+        async with trading_session(
+            self._settings,
+            self._client,
+            identity,
+            clock=self._clock,
+            now_ms=start_ms,
+            on_notice=self._on_notice,
+        ) as trading:
+            self._core = trading.core
+            if self._on_warning is not None:
+                for warning in trading.ready.warnings:
+                    self._on_warning(warning)
+            if self._watch is not None:
+                self._watch(trading.core, start_ms, None)
+            self._driver = LiveDriver(
+                trading.session, self._market_now_ms, self._tick, stop_after_s=poll_time_s
+            )
+            self._forward_stop()
+            await self._driver.run(lambda: self.interrupt("the end of --poll-time"))
+            now_ms = max(self._market_now_ms(), trading.core.state.now_ms)
+            books = await trading.collect_books(now_ms)
+            by_owner = self._stop_asked is not None and "owner" in self._stop_asked
+            trading.recorder.finish_run(now_ms, "interrupted" if by_owner else "finished")
+            return LiveResult(
+                core=trading.core,
+                books=books,
+                market_minutes=(now_ms - start_ms) // MINUTE_MS,
+                interrupted=by_owner,
+                warnings=trading.ready.warnings,
+            )
+
+    def _forward_stop(self) -> None:
+        if self._driver is not None and self._stop_asked is not None:
+            action = OperatorAction.FLATTEN if self._flatten else OperatorAction.STOP
+            self._driver.request(action, self._stop_asked)
+
+    async def _market_start_ms(self) -> int:
+        if self._venue != "sim":
+            return self._market_now_ms()
+        mark = await self._client.mark_price(self._settings.trading_pairs[0])
+        return mark.event_ms
+
+    def _market_now_ms(self) -> int:
+        if self._venue == "sim":
+            return self._start_ms if self._core is None else max(self._start_ms, self._core.state.now_ms)
+        return self._clock.now_ms() + round(self._offset_ms)

@@ -1,0 +1,168 @@
+"""Everything one session needs, put together and taken apart again: venue, books, core, journal.
+
+Used alike by the demo (lock-step, embedded exchange) and by `run` (live, a venue that is already there).
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+
+from aster_operator.config.settings import Settings
+from aster_operator.database import queries
+from aster_operator.database.recorder import TradeRecorder
+from aster_operator.database.schema import open_books
+from aster_operator.database.selection import LedgerKey, Selection
+from aster_operator.domain.clock import Clock
+from aster_operator.domain.commands import Notify
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.execution.core import TradingCore
+from aster_operator.runtime.core_settings import core_settings, risk_limits
+from aster_operator.runtime.journal import FileJournal, Journal, JournalHeader, NoJournal
+from aster_operator.runtime.session import Session
+from aster_operator.runtime.session_books import DatabaseBooks
+from aster_operator.runtime.session_memory import remember
+from aster_operator.runtime.venue_setup import VenueReady, prepare_venue
+
+__all__ = ["BothBooks", "SessionIdentity", "TradingSession", "trading_session"]
+
+
+class SessionIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose session this is. `run_id` seeds the client order ids; `record_id` names the run in the books.
+
+    `durable_intents` makes order intents outlive a power cut: wanted wherever real money trades.
+    """
+
+    venue: str
+    account: str
+    run_id: str
+    record_id: str
+    instance: str = ""
+    seed: int | None = None
+    journal_path: Path | None = None
+    durable_intents: bool = True
+
+
+class BothBooks(msgspec.Struct, frozen=True, kw_only=True):
+    """Our side and the venue's after a session, for the comparison. Money in the margin asset."""
+
+    own_fills: Sequence[Fill]
+    venue_fills: Sequence[Fill]
+    own_income: Sequence[IncomeRow]
+    venue_income: Sequence[IncomeRow]
+    opening_wallet: Decimal
+    closing_wallet: Decimal
+    unrealized_pnl: Decimal
+    open_positions: int
+
+
+class TradingSession(msgspec.Struct, frozen=True):
+    """A session ready to be driven."""
+
+    session: Session
+    core: TradingCore
+    ready: VenueReady
+    start_ms: int
+    book: LedgerKey
+    engine: Engine
+    recorder: TradeRecorder
+
+    async def collect_books(self, now_ms: int) -> BothBooks:
+        """Read both sides: our database, and the venue's trades and funding since the start."""
+        client = self.session.client
+        selection = Selection(book=self.book, since_ms=self.start_ms)
+        with self.engine.connect() as connection:
+            own_fills = queries.fills(connection, selection)
+            own_income = queries.income_rows(connection, selection, "FUNDING_FEE")
+        venue_fills: list[Fill] = []
+        for symbol in self.core.settings.strategy.symbols:
+            venue_fills += await client.fills(symbol, self.start_ms, now_ms)
+        venue_income = await client.income_rows(self.start_ms, now_ms, income_type="FUNDING_FEE")
+        account = await client.account_snapshot()
+        positions = await client.get_position_risk()
+        return BothBooks(
+            own_fills=own_fills,
+            venue_fills=venue_fills,
+            own_income=own_income,
+            venue_income=venue_income,
+            opening_wallet=self.ready.account.total_wallet_balance,
+            closing_wallet=account.total_wallet_balance,
+            unrealized_pnl=account.total_unrealized_pnl,
+            open_positions=sum(1 for position in positions if position.is_open),
+        )
+
+
+@asynccontextmanager
+async def trading_session(
+    settings: Settings,
+    client: ExchangeClient,
+    identity: SessionIdentity,
+    *,
+    clock: Clock,
+    now_ms: int,
+    on_notice: Callable[[Notify], None] | None = None,
+) -> AsyncIterator[TradingSession]:
+    """Check and prepare the venue, open books and journal, build the core. Nothing is traded yet.
+
+    `now_ms` is market time. Raises UserProblem for whatever the owner has to mend. Streams, books and
+    journal are closed with the block; the client is the caller's.
+    """
+    ready = await prepare_venue(
+        client,
+        settings.trading_pairs,
+        risk_limits(settings),
+        max_clock_uncertainty_ms=settings.max_clock_offset_ms,
+    )
+    engine = open_books(settings.database_url)
+    try:
+        book = LedgerKey(venue=identity.venue, account=identity.account, instance=identity.instance)
+        with engine.connect() as connection:
+            memory = remember(connection, book, now_ms)
+        core = TradingCore(
+            core_settings(
+                settings,
+                run_id=identity.run_id,
+                account=identity.account,
+                instruments=ready.instruments,
+                remembered=memory.pairs,
+                volume_by_day=memory.volume_by_day,
+            )
+        )
+        recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
+        recorder.start_run(
+            core.strategy.name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
+        )
+        journal = _journal(identity, core, now_ms)
+        session = Session(
+            client=client,
+            core=core,
+            books=DatabaseBooks(recorder, core.state.tracker),
+            journal=journal,
+            clock=clock,
+            start_ms=now_ms,
+            on_notice=on_notice,
+        )
+        try:
+            yield TradingSession(session, core, ready, now_ms, book, engine, recorder)
+        finally:
+            await session.disconnect()
+            journal.close()
+    finally:
+        engine.dispose()
+
+
+def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journal:
+    if identity.journal_path is None:
+        return NoJournal()
+    header = JournalHeader(
+        format_version=1,
+        code_version=version("aster-operator"),
+        started_ms=now_ms,
+        settings=core.settings,
+    )
+    return FileJournal(identity.journal_path, header)
