@@ -4,24 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from cli_calls import Call, Ending, Run
 
 from aster_operator.cli.entry import main
-
-Call = Callable[..., "Ending"]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-class Ending(NamedTuple):
-    """How a call ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture

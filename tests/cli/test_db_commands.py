@@ -9,8 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
-from conftest import Call
+from cli_calls import Call
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
 from books_values import DAY_ONE_MS, make_closed, make_fill, make_income, make_opened, make_order
@@ -59,7 +58,8 @@ def test_init_makes_the_books_and_can_be_repeated(
 def test_stats_as_json_are_exact(call: Call, url: str) -> None:
     done = call("db", "stats", "--json", "--database-url", url)
     assert (done.returncode, done.stderr) == (0, "")
-    figures = json.loads(done.stdout)
+    (figures,) = json.loads(done.stdout)["venues"]
+    assert figures["venue"] == "sim"
     first = PRICE * Decimal("0.003")
     assert Decimal(figures["total"]["volume_usd"]) == first + 2 * Decimal("203.6703")
     assert figures["total"]["trades"] == 3
@@ -83,11 +83,20 @@ def test_stats_as_json_are_exact(call: Call, url: str) -> None:
         (["--since", "2026-02-21T00:00:00.001"], 1),
         (["--since", "2026-02-21T01:00+01:00"], 2),
         (["--venue", "mainnet"], 0),
+        (["--venue", "sim"], 3),
     ],
 )
 def test_stats_can_be_narrowed(options: list[str], trades: int, call: Call, url: str) -> None:
     done = call("db", "stats", "--json", "--database-url", url, *options)
-    assert json.loads(done.stdout)["total"]["trades"] == trades
+    assert sum(venue["total"]["trades"] for venue in json.loads(done.stdout)["venues"]) == trades
+
+
+def test_play_money_and_real_money_are_never_added(call: Call, url: str) -> None:
+    engine = open_books(url)
+    TradeRecorder(engine, LedgerKey(venue="mainnet", account="0xabc"), "run-2").record_fill(make_fill(1))
+    engine.dispose()
+    venues = json.loads(call("db", "stats", "--json", "--database-url", url).stdout)["venues"]
+    assert {venue["venue"]: venue["total"]["trades"] for venue in venues} == {"mainnet": 1, "sim": 3}
 
 
 def test_stats_for_people(call: Call, url: str) -> None:

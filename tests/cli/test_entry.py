@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_calls import Call, Ending, Run
 
 from aster_operator.cli.app import COMMANDS, build_app
 from aster_operator.config.masking import register_secret
-from conftest import Call, Ending, Run
 
 ENTRY = "import sys; from aster_operator.cli.entry import main; sys.exit(main(sys.argv[1:]))"
 
@@ -40,8 +40,8 @@ def test_without_arguments_the_help_is_shown(run: Run) -> None:
     done = run()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == run("--help").stdout
-    for name, source in COMMANDS.items():
-        assert re.search(rf"^  {name} +{re.escape(source.summary.split(',')[0])}", done.stdout, re.MULTILINE)
+    words = " ".join(done.stdout.split())
+    assert [name for name, source in COMMANDS.items() if f" {name} {source.summary}" not in words] == []
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])

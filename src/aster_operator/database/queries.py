@@ -27,6 +27,7 @@ __all__ = [
     "income_rows",
     "live_client_order_ids",
     "totals",
+    "venues",
 ]
 
 FUNDING_TYPE = "FUNDING_FEE"
@@ -61,6 +62,13 @@ _SUMS = (
     func.sum(Trade.commission).label("commission"),
     Trade.commission_asset,
 )
+
+
+def venues(connection: Connection, selection: Selection) -> list[str]:
+    """Venues with trades or income among the selected rows, in alphabetical order."""
+    traded = selection.narrow(select(Trade.venue).distinct(), Trade, Trade.timestamp_ms)
+    earned = selection.narrow(select(IncomeEntry.venue).distinct(), IncomeEntry, IncomeEntry.time_ms)
+    return sorted({*connection.execute(traded).scalars(), *connection.execute(earned).scalars()})
 
 
 def totals(connection: Connection, selection: Selection) -> TradeFigures:
