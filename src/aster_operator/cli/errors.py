@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 from typer.exceptions import TyperException
 
+from aster_operator.cli.room_errors import room_line
 from aster_operator.config.masking import mask_text
 from aster_operator.config.problems import UserProblem, one_line
 from aster_operator.domain.clock import Clock, WallClock
@@ -109,7 +110,8 @@ def _lines_of(error: BaseException) -> tuple[str, ...] | None:
     if isinstance(error, OSError) and error.errno in _SYSTEM_REMEDIES:
         where = error.filename if error.filename is not None else "the operating system"
         return (f"{error.strerror or error}, {where}: {_SYSTEM_REMEDIES[error.errno]}",)
-    return _exchange_lines(error)
+    line = room_line(error)
+    return None if line is None else (line,)
 
 
 def _usage_line(error: TyperException) -> str:
@@ -121,14 +123,6 @@ def _usage_line(error: TyperException) -> str:
     if text.startswith("Usage:"):  # a group named without one of its commands answers with its whole help
         text = "a command is missing"
     return f"{text[:1].lower()}{text[1:]}: see {command} --help"
-
-
-def _exchange_lines(error: BaseException) -> tuple[str, ...] | None:
-    # Looked up instead of imported: when nothing loaded the exchange room, no error of it can be here.
-    room = sys.modules.get("aster_operator.exchange.errors")
-    if room is None or not isinstance(error, room.ExchangeError):
-        return None
-    return (f"{error}, the venue: nothing was retried blindly; check the message, then start again",)
 
 
 def write_crash_file(error: BaseException, clock: Clock) -> Path:
