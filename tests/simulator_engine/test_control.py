@@ -6,7 +6,7 @@ import pytest
 
 from aster_operator.domain.enums import OrderStatus, Side, SymbolStatus
 from aster_operator.simulator.contracts import contract_for_prices
-from aster_operator.simulator.market_player import MinutePlayer
+from aster_operator.simulator.market_player import recorded_market
 from aster_operator.simulator.model import ATOMS, MarkEvent, TradeEvent, VenueRefusal
 
 from .helpers import best, flat_bars, make_exchange, place, play_minutes, record, symbol_history, with_account
@@ -98,9 +98,9 @@ def test_listing_and_delisting() -> None:
         exchange.mark("SOLUSDT")
     minutes = symbol_history("SOLUSDT", flat_bars(150.0, 60, reach=0.5, volume=2000.0))
     spec = contract_for_prices("SOLUSDT", minutes.close)
-    exchange.control.list_symbol(MinutePlayer(spec, minutes, seed=1, substep_ms=5000))
+    exchange.control.list_symbol(recorded_market(spec, minutes, seed=1, substep_ms=5000))
     with pytest.raises(ValueError, match="listed twice"):
-        exchange.control.list_symbol(MinutePlayer(spec, minutes, seed=1, substep_ms=5000))
+        exchange.control.list_symbol(recorded_market(spec, minutes, seed=1, substep_ms=5000))
     play_minutes(exchange, 1)
     place(exchange, "alice", "BUY", quantity="5", symbol="SOLUSDT")
     resting = place(exchange, "alice", "BUY", "LIMIT", "5", symbol="SOLUSDT", price="149")

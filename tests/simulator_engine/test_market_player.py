@@ -1,6 +1,7 @@
 """Recorded minutes come out as they went in, and accounts do not change the market's dice."""
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from aster_operator.domain.enums import OrderStatus
 from aster_operator.market_data.history import MINUTE_MS, RecordedHistory, SymbolHistory, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
-from aster_operator.simulator.market_player import MinutePlayer, RecordedMinute, plan_minute
+from aster_operator.simulator.market_player import recorded_market, synthetic_market
+from aster_operator.simulator.minute_plan import RecordedMinute, plan_minute
 from aster_operator.simulator.model import KlineRecord, TradeEvent
 
 from .helpers import (
@@ -222,7 +224,7 @@ def test_a_substep_must_divide_the_minute(substep_ms: int) -> None:
     exchange = make_exchange()
     history = symbol_history("BTCUSDT", flat_bars(60_000.0, 2))
     with pytest.raises(ValueError, match="substep_ms must divide"):
-        MinutePlayer(exchange.contracts()["BTCUSDT"], history, seed=1, substep_ms=substep_ms)
+        recorded_market(exchange.contracts()["BTCUSDT"], history, seed=1, substep_ms=substep_ms)
 
 
 @settings(max_examples=20, deadline=None)
@@ -231,3 +233,36 @@ def test_any_seed_reproduces_the_record(seed: int, volume: float) -> None:
     bars = [(60_000.0 + i, 60_000.0 + i + 7 * (i % 5), 59_990.0 + i, 59_995.0 + i, volume) for i in range(12)]
     history = RecordedHistory({"BTCUSDT": symbol_history("BTCUSDT", bars)})
     assert_bars_equal_the_record(play_all(history, seed=seed, substep_ms=15_000), history.symbols["BTCUSDT"])
+
+
+def test_a_synthetic_market_needs_no_data_and_never_ends() -> None:
+    spec = make_exchange().contracts()["BTCUSDT"]
+
+    def exchange(seed: int) -> SimulatedExchange:
+        return SimulatedExchange(
+            [
+                synthetic_market(
+                    spec,
+                    seed=seed,
+                    start_ms=START_MS,
+                    start_ticks=600_000,
+                    lots_per_minute=20_000,
+                    substep_ms=5000,
+                )
+            ]
+        )
+
+    def closes(seed: int) -> list[int]:
+        played = exchange(seed)
+        assert played.end_ms is None
+        played.advance_to(START_MS + 6 * 3_600_000)
+        assert played.next_step_ms() == START_MS + 6 * 3_600_000 + 5000
+        bars = played.klines("BTCUSDT", MINUTE_MS, None, None, 1000)
+        assert len(bars) == 361
+        assert all(bar.low_ticks <= bar.open_ticks <= bar.high_ticks for bar in bars)
+        return [bar.close_ticks for bar in bars]
+
+    assert closes(1) == closes(1)
+    assert closes(1) != closes(2)
+    moves = [abs(later / earlier - 1) for earlier, later in pairwise(closes(1)[:-1])]
+    assert 2e-4 < sum(moves) / len(moves) < 2e-3

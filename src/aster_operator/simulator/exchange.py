@@ -22,7 +22,7 @@ from aster_operator.simulator.control import ExchangeControl
 from aster_operator.simulator.engine import Engine
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
-from aster_operator.simulator.market_player import MinutePlayer
+from aster_operator.simulator.market_player import recorded_market
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import (
     ATOMS,
@@ -103,7 +103,9 @@ class SimulatedExchange:
                 taker_fee_e8=chosen.taker_fee_e8,
             )
             sources.append(
-                MinutePlayer(spec, minutes, seed=chosen.seed, substep_ms=chosen.substep_ms, start_ms=start_ms)
+                recorded_market(
+                    spec, minutes, seed=chosen.seed, substep_ms=chosen.substep_ms, start_ms=start_ms
+                )
             )
         return cls(sources, chosen)
 
