@@ -44,7 +44,8 @@ Examples:
 
 def _demo(
     hours: Annotated[
-        float, typer.Option("--hours", min=0.02, help="Market time to play, at least 24 for a full picture.")
+        float,
+        typer.Option("--hours", min=0.02, max=8784, help="Market time to play; 24 gives the full picture."),
     ] = 24.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same report.")] = 1,
     speed: Annotated[

@@ -6,6 +6,7 @@ with signed requests. The same seed gives the same report at any speed and under
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -82,10 +83,12 @@ class DemoRun:
         self._on_notice = on_notice
         self._tick = tick
         self._interrupted = False
+        self._hurry = asyncio.Event()
 
     def interrupt(self) -> None:
         """Ask for the end: positions are flattened, then the report follows."""
         self._interrupted = True
+        self._hurry.set()
 
     async def run(self) -> DemoResult:
         """Play, trade, and bring both books back. Raises UserProblem for settings that cannot work."""
@@ -165,6 +168,9 @@ class DemoRun:
                 await asyncio.sleep(0)
                 return
             due_ns = started_ns + int((now_ms - started_ms) * 1_000_000 / speed)
-            await asyncio.sleep(max(0, due_ns - self._clock.monotonic_ns()) / 1e9)
+            wait_s = max(0, due_ns - self._clock.monotonic_ns()) / 1e9
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
 
         return pace

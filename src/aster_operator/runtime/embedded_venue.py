@@ -7,12 +7,18 @@ from pathlib import Path
 
 import msgspec
 
+from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import Clock
-from aster_operator.market_data.history import load_history
+from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
+from aster_operator.simulator.server.settings import ExchangeServerError
 
-__all__ = ["EmbeddedVenue", "EmbeddedVenueOptions", "ServerStepper", "embedded_venue"]
+__all__ = ["EmbeddedVenue", "EmbeddedVenueOptions", "ServerStepper", "VenueProblem", "embedded_venue"]
+
+
+class VenueProblem(UserProblem):
+    """The embedded exchange cannot start as asked."""
 
 
 class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +69,17 @@ class ServerStepper:
 async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
     """Start the exchange and end it with the block.
 
-    Raises HistoryError for data that cannot be played and PortTakenError for a port in use.
+    Raises VenueProblem for data that cannot be played and for a port in use.
     """
+    try:
+        async with _started(options, clock) as venue:
+            yield venue
+    except (HistoryError, ExchangeServerError) as error:
+        raise VenueProblem(str(error)) from error
+
+
+@asynccontextmanager
+async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
     history = load_history(options.data, options.symbols)
     start_ms = min(history.start_ms + options.warm_up_ms, history.end_ms)
     end_ms = history.end_ms if options.duration_ms is None else start_ms + options.duration_ms
