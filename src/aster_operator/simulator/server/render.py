@@ -296,7 +296,7 @@ def position_risk_json(position: PositionRiskView) -> dict[str, Any]:
         "entryPrice": text.average(position.entry_price),
         "markPrice": atoms_text(position.mark_e8),
         "unRealizedProfit": atoms_text(position.unrealized_atoms),
-        "liquidationPrice": plain_text(position.liquidation_price),
+        "liquidationPrice": plain_text(round(position.liquidation_price, 8)),
         "leverage": str(position.leverage),
         "maxNotionalValue": str(position.max_notional),
         "marginType": "isolated" if position.margin_type is MarginType.ISOLATED else "cross",

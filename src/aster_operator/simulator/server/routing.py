@@ -16,6 +16,7 @@ from aster_operator.simulator.server.market_feed import MarketFeed
 from aster_operator.simulator.server.messages import WireRequest
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.rate_limits import RateLimiter
+from aster_operator.simulator.server.spot_wallets import SpotWallets
 
 __all__ = ["Call", "Endpoint", "MarginChange", "Services"]
 
@@ -42,6 +43,7 @@ class Services:
     limiter: RateLimiter
     listen_keys: ListenKeys
     market: MarketFeed
+    spot: SpotWallets
     margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)
 
 

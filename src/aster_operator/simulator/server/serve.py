@@ -24,6 +24,7 @@ from aster_operator.simulator.server.messages import WireRequest, WireResponse, 
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.routing import Services
 from aster_operator.simulator.server.settings import ExchangeServerError, SecurityClock, ServerSettings
+from aster_operator.simulator.server.spot_wallets import SpotWallets
 from aster_operator.simulator.server.stream_hub import StreamHub
 from aster_operator.simulator.server.subscriptions import Subscriptions
 
@@ -71,6 +72,7 @@ class ExchangeServer:
             limiter=self.limiter,
             listen_keys=self.listen_keys,
             market=market,
+            spot=SpotWallets(exchange),
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
         self.control_token = settings.control_token or secrets.token_urlsafe(24)

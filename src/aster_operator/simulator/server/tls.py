@@ -1,4 +1,4 @@
-"""A certificate authority for one server run, so that clients that insist on TLS can be served (section 11.1)."""
+"""A certificate authority for one server run, for clients that insist on TLS (section 11.1)."""
 
 import shutil
 import ssl

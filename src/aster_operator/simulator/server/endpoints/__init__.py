@@ -1,9 +1,11 @@
 """The endpoints, one small function each, and the table that names them all."""
 
 from aster_operator.simulator.server.endpoints.account import ACCOUNT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.agents import AGENT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
 from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
+from aster_operator.simulator.server.endpoints.spot import SPOT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
 
 __all__ = ["ENDPOINTS"]
@@ -14,4 +16,6 @@ ENDPOINTS = (
     *ACCOUNT_ENDPOINTS,
     *HISTORY_ENDPOINTS,
     *USER_STREAM_ENDPOINTS,
+    *AGENT_ENDPOINTS,
+    *SPOT_ENDPOINTS,
 )

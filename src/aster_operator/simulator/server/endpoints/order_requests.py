@@ -1,7 +1,7 @@
 """From the parameters of a new order to an `OrderRequest` (protocol reference, section 4.3).
 
-Checked here is what needs no books: which parameters an order type must or must not have, enumerations,
-and the client order id. Filters, margin and position rules are the exchange's.
+Checked here is what is lost in parsing: enumerations, texts, the builder code. Which parameters an order
+type takes, filters, margin and position rules are the exchange's.
 """
 
 import re
@@ -24,16 +24,6 @@ __all__ = ["RESPONSE_TYPES", "order_request"]
 
 RESPONSE_TYPES = ("ACK", "RESULT")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
-_MANDATORY: dict[OrderType, tuple[str, ...]] = {
-    OrderType.LIMIT: ("timeInForce", "quantity", "price"),
-    OrderType.MARKET: ("quantity",),
-    OrderType.STOP: ("quantity", "price", "stopPrice"),
-    OrderType.TAKE_PROFIT: ("quantity", "price", "stopPrice"),
-    OrderType.STOP_MARKET: ("stopPrice",),
-    OrderType.TAKE_PROFIT_MARKET: ("stopPrice",),
-    OrderType.TRAILING_STOP_MARKET: ("quantity", "callbackRate"),
-}
-_CLOSES_POSITION = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
 
 
 def _client_order_id(params: Params) -> str | None:
@@ -47,28 +37,21 @@ def _client_order_id(params: Params) -> str | None:
     return text
 
 
-def _check_shape(params: Params, order_type: OrderType, close_position: bool, pegged: bool) -> None:
-    if close_position:
-        if order_type not in _CLOSES_POSITION:
-            raise VenueRefusal(-4136, "Target strategy invalid for closePosition true")
-        if params.get("quantity"):
-            raise VenueRefusal(-4137, "Quantity must be zero with closePosition equals true")
-        if params.get("reduceOnly"):
-            raise VenueRefusal(-1106, "Parameter 'reduceOnly' sent when not required.")
-    for name in _MANDATORY[order_type]:
-        if not params.get(name) and not (pegged and name == "price"):
-            raise refusals.mandatory_parameter(name)
-    if order_type in _CLOSES_POSITION and not close_position and not params.get("quantity"):
-        raise refusals.mandatory_parameter("quantity")
-    if order_type is OrderType.MARKET and params.get("timeInForce"):
-        raise VenueRefusal(-1114, "TimeInForce parameter sent when not required.")
-    unwanted = {
-        OrderType.MARKET: ("price", "stopPrice"),
-        OrderType.LIMIT: ("stopPrice",),
-    }.get(order_type, ())
-    for name in unwanted:
-        if params.get(name) and params.optional_decimal(name) != 0:
-            raise VenueRefusal(-1106, f"Parameter '{name}' sent when not required.")
+def _decimal_or_zero_is_absent(params: Params, name: str, wanted: bool) -> Decimal | None:
+    """Some clients send a zero where an order type takes no value; the exchange refuses anything else."""
+    value = params.optional_decimal(name)
+    return None if value == 0 and not wanted else value
+
+
+def _trailed_quantity(call: Call, symbol: str, side: Side, position_side: PositionSide) -> Decimal | None:
+    """What a trailing stop without a quantity closes: the whole position it is against, None without one.
+
+    Section 4.3 lists only the callback rate as mandatory for it, and clients leave the quantity out.
+    """
+    for position in call.exchange.positions(call.account_id, symbol):
+        if position.position_side is position_side and position.lots * side.sign < 0:
+            return position.spec.quantity_of(abs(position.lots))
+    return None
 
 
 def _pegged_price(call: Call, params: Params, symbol: str, side: Side) -> Decimal | None:
@@ -96,36 +79,35 @@ def order_request(call: Call, params: Params) -> OrderRequest:
         raise refusals.bad_symbol()
     side = params.choice("side", Side, VenueRefusal(-1117, "Invalid side."))
     order_type = params.choice("type", OrderType, VenueRefusal(-1116, "Invalid orderType."))
-    close_position = params.optional_flag("closePosition") or False
-    pegged = order_type is OrderType.LIMIT and "pegPriceType" in params
-    _check_shape(params, order_type, close_position, pegged)
+    position_side = (
+        params.optional_choice("positionSide", PositionSide, VenueRefusal(-4060, "Invalid position side."))
+        or PositionSide.BOTH
+    )
     reduce_only = params.optional_flag("reduceOnly")
     if reduce_only is not None and call.exchange.account(call.account_id).hedge_mode:
         raise VenueRefusal(-1106, "Parameter 'reduceOnly' sent when not required.")
     _check_builder(call, params)
-    executes_as_market = order_type.executes_as_market
+    price = _pegged_price(call, params, symbol, side) if order_type is OrderType.LIMIT else None
+    if price is None:
+        price = _decimal_or_zero_is_absent(params, "price", not order_type.executes_as_market)
+    quantity = params.optional_decimal("quantity")
+    if quantity is None and order_type is OrderType.TRAILING_STOP_MARKET:
+        quantity = _trailed_quantity(call, symbol, side, position_side)
     return OrderRequest(
         symbol=symbol,
         side=side,
         order_type=order_type,
-        position_side=params.optional_choice(
-            "positionSide", PositionSide, VenueRefusal(-4060, "Invalid position side.")
-        )
-        or PositionSide.BOTH,
+        position_side=position_side,
         time_in_force=params.optional_choice(
             "timeInForce", TimeInForce, VenueRefusal(-1115, "Invalid timeInForce.")
         ),
-        quantity=None if close_position else params.optional_decimal("quantity"),
-        price=None
-        if executes_as_market
-        else _pegged_price(call, params, symbol, side)
-        if pegged
-        else params.optional_decimal("price"),
-        stop_price=params.optional_decimal("stopPrice") if order_type.is_conditional else None,
+        quantity=quantity,
+        price=price,
+        stop_price=_decimal_or_zero_is_absent(params, "stopPrice", order_type.is_conditional),
         activation_price=params.optional_decimal("activationPrice"),
         callback_rate_pct=params.optional_decimal("callbackRate"),
         reduce_only=reduce_only or False,
-        close_position=close_position,
+        close_position=params.optional_flag("closePosition") or False,
         working_type=params.optional_choice(
             "workingType", WorkingType, VenueRefusal(-4031, "Invalid parameter working type.")
         )

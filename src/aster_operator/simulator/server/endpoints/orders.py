@@ -5,6 +5,7 @@ from typing import Any
 
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.domain.enums import OrderStatus
+from aster_operator.simulator.filters import check_request
 from aster_operator.simulator.model import SimulatedOrder, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
@@ -36,7 +37,8 @@ def place(call: Call) -> Any:
 
 def place_test(call: Call) -> Any:
     """Check the parameters of an order without placing it."""
-    order_request(call, call.params)
+    request = order_request(call, call.params)
+    check_request(call.exchange.contracts()[request.symbol], request)
     return {}
 
 
