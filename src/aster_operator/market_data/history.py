@@ -27,6 +27,8 @@ __all__ = [
     "SymbolHistory",
     "Window",
     "load_history",
+    "read_checked",
+    "refuse_rows",
     "sample_data_path",
 ]
 
@@ -162,7 +164,12 @@ def _find_files(source: Path) -> tuple[list[Path], list[Path]]:
     return candidates, funding
 
 
-def _read_parquet(file: Path, required: Sequence[str]) -> pl.DataFrame:
+def read_checked(file: Path, required: Sequence[str]) -> pl.DataFrame:
+    """Read a Parquet file that has the `required` columns in fitting types; adds `row`, counted from 1.
+
+    Columns named `symbol` or ending in `_side` are text, those ending in `_ms` integers, all others numbers.
+    Raises HistoryError.
+    """
     import polars as pl
 
     try:
@@ -180,7 +187,7 @@ def _read_parquet(file: Path, required: Sequence[str]) -> pl.DataFrame:
 def _refuse_wrong_types(frame: pl.DataFrame, required: Sequence[str], file: Path) -> None:
     for column in required:
         data_type = frame.schema[column]
-        if column == "symbol":
+        if column == "symbol" or column.endswith("_side"):
             fits, expected = data_type.to_python() is str, "text"
         elif column.endswith("_ms"):
             fits, expected = data_type.is_integer(), "an integer"
@@ -202,8 +209,8 @@ def _read_klines(
         if symbols is not None and len(files) > 1 and file.stem.isupper() and file.stem not in symbols:
             seen[file.stem] = file
             continue
-        frame = _read_parquet(file, _REQUIRED)
-        _refuse(frame, pl.col("symbol").is_null(), file, "symbol", "is empty")
+        frame = read_checked(file, _REQUIRED)
+        refuse_rows(frame, pl.col("symbol").is_null(), file, "symbol", "is empty")
         for symbol in frame["symbol"].unique(maintain_order=True).to_list():
             if symbol in seen:
                 raise HistoryError(f"{file}: column symbol: {symbol} is also in {seen[symbol]}; keep one")
@@ -226,29 +233,34 @@ def _check_klines(frame: pl.DataFrame, file: Path) -> None:
     import polars as pl
 
     for column in _REQUIRED:
-        _refuse(frame, pl.col(column).is_null(), file, column, "is empty")
+        refuse_rows(frame, pl.col(column).is_null(), file, column, "is empty")
     for column in (*_PRICES, "base_volume"):
-        _refuse(frame, ~pl.col(column).cast(pl.Float64).is_finite(), file, column, "is not a finite number")
+        refuse_rows(
+            frame, ~pl.col(column).cast(pl.Float64).is_finite(), file, column, "is not a finite number"
+        )
     for column in _PRICES:
-        _refuse(frame, pl.col(column) <= 0, file, column, "must be above zero")
-    _refuse(frame, pl.col("base_volume") < 0, file, "base_volume", "must not be negative")
-    _refuse(frame, pl.col("high") < pl.col("low"), file, "high", "is below low")
-    _refuse(
+        refuse_rows(frame, pl.col(column) <= 0, file, column, "must be above zero")
+    refuse_rows(frame, pl.col("base_volume") < 0, file, "base_volume", "must not be negative")
+    refuse_rows(frame, pl.col("high") < pl.col("low"), file, "high", "is below low")
+    refuse_rows(
         frame, pl.col("high") < pl.max_horizontal("open", "close"), file, "high", "is below open or close"
     )
-    _refuse(frame, pl.col("low") > pl.min_horizontal("open", "close"), file, "low", "is above open or close")
+    refuse_rows(
+        frame, pl.col("low") > pl.min_horizontal("open", "close"), file, "low", "is above open or close"
+    )
     if "taker_buy_base" in frame.columns and frame.schema["taker_buy_base"].is_numeric():
         taker = pl.col("taker_buy_base")
         wrong = taker.is_not_null() & ~((taker >= 0) & (taker <= pl.col("base_volume") * (1 + 1e-9)))
-        _refuse(frame, wrong, file, "taker_buy_base", "is not between zero and base_volume")
+        refuse_rows(frame, wrong, file, "taker_buy_base", "is not between zero and base_volume")
     time = pl.col("open_time_ms")
-    _refuse(frame, time % MINUTE_MS != 0, file, "open_time_ms", "is not the start of a minute")
+    refuse_rows(frame, time % MINUTE_MS != 0, file, "open_time_ms", "is not the start of a minute")
     previous = time.shift(1).over("symbol")
-    _refuse(frame, time == previous, file, "open_time_ms", "is a duplicate of the row before")
-    _refuse(frame, time < previous, file, "open_time_ms", "is earlier than the row before; sort the file")
+    refuse_rows(frame, time == previous, file, "open_time_ms", "is a duplicate of the row before")
+    refuse_rows(frame, time < previous, file, "open_time_ms", "is earlier than the row before; sort the file")
 
 
-def _refuse(frame: pl.DataFrame, wrong: pl.Expr, file: Path, column: str, complaint: str) -> None:
+def refuse_rows(frame: pl.DataFrame, wrong: pl.Expr, file: Path, column: str, complaint: str) -> None:
+    """Raise HistoryError for the first row of `frame` (which has a `row` column) where `wrong` holds."""
     bad = frame.lazy().filter(wrong).select("row", column).head(1).collect()
     if bad.height:
         row, value = bad.row(0)
@@ -271,11 +283,13 @@ def _read_funding(files: Sequence[Path], symbols: Sequence[str]) -> dict[str, tu
 
     rates: dict[str, dict[int, float]] = {}
     for file in files:
-        frame = _read_parquet(file, _FUNDING_REQUIRED).filter(pl.col("symbol").is_in(list(symbols)))
+        frame = read_checked(file, _FUNDING_REQUIRED).filter(pl.col("symbol").is_in(list(symbols)))
         for column in _FUNDING_REQUIRED:
-            _refuse(frame, pl.col(column).is_null(), file, column, "is empty")
-        _refuse(frame, ~pl.col("funding_rate").is_finite(), file, "funding_rate", "is not a finite number")
-        _refuse(frame, pl.col("funding_rate").abs() > 1, file, "funding_rate", "is above 100 %")
+            refuse_rows(frame, pl.col(column).is_null(), file, column, "is empty")
+        refuse_rows(
+            frame, ~pl.col("funding_rate").is_finite(), file, "funding_rate", "is not a finite number"
+        )
+        refuse_rows(frame, pl.col("funding_rate").abs() > 1, file, "funding_rate", "is above 100 %")
         for symbol, time_ms, rate in frame.select(_FUNDING_REQUIRED).iter_rows():
             # The exchange stamps settlements some milliseconds late; the schedule itself is on the hour.
             hour_ms = (time_ms + _HOUR_MS // 2) // _HOUR_MS * _HOUR_MS

@@ -205,6 +205,12 @@ class Engine:
         if not market.halted:
             self.matcher.aggress(market, side, lots, max(1, ticks + market.offset_ticks))
 
+    def print_trade(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
+        market = self.state.markets[symbol]
+        price = max(1, ticks + market.offset_ticks)
+        market.book.opposite(side).withdraw_through(price - side.sign)
+        self.aggress(symbol, side, lots, ticks)
+
     def top_up(self, symbol: str, side: Side, ticks: int, lots: int) -> None:
         market = self.state.markets[symbol]
         if side not in market.emptied_sides and not market.halted:

@@ -18,6 +18,10 @@ class MarketDesk(Protocol):
     def aggress(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
         """Trade `lots` at `ticks` with an aggressor on `side`, account orders by priority first."""
 
+    def print_trade(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
+        """As `aggress`, for a trade known to have happened at `ticks`: synthetic lots priced better than that
+        were gone by then and are withdrawn first."""
+
     def top_up(self, symbol: str, side: Side, ticks: int, lots: int) -> None:
         """Make sure that at least `lots` synthetic lots are shown on `side` at `ticks`."""
 

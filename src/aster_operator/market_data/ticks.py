@@ -1,0 +1,133 @@
+"""Recorded ticks: best prices, ten-level books and trades of one symbol, merged into one sequence.
+
+Schemas. Trades: `symbol`, `time_ms`, `taker_side` (buy or sell), `price`, `qty`. Best prices: `symbol`,
+`recv_ms`, `bid`, `ask`. Books: `symbol`, `recv_ms`, `bid_price_0` … `bid_qty_9`, `ask_price_0` … `ask_qty_9`.
+Each may carry a `session` column that tells recordings apart. Times are UTC milliseconds, prices quote units,
+quantities base units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aster_operator.market_data.history import HistoryError, read_checked, refuse_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["BookTick", "TickHistory", "TradeTick", "load_ticks"]
+
+_TRADE_COLUMNS = ("symbol", "time_ms", "taker_side", "price", "qty")
+_TOP_COLUMNS = ("symbol", "recv_ms", "bid", "ask")
+_LEVELS = 10
+
+Levels = tuple[tuple[float, float], ...]
+"""(price, quantity), best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookTick:
+    """A picture of the book. Levels of best prices carry quantity 0, which means unknown."""
+
+    time_ms: int
+    bids: Levels
+    asks: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class TradeTick:
+    time_ms: int
+    price: float
+    quantity: float
+    taker_buys: bool
+
+
+@dataclass(frozen=True)
+class TickHistory:
+    """Ticks of one symbol by time; at one millisecond books come before trades."""
+
+    symbol: str
+    ticks: Sequence[BookTick | TradeTick]
+
+
+def load_ticks(
+    symbol: str,
+    *,
+    trades: Path | None = None,
+    tops: Path | None = None,
+    depth: Path | None = None,
+    session: str | None = None,
+) -> TickHistory:
+    """Read the given captures of `symbol` (None: not captured). Raises HistoryError."""
+    books: list[BookTick] = []
+    if depth is not None:
+        books += _depth_ticks(_rows(depth, _depth_columns(), "recv_ms", symbol, session))
+    if tops is not None:
+        books += _top_ticks(_rows(tops, _TOP_COLUMNS, "recv_ms", symbol, session))
+    printed: list[TradeTick] = []
+    if trades is not None:
+        printed = _trade_ticks(_rows(trades, _TRADE_COLUMNS, "time_ms", symbol, session), trades)
+    if not books:
+        raise HistoryError(f"{symbol}: no book in the captures; give best prices or ten-level books")
+    merged: list[BookTick | TradeTick] = [*books, *printed]
+    merged.sort(key=lambda tick: (tick.time_ms, isinstance(tick, TradeTick)))
+    return TickHistory(symbol, merged)
+
+
+def _depth_columns() -> tuple[str, ...]:
+    levels = [
+        f"{side}_{what}_{level}"
+        for side in ("bid", "ask")
+        for level in range(_LEVELS)
+        for what in ("price", "qty")
+    ]
+    return ("symbol", "recv_ms", *levels)
+
+
+def _rows(
+    file: Path, columns: Sequence[str], time_column: str, symbol: str, session: str | None
+) -> pl.DataFrame:
+    import polars as pl
+
+    frame = read_checked(file, columns).filter(pl.col("symbol") == symbol)
+    if session is not None:
+        frame = frame.filter(pl.col("session") == session)
+    if frame.is_empty():
+        raise HistoryError(f"{file}: column symbol: no row of {symbol} in session {session or 'any'}")
+    for column in columns:
+        refuse_rows(frame, pl.col(column).is_null(), file, column, "is empty")
+    numbers = [column for column in columns if column not in ("symbol", "taker_side", time_column)]
+    for column in numbers:
+        wrong = ~(pl.col(column).is_finite() & (pl.col(column) > 0))
+        refuse_rows(frame, wrong, file, column, "must be a number above zero")
+    return frame.sort(time_column, maintain_order=True)
+
+
+def _top_ticks(frame: pl.DataFrame) -> list[BookTick]:
+    return [
+        BookTick(time_ms, ((bid, 0.0),), ((ask, 0.0),))
+        for time_ms, bid, ask in frame.select("recv_ms", "bid", "ask").iter_rows()
+        if bid < ask
+    ]
+
+
+def _depth_ticks(frame: pl.DataFrame) -> list[BookTick]:
+    found: list[BookTick] = []
+    for time_ms, *numbers in frame.select(_depth_columns()[1:]).iter_rows():
+        pairs = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+        found.append(BookTick(time_ms, pairs[:_LEVELS], pairs[_LEVELS:]))
+    return found
+
+
+def _trade_ticks(frame: pl.DataFrame, file: Path) -> list[TradeTick]:
+    import polars as pl
+
+    known = pl.col("taker_side").is_in(["buy", "sell"])
+    refuse_rows(frame, ~known, file, "taker_side", "must be buy or sell")
+    return [
+        TradeTick(time_ms, price, quantity, side == "buy")
+        for time_ms, side, price, quantity in frame.select(_TRADE_COLUMNS[1:]).iter_rows()
+    ]

@@ -1,0 +1,101 @@
+"""Plays recorded ticks: books as they were shown, trades as they were printed."""
+
+from collections.abc import Iterator
+
+from aster_operator.domain.enums import Side
+from aster_operator.market_data.history import MINUTE_MS
+from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick
+from aster_operator.simulator.book import Ladder
+from aster_operator.simulator.liquidity import DepthModel
+from aster_operator.simulator.market_source import MarketDesk
+from aster_operator.simulator.model import ContractSpec, KlineRecord
+
+__all__ = ["TickPlayer"]
+
+# What a best price without a recorded size shows: this much in quote units, then the seeded ladder.
+_TOUCH_NOTIONAL = 5_000
+
+
+class TickPlayer:
+    """A `MarketSource` over captured ticks; all ticks of one millisecond are one step.
+
+    Where only best prices were captured, the depth behind them is seeded. A recorded trade first fills
+    account orders by price and time, then prints at its own price. Raises ValueError for an empty history.
+    """
+
+    def __init__(self, spec: ContractSpec, history: TickHistory, *, seed: int) -> None:
+        if not history.ticks:
+            raise ValueError(f"{spec.symbol}: no ticks to play")
+        self._spec = spec
+        self._ticks: Iterator[BookTick | TradeTick] = iter(history.ticks)
+        self._tick_size = float(spec.instrument.tick_size)
+        self._lots_per_unit = float(spec.lots_per_unit)
+        self._pending: BookTick | TradeTick | None = next(self._ticks)
+        self._end_ms = history.ticks[-1].time_ms
+        first_book = next(tick for tick in history.ticks if isinstance(tick, BookTick))
+        self._start_ticks = self._mid = self._price_ticks(first_book.bids[0][0])
+        self._depth = DepthModel(f"{seed}:{spec.symbol}:depth", self._start_ticks)
+        unit = self._start_ticks * spec.atoms_per_tick_lot
+        self._touch_lots = max(1, _TOUCH_NOTIONAL * 10**8 // unit)
+        self._minute = -1
+
+    @property
+    def spec(self) -> ContractSpec:
+        return self._spec
+
+    @property
+    def start_ticks(self) -> int:
+        return self._start_ticks
+
+    @property
+    def end_ms(self) -> int | None:
+        return self._end_ms
+
+    def recorded_rates_e8(self) -> dict[int, int]:
+        return {}
+
+    def history(self) -> list[KlineRecord]:
+        return []
+
+    def next_ms(self) -> int | None:
+        return None if self._pending is None else self._pending.time_ms
+
+    def play(self, desk: MarketDesk) -> None:
+        """Take all ticks of the next millisecond."""
+        now_ms = self.next_ms()
+        if now_ms is None:
+            return
+        if now_ms // MINUTE_MS != self._minute:
+            self._minute = now_ms // MINUTE_MS
+            desk.begin_minute(self._spec.symbol, self._minute * MINUTE_MS)
+        while (tick := self._pending) is not None and tick.time_ms == now_ms:
+            if isinstance(tick, BookTick):
+                self._show(desk, tick)
+            else:
+                self._print(desk, tick)
+            self._pending = next(self._ticks, None)
+        desk.reference(self._spec.symbol, self._mid)
+
+    def _show(self, desk: MarketDesk, tick: BookTick) -> None:
+        bids, asks = self._ladder(tick.bids, -1), self._ladder(tick.asks, 1)
+        self._mid = max(1, (next(iter(bids)) + next(iter(asks))) // 2)
+        desk.requote(self._spec.symbol, bids, asks)
+
+    def _print(self, desk: MarketDesk, tick: TradeTick) -> None:
+        lots = max(1, round(tick.quantity * self._lots_per_unit))
+        side = Side.BUY if tick.taker_buys else Side.SELL
+        desk.print_trade(self._spec.symbol, side, lots, self._price_ticks(tick.price))
+
+    def _ladder(self, levels: tuple[tuple[float, float], ...], direction: int) -> Ladder:
+        best_price, best_quantity = levels[0]
+        if not best_quantity:
+            self._depth.advance()
+            return self._depth.ladder(self._price_ticks(best_price), direction, self._touch_lots)
+        ladder: Ladder = {}
+        for price, quantity in levels:
+            ticks = self._price_ticks(price)
+            ladder[ticks] = ladder.get(ticks, 0) + max(1, round(quantity * self._lots_per_unit))
+        return ladder
+
+    def _price_ticks(self, price: float) -> int:
+        return max(1, round(price / self._tick_size))

@@ -1,0 +1,114 @@
+"""Recorded ticks through the engine."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aster_operator.domain.enums import OrderStatus
+from aster_operator.market_data.history import HistoryError
+from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick, load_ticks
+from aster_operator.simulator.contracts import contract_for_prices
+from aster_operator.simulator.exchange import SimulatedExchange
+from aster_operator.simulator.model import TradeEvent
+from aster_operator.simulator.tick_player import TickPlayer
+
+from .helpers import START_MS, place, record, with_account
+
+CAPTURES = Path(__file__).parents[3] / "shared" / "data" / "aster"
+SPEC = contract_for_prices("BTCUSDT", [])
+
+
+def book(offset_ms: int, bid: float, ask: float, quantity: float = 1.0) -> BookTick:
+    return BookTick(
+        START_MS + offset_ms,
+        ((bid, quantity), (bid - 0.1, quantity * 2)),
+        ((ask, quantity), (ask + 0.1, quantity * 2)),
+    )
+
+
+def exchange_of(*ticks: BookTick | TradeTick) -> SimulatedExchange:
+    exchange = SimulatedExchange([TickPlayer(SPEC, TickHistory("BTCUSDT", ticks), seed=1)])
+    exchange.advance_to(START_MS)
+    return with_account(exchange)
+
+
+def test_books_are_shown_and_trades_printed_as_recorded() -> None:
+    exchange = exchange_of(
+        book(0, 60_000.0, 60_000.1),
+        TradeTick(START_MS + 10, 60_000.1, 0.25, True),
+        TradeTick(START_MS + 10, 60_000.4, 0.5, True),
+        book(30, 60_000.3, 60_000.4),
+    )
+    events = record(exchange)
+    assert exchange.book("BTCUSDT", 5).asks == ((600_001, 1000), (600_002, 2000))
+    exchange.advance_to(START_MS + 10)
+    assert exchange.book("BTCUSDT", 5).asks == ()
+    exchange.advance_to(START_MS + 30)
+    trades = [(event.ticks, event.lots) for event in events if isinstance(event, TradeEvent)]
+    assert trades == [(600_001, 250), (600_004, 500)]
+    assert exchange.book("BTCUSDT", 1).bids == ((600_003, 1000),)
+    assert exchange.next_step_ms() is None
+
+
+def test_a_recorded_trade_fills_a_resting_order_when_its_turn_comes() -> None:
+    exchange = exchange_of(
+        book(0, 60_000.0, 60_000.1),
+        TradeTick(START_MS + 10, 60_000.0, 0.9, False),
+        TradeTick(START_MS + 20, 60_000.0, 0.3, False),
+        TradeTick(START_MS + 30, 59_999.0, 0.1, False),
+    )
+    order = place(exchange, "alice", "BUY", "LIMIT", "0.5", price="60000", tif="GTX")
+    filled = []
+    for offset in (10, 20, 30):
+        exchange.advance_to(START_MS + offset)
+        filled.append(order.filled_lots)
+    # One whole bitcoin was shown before us; 0.9 and 0.1 of it trade first.
+    assert filled == [0, 200, 300]
+    assert order.status is OrderStatus.PARTIALLY_FILLED
+    assert exchange.audit().balanced
+
+
+def test_best_prices_without_sizes_get_a_seeded_ladder() -> None:
+    tick = BookTick(START_MS, ((60_000.0, 0.0),), ((60_000.1, 0.0),))
+    view = exchange_of(tick).book("BTCUSDT", 100)
+    assert len(view.bids) == len(view.asks) == 20
+    assert view.bids[0][0] == 600_000
+    assert view == exchange_of(tick).book("BTCUSDT", 100)
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"no captures at {CAPTURES}")
+def test_a_real_capture_plays_to_its_end() -> None:
+    ticks = load_ticks(
+        "BTCUSDT",
+        trades=CAPTURES / "agg_trades.parquet",
+        depth=CAPTURES / "depth10.parquet",
+        session="S2",
+    )
+    exchange = SimulatedExchange([TickPlayer(SPEC, ticks, seed=1)])
+    events = record(exchange)
+    assert exchange.end_ms is not None
+    exchange.advance_to(exchange.end_ms)
+    printed = [event.ticks for event in events if isinstance(event, TradeEvent)]
+    recorded = [round(tick.price * 10) for tick in ticks.ticks if isinstance(tick, TradeTick)]
+    assert sorted(printed) == sorted(recorded)
+    assert exchange.audit().balanced
+
+
+def test_captures_that_cannot_be_used(tmp_path: Path) -> None:
+    trades = {"symbol": ["BTCUSDT"], "time_ms": [START_MS], "price": [1.0], "qty": [1.0]}
+    file = tmp_path / "trades.parquet"
+    pl.DataFrame({**trades, "taker_side": ["both"]}).write_parquet(file)
+    with pytest.raises(HistoryError, match="row 1, column taker_side: both must be buy or sell"):
+        load_ticks("BTCUSDT", trades=file)
+    pl.DataFrame({**trades, "taker_side": ["buy"]}).write_parquet(file)
+    with pytest.raises(HistoryError, match="no book in the captures"):
+        load_ticks("BTCUSDT", trades=file)
+    with pytest.raises(HistoryError, match="no row of ETHUSDT"):
+        load_ticks("ETHUSDT", trades=file)
+    tops = tmp_path / "tops.parquet"
+    pl.DataFrame({"symbol": ["BTCUSDT"], "recv_ms": [START_MS], "bid": [-1.0], "ask": [2.0]}).write_parquet(
+        tops
+    )
+    with pytest.raises(HistoryError, match=r"row 1, column bid: -1.0 must be a number above zero"):
+        load_ticks("BTCUSDT", tops=tops)
