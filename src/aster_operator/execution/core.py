@@ -5,6 +5,7 @@ clock, no socket and no database; its now is the largest `event_ms` it has seen.
 same commands, whichever driver feeds them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from aster_operator.domain.clock import utc_day_start_ms
@@ -45,6 +46,8 @@ from aster_operator.strategy.intents import ClosePair, CycleDecision, OpenPair, 
 
 __all__ = ["TradingCore"]
 
+_WAIT_RETRY_MS = 10_000
+
 
 class TradingCore:
     """Strategy, risk, execution and portfolio as one state machine.
@@ -61,6 +64,7 @@ class TradingCore:
         self._desk = OrderDesk(self.state, self.strategy.name)
         self._manager = PairManager(self.state, self._desk)
         self._next_cycle_ms = 0
+        self._next_regular_ms = 0
         self._paused: str | None = None
         self._stopping: OperatorAction | None = None
         self._snapshot_fill_count: int | None = None
@@ -224,13 +228,18 @@ class TradingCore:
 
     def run_cycle(self) -> tuple[CycleDecision, ...]:
         """One pass of the strategy's loop, its intents carried out, its decisions recorded."""
-        self._next_cycle_ms = self.state.now_ms + self.settings.strategy.cycle_interval_ms
+        regular = self.state.now_ms >= self._next_regular_ms
+        if regular:
+            self._next_regular_ms = self.state.now_ms + self.settings.strategy.cycle_interval_ms
         decisions = self.strategy.run_cycle(
             build_cycle_view(self.state, entries_blocked=self.entries_blocked())
         )
         for decision in decisions:
-            self._carry_out(decision)
-        self._next_cycle_ms = min((self._next_cycle_ms, *self._hold_ends_ms()))
+            self._carry_out(decision, regular=regular)
+        self._next_cycle_ms = min((self._next_regular_ms, *self._hold_ends_ms()))
+        if any(decision.action == "wait" for decision in decisions):
+            # What an opening waits for (data, a cooldown, a funding stamp) may end long before the interval.
+            self._next_cycle_ms = min(self._next_cycle_ms, self.state.now_ms + _WAIT_RETRY_MS)
         return decisions
 
     def _hold_ends_ms(self) -> Iterator[int]:
@@ -258,12 +267,13 @@ class TradingCore:
     def _check_risk(self) -> None:
         if any(pair.phase is PairPhase.HOLDING for pair in self.state.pairs.active()):
             for decision in self.strategy.check_risk(build_cycle_view(self.state, entries_blocked=None)):
-                self._carry_out(decision)
+                self._carry_out(decision, regular=False)
 
-    def _carry_out(self, decision: CycleDecision) -> None:
+    def _carry_out(self, decision: CycleDecision, *, regular: bool) -> None:
+        """Act on a decision; record it in every regular cycle, and between them when it is a new one."""
         previous = self.decisions.get(decision.symbol)
         self.decisions[decision.symbol] = decision
-        if previous is None or (previous.action, previous.reason) != (decision.action, decision.reason):
+        if regular or previous is None or _gist(previous) != _gist(decision):
             self.state.emit(
                 RecordDecision(
                     at_ms=self.state.now_ms,
@@ -330,3 +340,8 @@ class TradingCore:
         open_positions = sum(1 for pair in state.pairs.active() for leg in pair.legs if leg.held != 0)
         reason = str(self._stopping)
         state.emit(StopSession(at_ms=state.now_ms, reason=reason, open_positions=open_positions))
+
+
+def _gist(decision: CycleDecision) -> tuple[str, str]:
+    """Action and reason without the figures, which change all the time."""
+    return decision.action, re.sub(r"[\d.,]+", "#", decision.reason)

@@ -67,7 +67,8 @@ class LockstepDriver:
                 await self._after_step(self._stepper.now_ms)
 
     async def settle(self) -> None:
-        """Act on everything queued, without moving the market."""
+        """Act on everything that has happened, without moving the market."""
+        await self._fence()
         await self._settle()
 
     async def _settle(self) -> None:

@@ -1,0 +1,178 @@
+"""Sessions on the embedded exchange in process: the whole operator but the wire, in milliseconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from aster_operator.domain.clock import HOUR_MS, ManualClock
+from aster_operator.domain.commands import (
+    Notify,
+    RecordDecision,
+    RecordPositionClosed,
+    RecordPositionOpened,
+)
+from aster_operator.domain.events import OperatorAction, OrderChanged
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.orders import NewOrder
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.execution.core import TradingCore
+from aster_operator.execution.core_state import CoreSettings
+from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
+from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.market_data.history import load_history
+from aster_operator.runtime.in_process_client import InProcessClient
+from aster_operator.runtime.journal import Journal, NoJournal
+from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.session import Session
+from aster_operator.runtime.venue_setup import prepare_venue
+from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
+
+ACCOUNT = "trader"
+
+
+@dataclass
+class MemoryBooks:
+    """The session's books in memory; a fill or income row counts once."""
+
+    orders: list[NewOrder] = field(default_factory=list)
+    fills: dict[tuple[str, int], Fill] = field(default_factory=dict)
+    income: dict[str, IncomeRow] = field(default_factory=dict)
+    opened: dict[str, RecordPositionOpened] = field(default_factory=dict)
+    closed: dict[str, RecordPositionClosed] = field(default_factory=dict)
+    decisions: list[RecordDecision] = field(default_factory=list)
+
+    def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
+        self.orders.append(order)
+
+    def record_order_report(self, event: OrderChanged) -> None:
+        return
+
+    def record_fill(self, fill: Fill) -> None:
+        self.fills.setdefault((fill.symbol, fill.trade_id), fill)
+
+    def record_income(self, row: IncomeRow) -> None:
+        self.income.setdefault(row.transaction_id, row)
+
+    def record_position_opened(self, command: RecordPositionOpened) -> None:
+        self.opened[command.position_ref] = command
+
+    def record_position_closed(self, command: RecordPositionClosed) -> None:
+        self.closed[command.position_ref] = command
+
+    def record_decision(self, command: RecordDecision) -> None:
+        self.decisions.append(command)
+
+
+class ExchangeStepper:
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def now_ms(self) -> int:
+        return self._exchange.now_ms
+
+    async def step(self) -> bool:
+        next_ms = self._exchange.next_step_ms()
+        if next_ms is None:
+            return False
+        self._exchange.advance_to(next_ms)
+        return True
+
+
+@dataclass
+class Bench:
+    """A session, its exchange and everything it leaves behind."""
+
+    exchange: SimulatedExchange
+    client: ExchangeClient
+    core: TradingCore
+    session: Session
+    driver: LockstepDriver
+    stepper: ExchangeStepper
+    books: MemoryBooks
+    notices: list[Notify]
+
+    async def run_minutes(self, minutes: float) -> None:
+        await self.driver.run(self.stepper.now_ms + int(minutes * 60_000))
+
+    async def stop(self, action: OperatorAction = OperatorAction.STOP, minutes: float = 30) -> None:
+        self.session.request(action, "test", self.stepper.now_ms)
+        await self.driver.settle()
+        await self.run_minutes(minutes)
+
+    def held(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """(long, short) the exchange says the account holds, unsigned base units."""
+        sides = {
+            view.position_side: abs(view.spec.quantity_of(view.lots))
+            for view in self.exchange.positions(ACCOUNT, symbol)
+        }
+        return sides.get("LONG", Decimal(0)), sides.get("SHORT", Decimal(0))
+
+
+def new_exchange(seed: int = 1, substep_ms: int = 5_000, skip_hours: float = 24.0) -> SimulatedExchange:
+    history = load_history()
+    exchange = SimulatedExchange.from_history(
+        history,
+        ExchangeOptions(
+            seed=seed, substep_ms=substep_ms, start_ms=history.start_ms + int(skip_hours * HOUR_MS)
+        ),
+    )
+    exchange.create_account(ACCOUNT, {"USDT": Decimal(10_000)})
+    return exchange
+
+
+LIMITS = RiskLimits(capital_usd=Decimal(10_000), leverage=5, max_position_size_pct=Decimal(10))
+
+
+async def open_bench(
+    *,
+    style: ExecutionStyle = ExecutionStyle.MAKER_FIRST,
+    symbols: tuple[str, ...] = ("BTCUSDT",),
+    hold_minutes: int = 30,
+    limits: RiskLimits = LIMITS,
+    daily_volume_usd: int = 1_000_000,
+    exchange: SimulatedExchange | None = None,
+    wrap: Callable[[InProcessClient], ExchangeClient] = lambda client: client,
+    journal: Callable[[CoreSettings, int], Journal] = lambda _settings, _now_ms: NoJournal(),
+    remembered: tuple[RememberedPair, ...] = (),
+    run_id: str = "test",
+    seed: int = 1,
+    policy: ExecutionPolicy | None = None,
+) -> Bench:
+    """A started session: reconciled, streams open, nothing traded yet."""
+    exchange = exchange or new_exchange(seed)
+    clock = ManualClock(exchange.now_ms)
+    client = wrap(InProcessClient(exchange, ACCOUNT, clock))
+    stepper = ExchangeStepper(exchange)
+    await stepper.step()
+    ready = await prepare_venue(client, symbols, limits, max_clock_uncertainty_ms=1_000)
+    settings = CoreSettings(
+        run_id=run_id,
+        account=ACCOUNT,
+        margin_asset="USDT",
+        limits=limits,
+        strategy=DeltaNeutralParameters(
+            symbols=symbols,
+            hold_time_ms=hold_minutes * 60_000,
+            daily_volume_target_usd=Decimal(daily_volume_usd),
+        ),
+        policy=policy or ExecutionPolicy(style=style, lead_deadline_ms=60_000),
+        instruments=ready.instruments,
+        remembered=remembered,
+    )
+    core = TradingCore(settings)
+    books = MemoryBooks()
+    notices: list[Notify] = []
+    session = Session(
+        client=client,
+        core=core,
+        books=books,
+        journal=journal(settings, stepper.now_ms),
+        clock=clock,
+        start_ms=stepper.now_ms,
+        on_notice=notices.append,
+    )
+    driver = LockstepDriver(session, stepper)
+    await driver.start()
+    return Bench(exchange, client, core, session, driver, stepper, books, notices)
