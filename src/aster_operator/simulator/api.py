@@ -22,6 +22,7 @@ from aster_operator.simulator.model import (
     TradeEvent,
     TradeRecord,
 )
+from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
 
 __all__ = ["AccountView", "AssetView", "AuditReport", "BookView", "ExchangeApi", "PositionRiskView"]
 
@@ -213,6 +214,26 @@ class ExchangeApi(Protocol):
         """All orders ever, oldest first."""
 
     def set_countdown(self, account_id: str, symbol: str, countdown_ms: int) -> None: ...
+
+    # strategy orders (section 4.5)
+    def place_strategy_order(
+        self,
+        account_id: str,
+        strategy_type: StrategyType,
+        sub_orders: Sequence[SubOrder],
+        client_strategy_id: str | None = None,
+    ) -> StrategyOrder:
+        """OTO, OCO or OTOCO; sub-orders numbered from 1, without triggers they get those of the type."""
+
+    def place_chase_order(self, account_id: str, request: ChaseRequest) -> StrategyOrder: ...
+
+    def strategy_order(
+        self, account_id: str, strategy_id: int | None, client_strategy_id: str | None
+    ) -> StrategyOrder:
+        """Raises VenueRefusal(-2013) when there is none."""
+
+    def strategy_orders(self, account_id: str) -> Sequence[StrategyOrder]:
+        """All strategies ever, oldest first."""
 
     # books
     def trades(self, account_id: str, symbol: str | None) -> Sequence[TradeRecord]:

@@ -4,12 +4,14 @@
 together; each rule lives in its own module.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from aster_operator.domain.enums import OrderType, Side
 from aster_operator.simulator.accounts import Account, is_closing, rounded_share
 from aster_operator.simulator.admission import Admission
 from aster_operator.simulator.book import Ladder
+from aster_operator.simulator.chase import ChaseDesk
 from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.conditional import ConditionalOrders
 from aster_operator.simulator.filters import (
@@ -26,6 +28,8 @@ from aster_operator.simulator.model import ATOMS, ExecutionType, OrderRequest, S
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.state import ExchangeState, Market
+from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
+from aster_operator.simulator.strategy_orders import StrategyDesk
 from aster_operator.simulator.timeline import TIMER_RANK, Timeline
 
 __all__ = ["Engine"]
@@ -47,6 +51,8 @@ class Engine:
         self.admission = Admission(state)
         self.conditional = ConditionalOrders(state, self.desk)
         self.liquidator = Liquidator(state, self.desk, self.clearing, self.matcher)
+        self.strategies = StrategyDesk(state, self.desk, self)
+        self.chases = ChaseDesk(state, timeline, self.desk, self.strategies, self)
         self._countdowns: dict[tuple[str, str], int] = {}
         self._modifications: dict[int, int] = {}
 
@@ -141,6 +147,22 @@ class Engine:
         self.desk.announce(order, ExecutionType.AMENDMENT)
         self.matcher.execute(order)
 
+    def place_strategy(
+        self,
+        account: Account,
+        strategy_type: StrategyType,
+        legs: Sequence[SubOrder],
+        client_strategy_id: str | None,
+    ) -> StrategyOrder:
+        strategy = self.strategies.place(account, strategy_type, legs, client_strategy_id)
+        self.after_trading(self.state.markets[strategy.symbol])
+        return strategy
+
+    def place_chase(self, account: Account, request: ChaseRequest) -> StrategyOrder:
+        strategy = self.chases.place(account, request)
+        self.after_trading(self.state.markets[strategy.symbol])
+        return strategy
+
     def set_countdown(self, account: Account, symbol: str, countdown_ms: int) -> None:
         """Cancel all orders of the symbol when `countdown_ms` pass without another call; 0 stops."""
         self.state.market(symbol)
@@ -173,6 +195,8 @@ class Engine:
         self.state.publish_market(market)
         while (order := self.conditional.next_fired(market)) is not None:
             self._fire(market, order)
+            self.state.publish_market(market)
+        while self.strategies.run_pending():
             self.state.publish_market(market)
 
     def _fire(self, market: Market, order: SimulatedOrder) -> None:
@@ -256,7 +280,7 @@ class Engine:
         """Run the triggers and liquidations a new mark calls for."""
         if market.halted:
             return
-        if market.conditional:
+        if market.conditional or self.strategies.has_pending:
             self.after_trading(market)
         if self.liquidator.check_all(market):
             for each in self.state.markets.values():

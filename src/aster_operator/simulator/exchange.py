@@ -39,6 +39,7 @@ from aster_operator.simulator.model import (
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.settings_rules import SettingsRules
 from aster_operator.simulator.state import INSURANCE_FUND_ID, ExchangeState, Market
+from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
 from aster_operator.simulator.timeline import Timeline
 from aster_operator.simulator.views import Views
 
@@ -319,6 +320,33 @@ class SimulatedExchange:
 
     def set_countdown(self, account_id: str, symbol: str, countdown_ms: int) -> None:
         self._engine.set_countdown(self._state.account(account_id), symbol, countdown_ms)
+
+    # --- strategy orders
+
+    def place_strategy_order(
+        self,
+        account_id: str,
+        strategy_type: StrategyType,
+        sub_orders: Sequence[SubOrder],
+        client_strategy_id: str | None = None,
+    ) -> StrategyOrder:
+        account = self._state.account(account_id)
+        return self._engine.place_strategy(account, strategy_type, sub_orders, client_strategy_id)
+
+    def place_chase_order(self, account_id: str, request: ChaseRequest) -> StrategyOrder:
+        return self._engine.place_chase(self._state.account(account_id), request)
+
+    def strategy_order(
+        self, account_id: str, strategy_id: int | None, client_strategy_id: str | None
+    ) -> StrategyOrder:
+        account = self._state.account(account_id)
+        found = self._engine.strategies.find(account, strategy_id, client_strategy_id)
+        if found is None:
+            raise refuse(-2013)
+        return found
+
+    def strategy_orders(self, account_id: str) -> Sequence[StrategyOrder]:
+        return self._engine.strategies.all_of(self._state.account(account_id))
 
     # --- books
 

@@ -71,7 +71,7 @@ class OrderDesk:
     def announce(
         self, order: SimulatedOrder, execution: ExecutionType, trade: TradeRecord | None = None
     ) -> None:
-        self._state.publish(OrderEvent(order, execution, self._state.now_ms, trade))
+        self._state.publish_order(OrderEvent(order, execution, self._state.now_ms, trade))
 
     def finish(self, order: SimulatedOrder, status: OrderStatus, execution: ExecutionType) -> None:
         """End an open order without a trade: take it out of book and triggers, free its margin, tell."""

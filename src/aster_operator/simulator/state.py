@@ -16,6 +16,7 @@ from aster_operator.simulator.model import (
     ExchangeEvent,
     KlineEvent,
     MarkEvent,
+    OrderEvent,
     SimulatedOrder,
     TradeEvent,
     VenueRefusal,
@@ -86,6 +87,7 @@ class ExchangeState:
         self.accounts: dict[str, Account] = {INSURANCE_FUND_ID: self.insurance_fund}
         self.ledger = Ledger()
         self.listeners: list[Callable[[ExchangeEvent], None]] = []
+        self.order_hooks: list[Callable[[OrderEvent], None]] = []
         self._last_order_id = _FIRST_ORDER_ID
         self._last_transaction_id = 0
         self._last_update_id = 0
@@ -168,6 +170,12 @@ class ExchangeState:
             market.bar_changed = False
             if self.listeners:
                 self.publish(KlineEvent(replace(closed), True, self.now_ms))
+
+    def publish_order(self, event: OrderEvent) -> None:
+        """Tell the listeners, then the engine's own parts that follow orders."""
+        self.publish(event)
+        for hook in self.order_hooks:
+            hook(event)
 
     def publish_mark(self, market: Market) -> None:
         self.marks_e8[market.spec.symbol] = market.mark_e8
