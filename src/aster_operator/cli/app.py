@@ -31,6 +31,10 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.run",
         "Trade on a venue: the embedded exchange served elsewhere, the testnet, or the real thing.",
     ),
+    "doctor": CommandSource(
+        "aster_operator.cli.doctor",
+        "Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.",
+    ),
     "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
     "replay": CommandSource(
         "aster_operator.cli.replay",

@@ -35,10 +35,12 @@ def connect(
     base_url: str | None = None,
     ws_url: str | None = None,
     ca_file: Path | None = None,
+    keys_needed: bool = True,
 ) -> "AsterClient":
     """A client for `venue` with the settings' keys. Raises UserProblem for keys or addresses that cannot be.
 
-    `base_url` and `ws_url` replace the venue's own addresses and are needed for sim.
+    `base_url` and `ws_url` replace the venue's own addresses and are needed for sim. Without `keys_needed`
+    a client without keys, for public calls, is a client too.
     """
     from aster_operator.config.problems import UserProblem
     from aster_operator.exchange.aster_client import AsterClient
@@ -59,7 +61,7 @@ def connect(
             "--base-url and --ws-url",
             "start one with aster-operator exchange serve and pass what it prints, or use the demo",
         )
-    credentials: Credentials
+    credentials: Credentials | None = None
     try:
         if settings.signing == "agent" and settings.aster_agent_private_key is not None:
             key = settings.aster_agent_private_key.get_secret_value().strip()
@@ -71,7 +73,7 @@ def connect(
             credentials = ApiKeyCredentials(
                 settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
             )
-        else:
+        elif keys_needed:
             settings.require_credentials(venue)
             raise UserProblem(
                 f"no keys to trade with on {venue}",
