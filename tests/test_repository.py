@@ -1,7 +1,10 @@
 """What a clone must hold: licence, locks, documents that tell the truth, nothing of one machine."""
 
+import ast
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -125,6 +128,31 @@ def test_the_locks_cover_what_the_project_asks_for() -> None:
     assert names_of(PROJECT["dependency-groups"]["dev"]) <= dev.keys()
     assert names_of(PROJECT["build-system"]["requires"]) <= build.keys()
     assert {name for name in run.keys() & dev.keys() if run[name] != dev[name]} == set()
+
+
+def imported_packages() -> dict[str, set[str]]:
+    """Top-level packages that the program imports, other than its own and the standard library's."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"aster_operator"}:
+                found.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_everything_the_program_imports_is_locked_for_running() -> None:
+    distributions = importlib.metadata.packages_distributions()
+    run = locked(ROOT / "requirements" / "run.txt")
+    missing = {
+        package: sorted(places)
+        for package, places in imported_packages().items()
+        if not {normalised(name) for name in distributions.get(package, [package])} & run.keys()
+    }
+    assert missing == {}
 
 
 # --- documents ------------------------------------------------------------------------------------------

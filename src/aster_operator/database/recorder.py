@@ -41,6 +41,8 @@ from aster_operator.domain.orders import NewOrder, OrderState
 
 __all__ = ["OrderAlreadyJournalled", "TradeRecorder", "UnknownRecord"]
 
+_GROWING = ("opened_at", "opened_ms", "entry_price", "quantity", "notional")
+
 
 class OrderAlreadyJournalled(ValueError):
     """This client order id was journalled before: the order may have been sent and must not be sent again."""
@@ -174,8 +176,23 @@ class TradeRecorder:
         return self._insert_new(IncomeEntry.__table__, [self._owner | income_row(row) for row in rows])
 
     def record_position_opened(self, command: RecordPositionOpened) -> bool:
-        """Enter a leg; False when its reference was there before."""
-        return self._insert_new(Position.__table__, [self._owner | position_row(command)]) == 1
+        """Enter a leg, or bring an open one up to what it has become; False when it was there before.
+
+        A leg grows fill by fill: the books must know it from the first, so that a crash forgets none.
+        """
+        row = self._owner | position_row(command)
+        if self._insert_new(Position.__table__, [row]) == 1:
+            return True
+        grown = {name: row[name] for name in _GROWING}
+        with self._writing() as connection:
+            connection.execute(
+                update(Position)
+                .where(
+                    Position.position_ref == command.position_ref, Position.is_active, *self._own(Position)
+                )
+                .values(grown)
+            )
+        return False
 
     def record_position_closed(self, command: RecordPositionClosed) -> None:
         """Close a leg. Raises UnknownRecord when it was never entered."""

@@ -12,7 +12,7 @@ __all__ = ["DECIMAL_COLLATION", "ExactDecimal", "compare_decimals", "register_ex
 
 DECIMAL_COLLATION = "EXACT_DECIMAL"
 
-# Sums keep every digit; the default context would round at 28.
+# Sums keep up to 100 digits, which is every digit of any money; the default context would round at 28.
 _WIDE = Context(prec=100)
 
 
