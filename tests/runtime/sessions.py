@@ -23,7 +23,7 @@ from aster_operator.market_data.history import load_history
 from aster_operator.runtime.in_process_client import InProcessClient
 from aster_operator.runtime.journal import Journal, NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
-from aster_operator.runtime.session import Session
+from aster_operator.runtime.session import Session, SessionBooks
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
@@ -139,6 +139,7 @@ async def open_bench(
     run_id: str = "test",
     seed: int = 1,
     policy: ExecutionPolicy | None = None,
+    keep_in: Callable[[TradingCore], SessionBooks] | None = None,
 ) -> Bench:
     """A started session: reconciled, streams open, nothing traded yet."""
     exchange = exchange or new_exchange(seed)
@@ -167,7 +168,7 @@ async def open_bench(
     session = Session(
         client=client,
         core=core,
-        books=books,
+        books=keep_in(core) if keep_in is not None else books,
         journal=journal(settings, stepper.now_ms),
         clock=clock,
         start_ms=stepper.now_ms,

@@ -78,12 +78,14 @@ class RecordPositionOpened(_Command, frozen=True):
 
 
 class RecordPositionClosed(_Command, frozen=True):
+    """A leg is gone. `exit_price` and `realized_pnl` are None when it was closed while nobody watched."""
+
     position_ref: str
     closed_ms: int
     entry_price: Decimal
-    exit_price: Decimal
+    exit_price: Decimal | None
     quantity: Decimal
-    realized_pnl: Decimal
+    realized_pnl: Decimal | None
     reason: str
 
 

@@ -40,6 +40,7 @@ from aster_operator.execution.core_state import CoreSettings, CoreState
 from aster_operator.execution.cycle_view import build_cycle_view
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.pair_manager import PairManager
+from aster_operator.execution.position_records import vanished_records
 from aster_operator.execution.reconciliation import reconcile
 from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
 from aster_operator.strategy.intents import ClosePair, CycleDecision, OpenPair, PairPhase
@@ -148,8 +149,12 @@ class TradingCore:
         for resumed in result.resumed:
             pair = state.pairs.resume(resumed, state.now_ms)
             state.notify(NotifyLevel.INFO, f"resumed pair {pair.pair_ref} on {pair.long.symbol}")
-        for pair_ref in result.vanished:
-            state.notify(NotifyLevel.WARNING, f"pair {pair_ref} is no longer held at the venue")
+        for remembered in self.settings.remembered:
+            if remembered.pair_ref in result.vanished:
+                state.notify(
+                    NotifyLevel.WARNING, f"pair {remembered.pair_ref} is no longer held at the venue"
+                )
+                state.out.extend(vanished_records(remembered, state.now_ms))
         for note in result.notes:
             state.notify(NotifyLevel.WARNING, note)
         for order in result.stray_orders:

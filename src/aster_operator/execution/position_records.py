@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from aster_operator.domain.commands import RecordPositionClosed, RecordPositionOpened
+from aster_operator.domain.enums import PositionSide
 from aster_operator.execution.pair import Pair, PairLeg
+from aster_operator.execution.reconciliation import RememberedPair
 
-__all__ = ["closing_records", "opening_record", "position_ref"]
+__all__ = ["closing_records", "opening_record", "position_ref", "vanished_records"]
 
 
 def position_ref(pair: Pair, leg: PairLeg) -> str:
@@ -27,6 +29,22 @@ def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> Reco
         quantity=leg.opened_quantity,
         leverage=leverage,
     )
+
+
+def vanished_records(remembered: RememberedPair, now_ms: int) -> Iterator[RecordPositionClosed]:
+    """Rows for a pair that the venue no longer holds: when and at what price it went is not known."""
+    for side, leg in ((PositionSide.LONG, remembered.long), (PositionSide.SHORT, remembered.short)):
+        if leg is not None:
+            yield RecordPositionClosed(
+                at_ms=now_ms,
+                position_ref=f"{remembered.pair_ref}-{side[0]}",
+                closed_ms=now_ms,
+                entry_price=leg.entry_price,
+                exit_price=None,
+                quantity=leg.quantity,
+                realized_pnl=None,
+                reason="closed while no session was running",
+            )
 
 
 def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:

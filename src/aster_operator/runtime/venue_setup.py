@@ -49,7 +49,7 @@ async def prepare_venue(
     prices = {symbol: await client.get_mark_price(symbol) for symbol in symbols}
     check_sizes(limits, instruments, prices)
     account = await client.account_snapshot()
-    _check_account(account, limits)
+    warnings += _check_account(account, limits, len(instruments))
     positions = await client.get_position_risk()
     await _set_hedge_mode(client, positions)
     for symbol in symbols:
@@ -120,18 +120,26 @@ def _check_clock(clock: ClockOffset, max_uncertainty_ms: int) -> list[str]:
     return []
 
 
-def _check_account(account: AccountSnapshot, limits: RiskLimits) -> None:
+def _check_account(account: AccountSnapshot, limits: RiskLimits, pairs: int) -> list[str]:
     if not account.can_trade:
         raise SetupProblem(
             "the account may not trade", "the venue", "see the account's permissions on the website"
         )
-    if account.total_margin_balance < limits.capital_usd:
+    needed_usd = 2 * pairs * limits.leg_notional_usd / limits.leverage
+    if account.total_margin_balance < needed_usd:
         raise SetupProblem(
-            f"CAPITAL_USDT is {plain_text(limits.capital_usd)} but the account holds "
-            f"{account.total_margin_balance:,.2f}",
+            f"the account holds ${account.total_margin_balance:,.2f}, and {pairs} pairs need "
+            f"${needed_usd:,.2f} as margin",
             "CAPITAL_USDT",
             "set it to what may be used, or deposit more",
         )
+    if account.total_margin_balance < limits.capital_usd:
+        # After a small loss a session must still start, or nobody would look after what it holds.
+        return [
+            f"the account holds ${account.total_margin_balance:,.2f}, less than CAPITAL_USDT "
+            f"{plain_text(limits.capital_usd)}"
+        ]
+    return []
 
 
 async def _set_hedge_mode(client: ExchangeClient, positions: Sequence[PositionReport]) -> None:
