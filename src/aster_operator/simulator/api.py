@@ -8,7 +8,7 @@ calls publish the same events.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aster_operator.domain.enums import MarginType, OrderStatus, PositionSide, SelfTradePrevention
 from aster_operator.simulator.model import (
@@ -23,6 +23,9 @@ from aster_operator.simulator.model import (
     TradeRecord,
 )
 from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
+
+if TYPE_CHECKING:
+    from aster_operator.simulator.control import ExchangeControl
 
 __all__ = ["AccountView", "AssetView", "AuditReport", "BookView", "ExchangeApi", "PositionRiskView"]
 
@@ -127,6 +130,9 @@ class ExchangeApi(Protocol):
     # time
     def advance_to(self, time_ms: int) -> None:
         """Play the market up to and including `time_ms`: book, trades, triggers, funding, liquidations."""
+
+    def schedule(self, time_ms: int, action: Callable[[], None]) -> None:
+        """Run `action` when market time reaches `time_ms`, before the markets' steps of that millisecond."""
 
     def next_step_ms(self) -> int | None:
         """Market time of the next thing that will happen; None when the data have ended."""
@@ -243,3 +249,11 @@ class ExchangeApi(Protocol):
         """All income rows of the account, oldest first."""
 
     def audit(self) -> AuditReport: ...
+
+    # beyond what a trader sees
+    @property
+    def control(self) -> "ExchangeControl":
+        """Verbs that interfere with the venue itself: prices, fees, filters, listings, liquidations."""
+
+    def queue_position(self, account_id: str, symbol: str, order_id: int) -> int | None:
+        """Lots that trade before the order at its price; None when it does not rest in the shown book."""

@@ -240,6 +240,11 @@ class Engine:
         if side not in market.emptied_sides and not market.halted:
             market.book.side(side).top_up(max(1, ticks + market.offset_ticks), lots)
 
+    def dictate_mark(self, symbol: str, mark_e8: int, funding_rate_e8: int, next_funding_ms: int) -> None:
+        pricer = self.state.markets[symbol].pricer
+        pricer.override(mark_e8)
+        pricer.dictate_funding(next_funding_ms, funding_rate_e8)
+
     def shift(self, market: Market, ticks: int) -> None:
         """Move the whole market by `ticks` from now on; account orders it jumps over fill."""
         market.offset_ticks += ticks

@@ -20,6 +20,7 @@ from aster_operator.simulator.contracts import (
 )
 from aster_operator.simulator.control import ExchangeControl
 from aster_operator.simulator.engine import Engine
+from aster_operator.simulator.fed_market import FedMarket
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
 from aster_operator.simulator.market_player import recorded_market
@@ -40,7 +41,7 @@ from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.settings_rules import SettingsRules
 from aster_operator.simulator.state import INSURANCE_FUND_ID, ExchangeState, Market
 from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
-from aster_operator.simulator.timeline import Timeline
+from aster_operator.simulator.timeline import TIMER_RANK, Timeline
 from aster_operator.simulator.views import Views
 
 __all__ = ["ExchangeOptions", "SimulatedExchange"]
@@ -63,14 +64,18 @@ class SimulatedExchange:
     """See `ExchangeApi` for the meaning of each method."""
 
     def __init__(self, sources: Iterable[MarketSource], options: ExchangeOptions | None = None) -> None:
-        """Raises ValueError without a market, or when two markets have one symbol."""
+        """Market time begins with the earliest step of a source, or at `options.start_ms` when none has any.
+
+        Raises ValueError without either, or when two markets have one symbol.
+        """
         self._options = options or ExchangeOptions()
         self._sources = list(sources)
         starts = [start for source in self._sources if (start := source.next_ms()) is not None]
-        if not starts:
-            raise ValueError("the exchange needs at least one market that has something to play")
+        start_ms = min(starts, default=self._options.start_ms)
+        if start_ms is None:
+            raise ValueError("the exchange needs a market that has something to play, or a start_ms")
         self._timeline = Timeline()
-        self._state = ExchangeState(min(starts))
+        self._state = ExchangeState(start_ms)
         self._engine = Engine(self._state, self._timeline)
         self._views = Views(self._state, self._engine.admission)
         self._rules = SettingsRules(self._state, self._engine.admission, self._engine.clearing)
@@ -134,7 +139,9 @@ class SimulatedExchange:
 
         next_ms = source.next_ms()
         if next_ms is not None:
-            self._timeline.schedule(next_ms, rank, step)
+            self._timeline.schedule(max(next_ms, self._state.now_ms), rank, step)
+        elif isinstance(source, FedMarket):
+            source.when_fed(lambda: self._schedule(source, rank))
 
     # --- time and events
 
@@ -164,6 +171,10 @@ class SimulatedExchange:
             state.now_ms = max(state.now_ms, due_ms)
             action()
         state.now_ms = max(state.now_ms, time_ms)
+
+    def schedule(self, time_ms: int, action: Callable[[], None]) -> None:
+        """Run `action` when market time reaches `time_ms` (at once at the next advance if that is past)."""
+        self._timeline.schedule(max(time_ms, self._state.now_ms), TIMER_RANK, action)
 
     def next_step_ms(self) -> int | None:
         return self._timeline.next_ms()

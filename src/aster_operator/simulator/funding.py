@@ -90,6 +90,11 @@ class MarkPricer:
         self._basis.clear()
         self._basis_minute = -1
 
+    def dictate_funding(self, next_funding_ms: int, rate_e8: int) -> None:
+        """Take the next settlement and its rate from outside."""
+        self.next_funding_ms = next_funding_ms
+        self.set_recorded_rate(next_funding_ms, rate_e8)
+
     def set_recorded_rate(self, time_ms: int, rate_e8: int) -> None:
         """Fix the rate of the settlement at `time_ms`."""
         self._recorded[time_ms] = rate_e8

@@ -28,6 +28,9 @@ class MarketDesk(Protocol):
     def begin_minute(self, symbol: str, open_ms: int) -> None:
         """Open the bar of a minute in which perhaps nothing will trade."""
 
+    def dictate_mark(self, symbol: str, mark_e8: int, funding_rate_e8: int, next_funding_ms: int) -> None:
+        """The source knows the mark and the coming funding rate and time; the engine computes none."""
+
     def reference(self, symbol: str, index_ticks: int) -> None:
         """State the price of the underlying; the engine moves mark, triggers and funding after it."""
 
