@@ -11,7 +11,7 @@ CLIENT_ORDER_ID_PATTERN = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
 """What the venue accepts (section 4.3)."""
 
 _PREFIX = "ao"
-_OWN = re.compile(r"^ao[0-9a-f]{8}-[A-Za-z0-9]{1,13}-[BS][LSB]-[0-9a-z]{1,8}$")
+_OWN = re.compile(r"^ao[0-9a-f]{8}-[A-Za-z0-9]{0,13}-[BS][LSB]-[0-9a-z]{1,8}$")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 

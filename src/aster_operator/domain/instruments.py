@@ -1,5 +1,6 @@
 """Instruments and the venue's order filters (protocol reference, sections 5.1 and 5.2)."""
 
+import math
 from decimal import Decimal
 
 import msgspec
@@ -84,8 +85,25 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return self.min_price
 
     def smallest_quantity(self, price: Decimal) -> Decimal:
-        """Smallest quantity that passes both lot filters and the minimum notional at `price`."""
-        step = max(self.lot.step, self.market_lot.step)
-        by_notional = round_up(self.min_notional / price, step) if self.min_notional > 0 else Decimal(0)
-        floor = max(self.lot.min_quantity, self.market_lot.min_quantity, by_notional)
-        return self.lot.ceiling(floor)
+        """Smallest quantity that passes both lot filters and the minimum notional at `price`.
+
+        Raises ValueError when there is none: above a maximum, or because the two grids never meet.
+        """
+        quantity = self.lot.ceiling(self.min_notional / price)
+        last = max(quantity, self.market_lot.min_quantity) + _common_multiple(
+            self.lot.step, self.market_lot.step
+        )
+        while quantity <= last:
+            if quantity * price < self.min_notional:
+                quantity += self.lot.step
+            on_market_grid = self.market_lot.ceiling(quantity)
+            if on_market_grid == quantity:
+                return quantity
+            quantity = self.lot.ceiling(on_market_grid)
+        raise ValueError(f"no quantity of {self.symbol} passes both lot filters")
+
+
+def _common_multiple(step: Decimal, other: Decimal) -> Decimal:
+    """Least common multiple: the distance after which two grids repeat against each other."""
+    (top, bottom), (other_top, other_bottom) = step.as_integer_ratio(), other.as_integer_ratio()
+    return Decimal(math.lcm(top * other_bottom, other_top * bottom)) / (bottom * other_bottom)

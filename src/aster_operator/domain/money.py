@@ -4,7 +4,7 @@ Nothing here touches binary floating point: a float is converted through its sho
 is what a person who typed it meant.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 __all__ = ["BPS", "ZERO", "bps_of", "exact", "plain_text", "round_down", "round_nearest", "round_up"]
 
@@ -27,26 +27,35 @@ def exact(value: str | int | float | Decimal) -> Decimal:
     return number
 
 
-def _to_step(value: Decimal, step: Decimal, origin: Decimal, rounding: str) -> Decimal:
+def _whole_steps(value: Decimal, step: Decimal, origin: Decimal) -> tuple[Decimal, Decimal]:
+    """Steps from `origin` down to `value` and the rest above them, 0 <= rest < step.
+
+    Integer division is exact where a quotient would be rounded onto the next step.
+    """
     if step <= 0:
         raise ValueError(f"step must be positive, was {step}")
-    steps = ((value - origin) / step).to_integral_value(rounding=rounding)
-    return origin + steps * step
+    steps, rest = divmod(value - origin, step)
+    return (steps - 1, rest + step) if rest < 0 else (steps, rest)
 
 
 def round_down(value: Decimal, step: Decimal, origin: Decimal = ZERO) -> Decimal:
     """Largest `origin + n*step` not above `value` (towards minus infinity)."""
-    return _to_step(value, step, origin, ROUND_FLOOR)
+    steps, _ = _whole_steps(value, step, origin)
+    return origin + steps * step
 
 
 def round_up(value: Decimal, step: Decimal, origin: Decimal = ZERO) -> Decimal:
     """Smallest `origin + n*step` not below `value`."""
-    return _to_step(value, step, origin, ROUND_CEILING)
+    steps, rest = _whole_steps(value, step, origin)
+    return origin + (steps + 1 if rest else steps) * step
 
 
 def round_nearest(value: Decimal, step: Decimal, origin: Decimal = ZERO) -> Decimal:
     """`origin + n*step` nearest to `value`; ties go to even n."""
-    return _to_step(value, step, origin, ROUND_HALF_EVEN)
+    steps, rest = _whole_steps(value, step, origin)
+    beyond_half = 2 * rest - step
+    is_up = beyond_half > 0 or (beyond_half == 0 and steps % 2 != 0)
+    return origin + (steps + 1 if is_up else steps) * step
 
 
 def bps_of(value: Decimal, bps: Decimal) -> Decimal:
