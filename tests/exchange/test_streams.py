@@ -183,7 +183,7 @@ async def test_a_quiet_connection_that_answers_pings_is_left_alone(
     venue: ScriptedVenue, client: AsterClient
 ) -> None:
     async with _market(client) as (stream, events):
-        await _until(lambda: stream.messages._shards[0].link.socket.frames > 5)
+        await _until(lambda: stream.messages._shards[0].link.socket.reads > 5)
         assert events == []
         assert len(venue.sockets) == 1
 

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from aster_operator.domain.clock import Clock
 from aster_operator.exchange.errors import ExchangeError, TransportFailed
-from aster_operator.exchange.streams.socket import SocketClosed, StreamSocket
+from aster_operator.exchange.streams.socket import Receiver, SocketClosed, StreamSocket
 
 __all__ = ["LinkSettings", "LinkStatistics", "StreamLink"]
 
@@ -38,21 +39,20 @@ class LinkSettings(NamedTuple):
 class LinkStatistics:
     """What happened to a link since it was opened."""
 
-    __slots__ = ("changeovers", "connects", "duplicates", "losses", "messages")
+    __slots__ = ("changeovers", "connects", "duplicates", "losses")
 
     def __init__(self) -> None:
         self.connects = 0
         self.losses = 0
         self.changeovers = 0
-        self.messages = 0
         self.duplicates = 0
 
 
 class StreamLink:
     """Keeps one stream of messages alive.
 
-    `address` makes the URL anew for each connection (a listen key may have changed), `on_message` gets each
-    payload once, `on_connected` is awaited with each new connection before it counts as healthy (it
+    `address` makes the URL anew for each connection (a listen key may have changed), `receive` gets each
+    message once, `on_connected` is awaited with each new connection before it counts as healthy (it
     subscribes), `on_status` hears (healthy, detail) whenever health changes.
     """
 
@@ -60,23 +60,23 @@ class StreamLink:
         self,
         *,
         address: Callable[[], Awaitable[str]],
-        on_message: Callable[[memoryview], None],
+        receive: Receiver,
         on_connected: Callable[[StreamSocket], Awaitable[None]],
         on_status: Callable[[bool, str], None],
+        clock: Clock,
         settings: LinkSettings,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._address = address
-        self._on_message = on_message
+        self._receive = receive
         self._on_connected = on_connected
         self._on_status = on_status
+        self._clock = clock
         self._settings = settings
         self._ssl_context = ssl_context
         self._socket: StreamSocket | None = None
         self._healthy = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._overlap: _Overlap | None = None
-        self._generation = 0
         self._renew = asyncio.Event()
         self._age_s = settings.max_age_s
         self._jitter = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
@@ -84,7 +84,7 @@ class StreamLink:
 
     async def open(self) -> None:
         """Connect for the first time; raises TransportFailed or a refusal when that fails."""
-        self._socket = await self._connect()
+        self._socket = await self._connect(self._receive)
         self._healthy.set()
         self._runner = asyncio.create_task(self._run(), name="stream-link")
 
@@ -161,12 +161,12 @@ class StreamLink:
 
     # --- life of the link ------------------------------------------------------------------------------
 
-    async def _connect(self) -> StreamSocket:
+    async def _connect(self, receive: Receiver) -> StreamSocket:
         url = await self._address()
-        self._generation += 1
         socket = await StreamSocket.connect(
             url,
-            self._receiver(self._generation),
+            receive,
+            self._clock.now_ns,
             ssl_context=self._ssl_context,
             timeout_s=self._settings.connect_timeout_s,
         )
@@ -178,17 +178,16 @@ class StreamLink:
             raise
         return socket
 
-    def _receiver(self, generation: int) -> Callable[[memoryview], None]:
+    def _filtered(self, overlap: "_Overlap", is_old: bool) -> Receiver:
+        """A receiver that lets each message of an overlap through once."""
+        deliver = self._receive
         statistics = self.statistics
-        deliver = self._on_message
 
-        def receive(payload: memoryview) -> None:
-            overlap = self._overlap
-            if overlap is not None and not overlap.is_first(generation, payload):
+        def receive(payload: memoryview, received_ns: int) -> None:
+            if overlap.is_first(is_old, payload):
+                deliver(payload, received_ns)
+            else:
                 statistics.duplicates += 1
-                return
-            statistics.messages += 1
-            deliver(payload)
 
         return receive
 
@@ -244,13 +243,13 @@ class StreamLink:
         """Return when the connection neither sends nor answers."""
         seen = -1
         while True:
-            if socket.frames == seen:
+            if socket.reads == seen:
                 try:
                     await socket.fence(self._settings.pong_timeout_s)
                 except TransportFailed:
-                    if socket.frames == seen:
+                    if socket.reads == seen:
                         return
-            seen = socket.frames
+            seen = socket.reads
             await asyncio.sleep(self._settings.silence_s)
 
     async def _change_over(self, old: StreamSocket) -> None:
@@ -259,30 +258,30 @@ class StreamLink:
         What the old one had first is dropped from the young one and the other way round, so that no event
         is lost and none is delivered twice.
         """
-        self._overlap = _Overlap(old_generation=self._generation)
+        overlap = _Overlap()
+        old.set_receiver(self._filtered(overlap, is_old=True))
         try:
-            try:
-                young = await self._connect()
-            except ExchangeError:
-                # The old one still works: try again soon, well before the venue cuts it.
-                self._age_s = self._settings.changeover_retry_s
-                return
-            await asyncio.sleep(self._settings.overlap_s)
-            self._socket = young
-            self._age_s = self._settings.max_age_s
-            await old.close()
-            # The young one may still bring what the old one had already delivered.
-            await asyncio.sleep(self._settings.overlap_s)
-            self.statistics.changeovers += 1
-        finally:
-            self._overlap = None
+            young = await self._connect(self._filtered(overlap, is_old=False))
+        except ExchangeError:
+            # The old one still works: try again soon, well before the venue cuts it.
+            self._age_s = self._settings.changeover_retry_s
+            old.set_receiver(self._receive)
+            return
+        await asyncio.sleep(self._settings.overlap_s)
+        self._socket = young
+        self._age_s = self._settings.max_age_s
+        await old.close()
+        # The young one may still bring what the old one had already delivered.
+        await asyncio.sleep(self._settings.overlap_s)
+        young.set_receiver(self._receive)
+        self.statistics.changeovers += 1
 
     async def _reconnect(self) -> StreamSocket:
         delay_s = self._settings.backoff_initial_s
         while True:
             await asyncio.sleep(delay_s * self._jitter.uniform(0.5, 1.0))
             try:
-                return await self._connect()
+                return await self._connect(self._receive)
             except ExchangeError as error:
                 self._on_status(False, f"not reconnected yet: {error}")
             delay_s = min(delay_s * 2, self._settings.backoff_max_s)
@@ -291,12 +290,10 @@ class StreamLink:
 class _Overlap:
     """Counts the payloads of two connections so that each is delivered once, whoever brings it first."""
 
-    def __init__(self, old_generation: int) -> None:
-        self._old_generation = old_generation
+    def __init__(self) -> None:
         self._ahead: dict[bool, Counter[bytes]] = {True: Counter(), False: Counter()}
 
-    def is_first(self, generation: int, payload: memoryview) -> bool:
-        is_old = generation <= self._old_generation
+    def is_first(self, is_old: bool, payload: memoryview) -> bool:
         content = bytes(payload)
         other = self._ahead[not is_old]
         if other[content] > 0:

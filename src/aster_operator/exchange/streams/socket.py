@@ -1,7 +1,7 @@
 """One WebSocket connection: frames out of it, text into it, fences through it, death noticed.
 
-The listener does as little as possible for each frame: it counts it and hands its bytes on. Silence is
-judged by that count from a timer, so that no frame costs a look at the clock.
+The listener does as little as possible for each frame: it hands its bytes on. Silence is judged from a timer
+by a count of reads, so that no frame costs a look at the clock.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 
 from aster_operator.exchange.errors import TransportFailed
 
-__all__ = ["SocketClosed", "StreamSocket"]
+__all__ = ["Receiver", "SocketClosed", "SocketListener", "StreamSocket"]
 
 _TEXT: Final = WSMsgType.TEXT
 _PING_PREFIX: Final = b"fence-"
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
-OnText = Callable[[memoryview], None]
+Receiver = Callable[[memoryview, int], None]
+"""Takes the payload of one message, valid only during the call, and when it was received (ns)."""
 
 
 class SocketClosed(TransportFailed):
@@ -30,30 +31,41 @@ class SocketClosed(TransportFailed):
         super().__init__(endpoint, cause, may_have_arrived=True)
 
 
-class _Listener(WSListener):
-    """Receives frames of one connection. `frames` counts all of them, pings and pongs too."""
+class SocketListener(WSListener):
+    """Receives the frames of one connection.
 
-    def __init__(self, on_text: OnText) -> None:
-        self._on_text = on_text
-        self.frames = 0
+    `reads` counts what was read from the network. All messages of one read carry one time of receipt: the
+    clock is asked once for each read, not for each message.
+    """
+
+    def __init__(self, receive: Receiver, now_ns: Callable[[], int]) -> None:
+        self.receive = receive
+        self._now_ns = now_ns
+        self._received_ns = 0
+        self.reads = 0
         self.failure: Exception | None = None
         self.close_reason = ""
         self.on_pong: Callable[[bytes], None] = lambda _payload: None
         self._fragments: list[bytes] = []
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.frames += 1
+        received_ns = self._received_ns
+        if not received_ns:
+            received_ns = self._received_ns = self._now_ns()
+        if frame.last_in_buffer:
+            self._received_ns = 0
+            self.reads += 1
         if frame.msg_type is _TEXT and frame.fin:
             try:
-                self._on_text(frame.get_payload_as_memoryview())
+                self.receive(frame.get_payload_as_memoryview(), received_ns)
             except Exception as error:
                 # A consumer that fails must be heard: the connection ends and its owner raises this.
                 self.failure = error
                 transport.disconnect()
             return
-        self._other_frame(transport, frame)
+        self._other_frame(transport, frame, received_ns)
 
-    def _other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def _other_frame(self, transport: WSTransport, frame: WSFrame, received_ns: int) -> None:
         kind = frame.msg_type
         if kind is WSMsgType.PONG:
             self.on_pong(frame.get_payload_as_bytes())
@@ -61,18 +73,18 @@ class _Listener(WSListener):
             self.close_reason = f"closed by the venue with {frame.get_close_code()}"
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-        elif kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
+        elif kind is _TEXT or kind is WSMsgType.CONTINUATION:
             self._fragments.append(frame.get_payload_as_bytes())
             if frame.fin:
                 whole = b"".join(self._fragments)
                 self._fragments.clear()
-                self._on_text(memoryview(whole))
+                self.receive(memoryview(whole), received_ns)
 
 
 class StreamSocket:
     """A connected WebSocket. Made by `StreamSocket.connect`; ends by `close` or by itself."""
 
-    def __init__(self, url: str, transport: WSTransport, listener: _Listener) -> None:
+    def __init__(self, url: str, transport: WSTransport, listener: SocketListener) -> None:
         self.url = url
         self._transport = transport
         self._listener = listener
@@ -82,11 +94,16 @@ class StreamSocket:
 
     @classmethod
     async def connect(
-        cls, url: str, on_text: OnText, *, ssl_context: ssl.SSLContext | None = None, timeout_s: float = 10.0
+        cls,
+        url: str,
+        receive: Receiver,
+        now_ns: Callable[[], int],
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout_s: float = 10.0,
     ) -> "StreamSocket":
-        """Connect, or raise TransportFailed within `timeout_s`. `on_text` gets the payload of each message
-        as a view that is only valid during the call."""
-        listener = _Listener(on_text)
+        """Connect, or raise TransportFailed within `timeout_s`. `receive` gets each message."""
+        listener = SocketListener(receive, now_ns)
         endpoint = _without_key(url)
         try:
             async with asyncio.timeout(timeout_s):
@@ -109,9 +126,13 @@ class StreamSocket:
         return cls(endpoint, transport, listener)
 
     @property
-    def frames(self) -> int:
-        """Frames received so far, of any kind."""
-        return self._listener.frames
+    def reads(self) -> int:
+        """How often something was read from the network."""
+        return self._listener.reads
+
+    def set_receiver(self, receive: Receiver) -> None:
+        """Hand messages to another receiver from now on."""
+        self._listener.receive = receive
 
     @property
     def is_open(self) -> bool:

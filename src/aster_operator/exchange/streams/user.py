@@ -75,9 +75,10 @@ class UserStream:
         self.unknown = 0
         self._link = StreamLink(
             address=self._address,
-            on_message=self._receive,
+            receive=self._receive,
             on_connected=self._connected,
             on_status=self._announce,
+            clock=clock,
             settings=settings or LinkSettings(),
             ssl_context=ssl_context,
         )
@@ -127,7 +128,7 @@ class UserStream:
                 # Half of the key's life is left: the next round or the next connection tries again.
                 _log.warning("listen key was not extended", error=str(error))
 
-    def _receive(self, payload: memoryview) -> None:
+    def _receive(self, payload: memoryview, received_ns: int) -> None:
         try:
             message = self._decoder.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -138,7 +139,7 @@ class UserStream:
             self._broken(MalformedResponse("user stream", field, problem, bytes(payload)))
             return
         try:
-            event = self._event_of(message, self._clock.now_ns())
+            event = self._event_of(message, received_ns)
         except MalformedResponse as error:
             self._broken(error)
             return

@@ -1,0 +1,203 @@
+"""Market messages for analytics: the same frames as `streams`, numbers as float64, nothing else.
+
+For caches, recorders and research that follow many symbols at once. Orders and books use the exact records.
+Numbers that are not finite, or negative where they cannot be, are refused while decoding.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+__all__ = [
+    "AggregateTradeTick",
+    "BookTick",
+    "DepthTick",
+    "FloatFrame",
+    "FloatMessage",
+    "KlineTick",
+    "KlineTickPayload",
+    "MarkPriceTick",
+]
+
+_HUGE = 1e300
+Amount = Annotated[float, msgspec.Meta(ge=0, le=_HUGE)]
+Signed = Annotated[float, msgspec.Meta(ge=-_HUGE, le=_HUGE)]
+
+
+class BookTick(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="e",
+    tag="bookTicker",
+    gc=False,
+    rename={
+        "update_id": "u",
+        "event_ms": "E",
+        "transaction_ms": "T",
+        "symbol": "s",
+        "bid": "b",
+        "bid_quantity": "B",
+        "ask": "a",
+        "ask_quantity": "A",
+    },
+):
+    """Best bid and ask."""
+
+    update_id: int
+    event_ms: int
+    transaction_ms: int
+    symbol: str
+    bid: Amount
+    bid_quantity: Amount
+    ask: Amount
+    ask_quantity: Amount
+
+
+class AggregateTradeTick(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="e",
+    tag="aggTrade",
+    gc=False,
+    rename={
+        "event_ms": "E",
+        "symbol": "s",
+        "trade_id": "a",
+        "price": "p",
+        "quantity": "q",
+        "first_trade_id": "f",
+        "last_trade_id": "l",
+        "trade_ms": "T",
+        "is_buyer_maker": "m",
+    },
+):
+    """An aggregate trade; `is_buyer_maker` means that the seller was the aggressor."""
+
+    event_ms: int
+    symbol: str
+    trade_id: int
+    price: Amount
+    quantity: Amount
+    first_trade_id: int
+    last_trade_id: int
+    trade_ms: int
+    is_buyer_maker: bool
+
+
+class MarkPriceTick(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="e",
+    tag="markPriceUpdate",
+    gc=False,
+    rename={
+        "event_ms": "E",
+        "symbol": "s",
+        "mark": "p",
+        "index": "i",
+        "funding_rate": "r",
+        "next_funding_ms": "T",
+    },
+):
+    """Mark and index price; `funding_rate` is a fraction per interval."""
+
+    event_ms: int
+    symbol: str
+    mark: Amount
+    index: Amount
+    funding_rate: Signed
+    next_funding_ms: int
+
+
+class KlineTickPayload(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "open_ms": "t",
+        "close_ms": "T",
+        "symbol": "s",
+        "interval": "i",
+        "open": "o",
+        "close": "c",
+        "high": "h",
+        "low": "l",
+        "base_volume": "v",
+        "trades": "n",
+        "is_closed": "x",
+        "quote_volume": "q",
+        "taker_buy_base_volume": "V",
+        "taker_buy_quote_volume": "Q",
+    },
+):
+    """One bar, running or closed."""
+
+    open_ms: int
+    close_ms: int
+    symbol: str
+    interval: str
+    open: Amount
+    close: Amount
+    high: Amount
+    low: Amount
+    base_volume: Amount
+    trades: int
+    is_closed: bool
+    quote_volume: Amount
+    taker_buy_base_volume: Amount
+    taker_buy_quote_volume: Amount
+
+
+class KlineTick(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="e",
+    tag="kline",
+    gc=False,
+    rename={"event_ms": "E", "symbol": "s", "kline": "k"},
+):
+    event_ms: int
+    symbol: str
+    kline: KlineTickPayload
+
+
+Levels = tuple[tuple[Amount, Amount], ...]
+
+
+class DepthTick(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="e",
+    tag="depthUpdate",
+    gc=False,
+    rename={
+        "event_ms": "E",
+        "transaction_ms": "T",
+        "symbol": "s",
+        "first_update_id": "U",
+        "last_update_id": "u",
+        "previous_update_id": "pu",
+        "bids": "b",
+        "asks": "a",
+    },
+):
+    """(price, quantity) levels, best first: the top of the book, or on `@depth` streams what changed."""
+
+    event_ms: int
+    symbol: str
+    first_update_id: int
+    last_update_id: int
+    bids: Levels
+    asks: Levels
+    transaction_ms: int | None = None
+    previous_update_id: int | None = None
+
+
+FloatMessage = BookTick | AggregateTradeTick | MarkPriceTick | KlineTick | DepthTick
+
+
+class FloatFrame(msgspec.Struct, gc=False):
+    """A combined frame; `data` None for control answers."""
+
+    stream: str = ""
+    data: FloatMessage | list[FloatMessage] | None = None
