@@ -107,8 +107,10 @@ def test_a_quotient_of_full_precision_is_never_rounded_across_itself(
 
 
 def test_the_last_digit_of_a_long_value_is_not_lost() -> None:
-    just_below = Decimal("0.002999999999999999999999999999")
-    assert round_down(just_below * 1, Decimal("0.003")) == 0
+    # Its quotient by the step does not fit the precision and would be rounded to 20 steps.
+    just_below_ten = Decimal("9.999999999999999999999999999")
+    assert round_down(just_below_ten, Decimal("0.5")) == Decimal("9.5")
+    assert round_up(-just_below_ten, Decimal("0.5")) == Decimal("-9.5")
 
 
 @given(values)
