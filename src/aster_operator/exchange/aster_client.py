@@ -16,10 +16,11 @@ from aster_operator.exchange.rest import RestSession
 from aster_operator.exchange.signing.nonce import acquire_nonces, default_state_dir
 from aster_operator.exchange.signing.parameters import ParameterValue
 from aster_operator.exchange.streams.link import LinkSettings
-from aster_operator.exchange.streams.market import MarketStream
+from aster_operator.exchange.streams.market import MarketStream, MessageStream, ReceiverFactory
 from aster_operator.exchange.streams.names import names_of
 from aster_operator.exchange.streams.user import UserStream
 from aster_operator.exchange.transport import AiohttpTransport, Transport
+from aster_operator.exchange.wire.streams import MarketMessage
 
 __all__ = ["AsterClient"]
 
@@ -76,7 +77,7 @@ class AsterClient(DomainCalls):
             timeout_s=timeout_s,
         )
         self._rest.server_time_ms = self.server_time
-        self._streams: list[MarketStream | UserStream] = []
+        self._streams: list[MarketStream | MessageStream | UserStream] = []
 
     @property
     def rest(self) -> RestSession:
@@ -129,6 +130,34 @@ class AsterClient(DomainCalls):
             clock=self.clock,
             settings=self._link_settings,
             ssl_context=self._ssl_context,
+        )
+        await stream.open()
+        self._streams.append(stream)
+        return stream
+
+    async def open_message_stream(
+        self,
+        streams: Sequence[str],
+        on_message: Callable[[str, MarketMessage | list[MarketMessage], int], None],
+        on_status: Callable[[bool, str], None],
+        *,
+        receiver: ReceiverFactory | None = None,
+    ) -> MessageStream:
+        """Follow any streams of section 6.2 by name (`aster_operator.exchange.streams.names` spells them).
+
+        `on_message` gets (stream, typed message or array of them, received_ns), `on_status` (healthy,
+        detail) at each loss and repair. Streams are added and removed on the result. `receiver` replaces
+        the decoding of data frames. Raises TransportFailed when the first connection fails.
+        """
+        stream = MessageStream(
+            ws_url=self.venue.ws_url,
+            streams=streams,
+            on_message=on_message,
+            on_status=on_status,
+            clock=self.clock,
+            settings=self._link_settings,
+            ssl_context=self._ssl_context,
+            receiver=receiver,
         )
         await stream.open()
         self._streams.append(stream)

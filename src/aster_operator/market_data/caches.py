@@ -1,0 +1,318 @@
+"""The newest of the market in memory: five caches by symbol, seeded over REST, then live.
+
+Values are float64, for strategies' features and for recording; orders are priced from the exact quotes of the
+event stream. The caches answer how old they are, by symbol and stream, and since when a stream is broken.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from aster_operator.domain.clock import Clock
+from aster_operator.exchange.aster_client import AsterClient
+from aster_operator.exchange.errors import ExchangeError, MalformedResponse
+from aster_operator.exchange.streams import names
+from aster_operator.exchange.streams.market import MessageStream
+from aster_operator.exchange.streams.socket import Receiver
+from aster_operator.exchange.wire.market import AggregateTradeRecord, DepthRecord, KlineRecord
+from aster_operator.exchange.wire.market_floats import (
+    AggregateTradeTick,
+    BookTick,
+    DepthTick,
+    FloatFrame,
+    KlineTick,
+    KlineTickPayload,
+    MarkPriceTick,
+)
+from aster_operator.exchange.wire.streams import MarketMessage
+
+__all__ = ["CacheStatistics", "MarketCaches", "Staleness"]
+
+_SEED_TRADES: Final = 500
+_LEVELS: Final = 5
+
+
+class Staleness(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds since each stream of a symbol was last heard; None when it never was."""
+
+    kline_ms: float | None
+    bbo_ms: float | None
+    funding_ms: float | None
+    trades_ms: float | None
+    l2_ms: float | None
+
+
+class CacheStatistics:
+    """What the caches noticed and repaired."""
+
+    __slots__ = ("out_of_order", "seed_failures", "seeds", "trade_gaps")
+
+    def __init__(self) -> None:
+        self.trade_gaps = 0
+        """Aggregate trades whose number did not follow the one before."""
+        self.out_of_order = 0
+        """Trades that were already there, or older; they were dropped."""
+        self.seeds = 0
+        self.seed_failures = 0
+
+
+class MarketCaches:
+    """Follows `symbols` and keeps the newest kline, quote, funding, trades and book of each.
+
+    `trades_kept` bounds `recent_agg_trades` of a symbol; older ones fall out. Use as an async context
+    manager, or call `open` and `close`.
+    """
+
+    def __init__(
+        self, client: AsterClient, symbols: Sequence[str], *, clock: Clock, trades_kept: int = 1000
+    ) -> None:
+        self._client = client
+        self._symbols = tuple(dict.fromkeys(symbols))
+        self._clock = clock
+        self.latest_kline_1m: dict[str, KlineTickPayload] = {}
+        """The running or just closed one-minute bar."""
+        self.latest_bbo: dict[str, BookTick] = {}
+        """Best bid and ask."""
+        self.latest_funding: dict[str, MarkPriceTick] = {}
+        """Mark and index price, funding rate and time of the next funding."""
+        self.recent_agg_trades: dict[str, deque[AggregateTradeTick]] = defaultdict(
+            lambda: deque(maxlen=trades_kept)
+        )
+        """The newest aggregate trades, oldest first."""
+        self.latest_l2: dict[str, DepthTick] = {}
+        """The five best levels of each side."""
+        self.statistics = CacheStatistics()
+        self.stale_since_ms: int | None = None
+        """Our time since when a stream is broken; None while all are well."""
+        self._received_ns: dict[str, int] = {}
+        self._stream: MessageStream | None = None
+        self._seed_wanted = asyncio.Event()
+        self._seeder: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect, then seed. Raises ExchangeError when either fails."""
+        streams = [name for symbol in self._symbols for name in _streams_of(symbol)]
+        self._stream = await self._client.open_message_stream(
+            streams, self._take_exact, self._take_status, receiver=self._make_receiver
+        )
+        await self.seed()
+        self._seeder = asyncio.create_task(self._seed_after_losses(), name="cache-seeding")
+
+    async def close(self) -> None:
+        """Stop following. The caches keep what they hold."""
+        if self._seeder is not None:
+            self._seeder.cancel()
+            await asyncio.gather(self._seeder, return_exceptions=True)
+            self._seeder = None
+        if self._stream is not None:
+            await self._stream.close()
+            self._stream = None
+
+    async def __aenter__(self) -> "MarketCaches":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def fence(self) -> None:
+        """Return when everything the venue had sent before is in the caches."""
+        if self._stream is not None:
+            await self._stream.fence()
+
+    @property
+    def malformed(self) -> int:
+        """Messages that could not be read."""
+        return self._stream.malformed if self._stream is not None else 0
+
+    def staleness(self, symbol: str) -> Staleness:
+        """Return how long ago each stream of `symbol` was heard."""
+        now_ns = self._clock.now_ns()
+        ages = [
+            None if (seen := self._received_ns.get(name)) is None else (now_ns - seen) / 1e6
+            for name in _streams_of(symbol)
+        ]
+        kline_ms, bbo_ms, funding_ms, trades_ms, l2_ms = ages
+        return Staleness(
+            kline_ms=kline_ms, bbo_ms=bbo_ms, funding_ms=funding_ms, trades_ms=trades_ms, l2_ms=l2_ms
+        )
+
+    # --- live ------------------------------------------------------------------------------------------
+
+    def _make_receiver(self, general: Receiver) -> Receiver:
+        """The inner loop: decode, put into place, note when. What it does not know goes to `general`."""
+        decode = msgspec.json.Decoder(FloatFrame, strict=False).decode
+        problems = (msgspec.DecodeError, UnicodeDecodeError)
+        latest_bbo, received = self.latest_bbo, self._received_ns
+        recent_trades, latest_l2 = self.recent_agg_trades, self.latest_l2
+        statistics = self.statistics
+        take_other = self._take_other
+
+        def receive(payload: memoryview, received_ns: int) -> None:
+            try:
+                frame = decode(payload)
+            except problems:
+                general(payload, received_ns)
+                return
+            message = frame.data
+            kind = type(message)
+            if kind is BookTick:
+                latest_bbo[message.symbol] = message  # type: ignore[union-attr, assignment]
+            elif kind is AggregateTradeTick:
+                trades = recent_trades[message.symbol]  # type: ignore[union-attr]
+                if trades and message.trade_id != trades[-1].trade_id + 1:  # type: ignore[union-attr]
+                    if message.trade_id <= trades[-1].trade_id:  # type: ignore[union-attr]
+                        statistics.out_of_order += 1
+                        return
+                    statistics.trade_gaps += 1
+                trades.append(message)  # type: ignore[arg-type]
+            elif kind is DepthTick:
+                latest_l2[message.symbol] = message  # type: ignore[union-attr, assignment]
+            elif message is None:
+                general(payload, received_ns)
+                return
+            else:
+                take_other(message)
+            received[frame.stream] = received_ns
+
+        return receive
+
+    def _take_other(self, message: object) -> None:
+        if isinstance(message, MarkPriceTick):
+            self.latest_funding[message.symbol] = message
+        elif isinstance(message, KlineTick):
+            self.latest_kline_1m[message.symbol] = message.kline
+        elif isinstance(message, list):
+            for single in message:
+                self._take_other(single)
+
+    def _take_exact(self, stream: str, _message: MarketMessage | list[MarketMessage], _at: int) -> None:
+        # A frame that decodes exactly but not as floats holds a number that is none, such as NaN.
+        raise MalformedResponse(stream, "", "holds a number that is not finite or is negative")
+
+    def _take_status(self, healthy: bool, _detail: str) -> None:
+        if healthy:
+            self.stale_since_ms = None
+            self._seed_wanted.set()
+        elif self.stale_since_ms is None:
+            self.stale_since_ms = self._clock.now_ms()
+
+    # --- seeding ---------------------------------------------------------------------------------------
+
+    async def _seed_after_losses(self) -> None:
+        while True:
+            await self._seed_wanted.wait()
+            self._seed_wanted.clear()
+            try:
+                await self.seed()
+            except ExchangeError:
+                # The streams bring all but old trades by themselves; the count makes the hole visible.
+                self.statistics.seed_failures += 1
+
+    async def seed(self) -> None:
+        """Fill what the streams have not brought yet, and trades that were missed, from REST.
+
+        Request weight: 3 for all symbols and 23 for each. Raises ExchangeError.
+        """
+        for quote in await self._client.book_ticker():
+            if quote.symbol in self._symbols and quote.symbol not in self.latest_bbo:
+                self.latest_bbo[quote.symbol] = BookTick(
+                    quote.last_update_id or 0,
+                    quote.time or 0,
+                    quote.time or 0,
+                    quote.symbol,
+                    float(quote.bid_price),
+                    float(quote.bid_qty),
+                    float(quote.ask_price),
+                    float(quote.ask_qty),
+                )
+        for mark in await self._client.premium_index():
+            if mark.symbol in self._symbols and mark.symbol not in self.latest_funding:
+                self.latest_funding[mark.symbol] = MarkPriceTick(
+                    mark.time,
+                    mark.symbol,
+                    float(mark.mark_price),
+                    float(mark.index_price),
+                    float(mark.last_funding_rate),
+                    mark.next_funding_time,
+                )
+        for symbol in self._symbols:
+            await self._seed_symbol(symbol)
+        self.statistics.seeds += 1
+
+    async def _seed_symbol(self, symbol: str) -> None:
+        for kline in await self._client.klines(symbol, "1m", limit=1):
+            self.latest_kline_1m.setdefault(symbol, _kline_of(symbol, kline))
+        book = await self._client.depth(symbol, _LEVELS)
+        self.latest_l2.setdefault(symbol, _depth_of(symbol, book))
+        self._merge_trades(symbol, await self._client.agg_trades(symbol, limit=_SEED_TRADES))
+        now_ns = self._clock.now_ns()
+        for name in _streams_of(symbol):
+            self._received_ns.setdefault(name, now_ns)
+
+    def _merge_trades(self, symbol: str, seeds: Iterable[AggregateTradeRecord]) -> None:
+        held = self.recent_agg_trades[symbol]
+        by_id = {trade.id: _trade_of(symbol, trade) for trade in seeds}
+        by_id.update((trade.trade_id, trade) for trade in held)
+        # Built aside: trades that arrive meanwhile are appended to the same deque, one loop turn later.
+        merged = [by_id[number] for number in sorted(by_id)]
+        held.clear()
+        held.extend(merged)
+
+
+def _streams_of(symbol: str) -> tuple[str, ...]:
+    return (
+        names.kline(symbol),
+        names.book_ticker(symbol),
+        names.mark_price(symbol),
+        names.agg_trade(symbol),
+        names.partial_depth(symbol, _LEVELS),
+    )
+
+
+def _kline_of(symbol: str, record: KlineRecord) -> KlineTickPayload:
+    return KlineTickPayload(
+        record.open_time,
+        record.close_time,
+        symbol,
+        "1m",
+        float(record.open),
+        float(record.close),
+        float(record.high),
+        float(record.low),
+        float(record.volume),
+        record.trades,
+        False,
+        float(record.quote_volume),
+        float(record.taker_buy_base_volume),
+        float(record.taker_buy_quote_volume),
+    )
+
+
+def _depth_of(symbol: str, record: DepthRecord) -> DepthTick:
+    return DepthTick(
+        record.output_ms or 0,
+        symbol,
+        record.last_update_id,
+        record.last_update_id,
+        tuple((float(row.price), float(row.quantity)) for row in record.bids[:_LEVELS]),
+        tuple((float(row.price), float(row.quantity)) for row in record.asks[:_LEVELS]),
+        record.transaction_ms,
+    )
+
+
+def _trade_of(symbol: str, record: AggregateTradeRecord) -> AggregateTradeTick:
+    return AggregateTradeTick(
+        record.time,
+        symbol,
+        record.id,
+        float(record.price),
+        float(record.quantity),
+        record.first_trade_id,
+        record.last_trade_id,
+        record.time,
+        record.is_buyer_maker,
+    )
