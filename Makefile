@@ -13,7 +13,7 @@ ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 RUN_LOCK := requirements/run.txt requirements/build.txt
-DEV_LOCK := requirements/dev.txt
+DEV_LOCK := requirements/dev.txt requirements/peers.txt
 
 .PHONY: help install install-dev run test lint format clean lock
 
@@ -34,6 +34,8 @@ $(VENV)/.run-installed: $(RUN_LOCK) pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev-installed: $(DEV_LOCK) $(VENV)/.run-installed
 	@echo "Installing the test tools into $(VENV)" >&2
 	@$(PIP) install --require-hashes -r requirements/dev.txt >&2
+	@# Programs we test against pin all they use to one version each; they run with ours instead.
+	@$(PIP) install --require-hashes --no-deps -r requirements/peers.txt >&2
 	@touch $@
 
 install: $(VENV)/.run-installed  ## Prepare .venv with what running needs
@@ -63,6 +65,8 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 		--no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
+	echo ccxt | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate -o requirements/peers.txt
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
