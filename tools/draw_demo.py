@@ -7,6 +7,7 @@ the live display; the picture shows the frame nearest to a chosen share of the p
 """
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -75,7 +76,7 @@ def draw(output: str, columns: int = _COLUMNS) -> str:
     if not shown or "ledger:" not in frames[-1]:
         raise ValueError("the output holds no live view followed by a report")
     report = "\n".join(line for line in frames[-1].splitlines() if "books:" not in line)
-    console = Console(width=columns, record=True, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
+    console = Console(width=columns, record=True, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_markup("[dim]$[/] make run"))
     for part in (min(shown)[1], report):
         console.print(Text.from_ansi(part.replace("\r\n", "\n")), no_wrap=True, crop=False)
