@@ -268,7 +268,24 @@ async def test_private_watchers(venue: ExchangeServer, client: Any) -> None:
 
 
 @pytest.mark.parametrize("watcher", ["watch_orders", "watch_my_trades", "watch_balance"])
-async def test_watchers_that_ccxt_breaks_by_itself(client: Any, watcher: str) -> None:
-    """Known fault of this release: the market type is never assigned. When this fails, ccxt has mended it."""
-    with pytest.raises(ccxt.ArgumentsRequired, match="market type"):
-        await getattr(client, watcher)()
+async def test_watchers_of_the_account(venue: ExchangeServer, client: Any, watcher: str) -> None:
+    """Releases from 4.5.61 on raise by themselves: their market type is never assigned (section 11.2)."""
+    async with asyncio.timeout(30):
+        following = asyncio.ensure_future(getattr(client, watcher)())
+        account_id = venue.accounts[0].account_id
+        while not following.done():
+            key = venue.listen_keys.current(account_id)
+            if key is not None and venue.subscriptions.has(key):
+                break
+            await asyncio.sleep(0.01)
+        if following.done():
+            with pytest.raises(ccxt.ArgumentsRequired, match="market type"):
+                following.result()
+            assert ccxt.__version__ > "4.5.60"
+            return
+        await client.create_order(BTC, "market", "buy", 0.02)
+        seen = await following
+    if watcher == "watch_balance":
+        assert seen["USDT"]["total"] < 10_000
+    else:
+        assert seen[0]["symbol"] == BTC

@@ -62,6 +62,8 @@ class StreamConnection:
         self._opened_ns = self._heard_ns = self._pinged_ns = now_ns
         self._second_ns = now_ns
         self._in_second = 0
+        self._stalled: list[bytes] | None = None
+        self._is_half_open = False
         statistics.opened += 1
 
     # --- writing ------------------------------------------------------------------------------------
@@ -73,7 +75,10 @@ class StreamConnection:
     def write(self, data: bytes) -> None:
         """Write at once; a reader so slow that its buffer is full is cut off and counted."""
         transport = self._transport
-        if transport.is_closing():
+        if transport.is_closing() or self._is_half_open:
+            return
+        if self._stalled is not None:
+            self._stalled.append(data)
             return
         if transport.get_write_buffer_size() > self._settings.write_buffer_bytes:
             self._statistics.dropped_slow += 1
@@ -92,6 +97,21 @@ class StreamConnection:
         """Break the TCP connection without a word."""
         self._transport.abort()
 
+    def stall(self) -> None:
+        """Hold everything back until `resume`; nothing is lost, everything is late."""
+        if self._stalled is None:
+            self._stalled = []
+
+    def half_open(self) -> None:
+        """Send and hear nothing any more while the TCP connection stays, until `resume`."""
+        self._is_half_open = True
+
+    def resume(self) -> None:
+        """End a stall or a half-open state; what a stall held back is sent now."""
+        held, self._stalled, self._is_half_open = self._stalled, None, False
+        for data in held or ():
+            self.write(data)
+
     def finished(self) -> None:
         """The socket is gone: forget its subscriptions."""
         self._statistics.closed += 1
@@ -102,6 +122,8 @@ class StreamConnection:
     def on_text(self, text: bytes) -> None:
         """A control message. Too many in a second close the connection."""
         now_ns = self._clock.monotonic_ns()
+        if self._is_half_open:
+            return
         self._heard_ns = now_ns
         if now_ns - self._second_ns >= 1_000_000_000:
             self._second_ns, self._in_second = now_ns, 0

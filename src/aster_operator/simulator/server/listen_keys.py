@@ -59,6 +59,11 @@ class ListenKeys:
         key = self._by_account.get(account_id)
         return None if key is None else key.text
 
+    def account_of(self, text: str) -> str | None:
+        """Whose key this is, None for anything else."""
+        key = self._by_text.get(text)
+        return None if key is None else key.account_id
+
     def expire_due(self) -> list[str]:
         """Forget the keys whose time and grace are over and return them."""
         now_ms = self._clock.now_ms()

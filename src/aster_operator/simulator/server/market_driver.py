@@ -66,7 +66,7 @@ class MarketDriver:
 
     @property
     def state(self) -> MarketState:
-        if self._exchange.next_step_ms() is None:
+        if self.next_step_ms() is None:
             return MarketState.ENDED
         if self._is_paused:
             return MarketState.PAUSED
@@ -105,14 +105,14 @@ class MarketDriver:
     def catch_up(self) -> float:
         """Play what the wall clock has made due, for at most `BUSY_NS`; seconds until it should be
         called again. At the end of the data time stops, and the books stay."""
-        next_ms = self._exchange.next_step_ms()
+        next_ms = self.next_step_ms()
         if self._pace is None or next_ms is None:
             return TICK_MS / 1000
         now_ns = self._clock.monotonic_ns()
         target_ms = self._target_ms(now_ns, next_ms)
         while next_ms is not None and next_ms <= target_ms:
             self.step_to(next_ms)
-            next_ms = self._exchange.next_step_ms()
+            next_ms = self.next_step_ms()
             if self._clock.monotonic_ns() - now_ns > BUSY_NS:
                 return 0.0
             if self._pace == MAX_SPEED and next_ms is not None:

@@ -6,6 +6,7 @@ async with ExchangeServer(ServerSettings(pace="lockstep"), exchange=exchange, cl
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,15 +17,22 @@ from aster_operator.simulator.server.accounts import AccountRegistry, DemoAccoun
 from aster_operator.simulator.server.control import ControlApi
 from aster_operator.simulator.server.dispatcher import Dispatcher
 from aster_operator.simulator.server.endpoints import ENDPOINTS
+from aster_operator.simulator.server.fault_gate import FaultGate
+from aster_operator.simulator.server.fault_verbs import FaultVerbs
+from aster_operator.simulator.server.faults import Faults
+from aster_operator.simulator.server.frames import Outgoing
 from aster_operator.simulator.server.http_host import HttpHost, StreamHost
 from aster_operator.simulator.server.listen_keys import ListenKeys
 from aster_operator.simulator.server.market_driver import MarketDriver, MarketState, parse_pace
 from aster_operator.simulator.server.market_feed import MarketFeed
+from aster_operator.simulator.server.market_verbs import market_verbs
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, encode_json
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.routing import Services
+from aster_operator.simulator.server.scenario_player import ScenarioPlayer
 from aster_operator.simulator.server.settings import ExchangeServerError, SecurityClock, ServerSettings
 from aster_operator.simulator.server.spot_wallets import SpotWallets
+from aster_operator.simulator.server.storm import OrderStorm
 from aster_operator.simulator.server.stream_hub import StreamHub
 from aster_operator.simulator.server.subscriptions import Subscriptions
 
@@ -75,12 +83,15 @@ class ExchangeServer:
             spot=SpotWallets(exchange),
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
+        self.faults = Faults(settings.seed)
+        self.gate = FaultGate(self.dispatcher, self.faults)
+        self.subscriptions.intercept = self._intercept
         self.control_token = settings.control_token or secrets.token_urlsafe(24)
         self._authority = _new_authority(settings.host) if settings.tls else None
         self._front = StreamHost(
             settings.host,
             settings.port,
-            self._answer,
+            self.gate.answer,
             subscriptions=self.subscriptions,
             sockets=settings.sockets,
             clock=clock,
@@ -95,6 +106,21 @@ class ExchangeServer:
             settings.seed,
             self._accounts,
         )
+        self.control.add_verbs(
+            FaultVerbs(
+                self.services,
+                self.faults,
+                self.gate,
+                self._front,
+                self.hub,
+                self.subscriptions,
+                self.security_clock,
+            ).verbs()
+        )
+        self.control.add_verbs(market_verbs(exchange.control))
+        self.control.add_verbs(OrderStorm(exchange, settings.seed).verbs())
+        self.scenarios = ScenarioPlayer(exchange, self.control, self._account_ids)
+        self.control.add_verbs(self.scenarios.verbs())
         self._back = HttpHost(
             settings.host, settings.control_port, self._answer_control, max_body_bytes=settings.max_body_bytes
         )
@@ -107,6 +133,9 @@ class ExchangeServer:
         if self.driver.pace == 1.0:
             return wall_minute
         return wall_minute, self.exchange.now_ms // MINUTE_MS
+
+    def _account_ids(self) -> list[str]:
+        return [account.account_id for account in self.registry.accounts()]
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -227,8 +256,10 @@ class ExchangeServer:
 
     # --- requests -----------------------------------------------------------------------------------
 
-    async def _answer(self, request: WireRequest) -> WireResponse | None:
-        return self.dispatcher.dispatch(request)
+    def _intercept(self, stream: str, message: Outgoing) -> Iterable[Outgoing]:
+        if not self.faults.touches_events:
+            return (message,)
+        return self.faults.deliveries(stream, self.listen_keys.account_of(stream), message)
 
     async def _answer_control(self, request: WireRequest) -> WireResponse | None:
         return self.control.dispatch(request)

@@ -1,6 +1,6 @@
 """Who listens to which stream, and the control messages that change it (section 6.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -32,6 +32,8 @@ class Subscriptions:
         self.on_first: Callable[[str], None] = lambda _name: None
         self.on_last: Callable[[str], None] = lambda _name: None
         self.on_joined: Callable[[str], None] = lambda _name: None
+        self.intercept: Callable[[str, Outgoing], Iterable[Outgoing]] | None = None
+        """What becomes of a message on its way, for faults; None delivers it as it is."""
 
     def add(self, subscriber: Subscriber, name: str) -> None:
         streams = self._streams.setdefault(subscriber, {})
@@ -77,8 +79,10 @@ class Subscriptions:
         listeners = self._subscribers.get(name)
         if listeners:
             message = Outgoing(name, payload)
-            for subscriber in list(listeners):
-                subscriber.deliver(message)
+            messages = (message,) if self.intercept is None else self.intercept(name, message)
+            for each in messages:
+                for subscriber in list(listeners):
+                    subscriber.deliver(each)
 
 
 class _ControlError(Exception):

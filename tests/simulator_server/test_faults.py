@@ -1,0 +1,406 @@
+"""Faults by chance and by script, on requests, events, sockets, clocks and keys."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aster_operator.domain.clock import ManualClock
+from aster_operator.simulator.server import ExchangeServer
+from aster_operator.simulator.server.control import ControlRefusal
+from aster_operator.simulator.server.faults import FaultKind, FaultRule, Faults
+from aster_operator.simulator.server.frames import Outgoing
+from aster_operator.simulator.server.messages import WireRequest
+from aster_operator.simulator.server.scenario_player import (
+    ScenarioError,
+    load_scenario,
+    parse_scenario,
+    shipped_scenarios,
+)
+from simulator_server.test_streams import listen
+from simulator_server.trader import Recorder, Trader
+
+ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
+
+
+def do(server: ExchangeServer, verb: str, **arguments: object) -> Any:
+    return server.control.call("POST", f"/sim/{verb}", arguments)
+
+
+async def order(trader: Trader) -> tuple[int, dict[str, Any] | None] | None:
+    """(status, JSON) of a market order sent through the gate; None when the connection broke."""
+    request = WireRequest("POST", "/fapi/v3/order", trader.v3_query(**ORDER).encode())
+    response = await trader.server.gate.answer(request)
+    if response is None:
+        return None
+    return response.status, json.loads(response.body) if "json" in response.content_type else None
+
+
+def filled(trader: Trader) -> int:
+    return len(trader.v3("GET", "userTrades", symbol="BTCUSDT").json)
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer", "trades"),
+    [
+        ({"kind": "drop_request"}, None, 0),
+        ({"kind": "lose_answer"}, None, 1),
+        ({"kind": "unavailable"}, (503, -1006), 0),
+        ({"kind": "unavailable", "executed": True}, (503, -1006), 1),
+        ({"kind": "timeout"}, (503, -1007), 0),
+        ({"kind": "timeout", "executed": True}, (503, -1007), 1),
+        ({"kind": "too_many_requests"}, (429, -1003), 0),
+        ({"kind": "banned"}, (418, -1003), 0),
+        ({"kind": "html_500"}, (500, None), 0),
+        ({"kind": "html_500", "executed": True}, (500, None), 1),
+    ],
+)
+async def test_requests_meet_their_fault(
+    trader: Trader, fault: dict[str, object], answer: tuple[int, int | None] | None, trades: int
+) -> None:
+    do(trader.server, "fault", method="POST", path="*/order", **fault)
+    got = await order(trader)
+    assert (got if got is None else (got[0], None if got[1] is None else got[1]["code"])) == answer
+    assert filled(trader) == trades
+    assert do(trader.server, "heal") == {"lifted": 1}
+    healed = await order(trader)
+    assert healed is not None
+    assert healed[0] == 200
+
+
+async def test_a_fault_strikes_by_count_after_some_and_only_one_account(
+    trader: Trader, other_trader: Trader
+) -> None:
+    user = trader.account.user
+    do(trader.server, "fault", kind="unavailable", path="*/order", skip=1, count=2, user=user)
+    statuses = [await order(trader) for _ in range(5)]
+    assert [answer[0] for answer in statuses if answer] == [200, 503, 503, 200, 200]
+    theirs = await order(other_trader)
+    assert theirs is not None
+    assert theirs[0] == 200
+
+
+def test_chance_comes_from_the_seed() -> None:
+    def strikes(seed: int) -> list[bool]:
+        faults = Faults(seed)
+        faults.add(FaultRule(FaultKind.UNAVAILABLE, probability=0.3))
+        request = WireRequest("GET", "/fapi/v1/ping")
+        return [faults.plan_request(request, None).rule is not None for _ in range(500)]
+
+    assert strikes(1) == strikes(1) != strikes(2)
+    assert 100 < sum(strikes(1)) < 200
+
+
+async def test_a_late_request_can_be_killed_by_its_nonce(trader: Trader) -> None:
+    """The venue's noop: a queued order whose nonce was used up meanwhile does nothing."""
+    do(trader.server, "fault", kind="latency", path="*/order", delay_ms=50, count=1)
+    nonce = trader.nonce()
+    query = trader.v3_query(**ORDER, nonce=nonce)
+    sent = asyncio.ensure_future(
+        trader.server.gate.answer(WireRequest("POST", "/fapi/v3/order", query.encode()))
+    )
+    await asyncio.sleep(0)
+    assert trader.v3("POST", "noop", nonce=nonce).json == {"code": 200, "msg": "success"}
+    response = await sent
+    assert response is not None
+    assert json.loads(response.body)["code"] == -4225
+    assert filled(trader) == 0
+
+
+def test_delays_add_up() -> None:
+    faults = Faults(1)
+    faults.add(FaultRule(FaultKind.LATENCY, delay_ms=100))
+    faults.add(FaultRule(FaultKind.LATENCY, delay_ms=20, jitter_ms=10))
+    plan = faults.plan_request(WireRequest("GET", "/"), None)
+    assert 120 <= plan.delay_ms <= 130
+    assert plan.is_executed
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+def deliver(kind: FaultKind, names: str, **fields: Any) -> str:
+    faults = Faults(1)
+    faults.add(FaultRule(kind, **fields))
+    out = ""
+    for name in names:
+        for message in faults.deliveries("s", None, Outgoing("s", name)):
+            out += message.raw().decode("latin-1")[-2]
+    return out
+
+
+def test_events_are_lost_doubled_and_swapped() -> None:
+    assert deliver(FaultKind.LOSE_EVENT, "abcd", skip=1, count=1) == "acd"
+    assert deliver(FaultKind.DUPLICATE_EVENT, "abcd", skip=2, count=1) == "abccd"
+    assert deliver(FaultKind.REORDER_EVENT, "abcd", count=1) == "bacd"
+    assert deliver(FaultKind.REORDER_EVENT, "abcd") == "badc"
+
+
+def test_user_events_are_lost_for_one_account_alone(trader: Trader, other_trader: Trader) -> None:
+    mine, theirs = listen(trader), listen(other_trader)
+    do(trader.server, "fault", kind="lose_event", stream="user", user=trader.account.user)
+    trader.resting()
+    other_trader.resting()
+    assert mine.messages == []
+    assert len(theirs.messages) == 1
+
+
+def test_a_lost_depth_event_is_a_gap(server: ExchangeServer) -> None:
+    recorder = Recorder()
+    server.subscriptions.add(recorder, "btcusdt@depth@100ms")
+    do(server, "fault", kind="lose_event", stream="btcusdt@depth*", skip=2, count=1)
+    server.step_to(server.exchange.now_ms + 60_000)
+    events = recorder.payloads()
+    breaks = [after["pu"] != before["u"] for before, after in itertools.pairwise(events)]
+    assert breaks.count(True) == 1
+    assert breaks[1] is True
+
+
+# --- sockets ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def watched(
+    live: ExchangeServer,
+) -> AsyncIterator[tuple[ExchangeServer, aiohttp.ClientWebSocketResponse]]:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{live.ws_url}/ws/btcusdt@bookTicker", autoping=False) as ws,
+    ):
+        yield live, ws
+
+
+Watched = tuple[ExchangeServer, aiohttp.ClientWebSocketResponse]
+
+
+async def test_a_stall_holds_everything_back_and_loses_nothing(watched: Watched) -> None:
+    server, ws = watched
+    assert do(server, "sockets", action="stall", stream="btcusdt@*") == {"touched": 1}
+    server.step_to(server.exchange.now_ms + 60_000)
+    await ws.ping(b"late")
+    with pytest.raises(TimeoutError):
+        await ws.receive(timeout=0.05)
+    do(server, "sockets", action="resume")
+    times = []
+    while (message := await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        times.append(json.loads(message.data)["E"])
+    assert message.type is aiohttp.WSMsgType.PONG
+    assert times == sorted(times)
+    assert len(times) > 5
+
+
+async def test_a_half_open_socket_hears_nothing_and_a_cut_one_breaks(watched: Watched) -> None:
+    server, ws = watched
+    do(server, "sockets", action="half_open")
+    server.step_to(server.exchange.now_ms + 60_000)
+    await ws.ping(b"anybody?")
+    with pytest.raises(TimeoutError):
+        await ws.receive(timeout=0.05)
+    do(server, "sockets", action="cut")
+    assert (await ws.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+
+async def test_a_dropped_request_breaks_the_connection(live: ExchangeServer) -> None:
+    do(live, "fault", kind="drop_request", count=1)
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.ClientError):
+            # aiohttp itself repeats a GET whose connection broke; a POST it does not.
+            await http.post(f"{live.rest_url}/fapi/v1/order")
+        async with http.get(f"{live.rest_url}/fapi/v1/ping") as response:
+            assert response.status == 200
+
+
+async def test_maintenance_closes_everything_until_it_is_over(watched: Watched) -> None:
+    server, ws = watched
+    do(server, "maintenance", on=True)
+    assert (await ws.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    response = await server.gate.answer(WireRequest("GET", "/fapi/v1/ping"))
+    assert response is not None
+    assert (response.status, json.loads(response.body)["code"]) == (503, -1016)
+    do(server, "maintenance", on=False)
+    healed = await server.gate.answer(WireRequest("GET", "/fapi/v1/ping"))
+    assert healed is not None
+    assert healed.status == 200
+
+
+def test_clock_keys_and_bans(trader: Trader, clock: ManualClock) -> None:
+    server = trader.server
+    recorder = listen(trader)
+    assert do(server, "listen_keys", user=trader.account.user) == {"expired": 1}
+    assert recorder.payloads()[-1]["e"] == "listenKeyExpired"
+    do(server, "clock", skew_ms=-30_000)
+    assert (
+        trader.v1("GET", "v2/balance").json["msg"].startswith("Timestamp for this request was 1000ms ahead")
+    )
+    do(server, "clock", skew_ms=0)
+    do(server, "ban", ms=60_000)
+    assert trader.public("v1/ping").status == 418
+    do(server, "ban", ms=0)
+    assert trader.public("v1/ping").status == 200
+
+
+# --- the market -------------------------------------------------------------------------------------------
+
+
+def test_the_market_can_be_moved(trader: Trader) -> None:
+    server = trader.server
+    trader.market("BUY", "0.010")
+    bid, _ = trader.touch()
+    do(server, "gap", symbol="BTCUSDT", move_pct="-2")
+    assert trader.touch()[0] == pytest.approx(bid * 0.98, rel=0.002)
+    do(server, "mark", symbol="BTCUSDT", price="90000")
+    assert trader.public("v3/premiumIndex", symbol="BTCUSDT").json["markPrice"] == "90000.00000000"
+    do(server, "mark", symbol="BTCUSDT", price=None)
+    do(server, "empty_side", symbol="BTCUSDT", side="BUY")
+    assert trader.public("v3/depth", symbol="BTCUSDT", limit=5).json["bids"] == []
+    do(server, "restore_side", symbol="BTCUSDT", side="BUY")
+    do(server, "fees", symbol="BTCUSDT", maker="0.0002", taker="0.0005")
+    rates = trader.v3("GET", "commissionRate", symbol="BTCUSDT").json
+    assert (rates["makerCommissionRate"], rates["takerCommissionRate"]) == ("0.000200", "0.000500")
+    do(server, "funding", symbol="BTCUSDT", rate="0.001", now=True)
+    assert trader.v3("GET", "income", incomeType="FUNDING_FEE").json[0]["income"].startswith("-")
+    do(server, "filters", symbol="BTCUSDT", min_notional="50000")
+    assert trader.market("BUY", "0.010").code == -4164
+    do(server, "liquidate", user=trader.account.user, symbol="BTCUSDT")
+    (forced,) = trader.v3("GET", "forceOrders").json
+    assert forced["clientOrderId"].startswith("autoclose-")
+    do(server, "status", symbol="BTCUSDT", status="SETTLING")
+    assert trader.market("BUY", "0.010").code == -4140
+    assert server.exchange.audit().balanced
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("fault", {}),
+        ("fault", {"kind": "earthquake"}),
+        ("fault", {"kind": "latency", "probability": 2}),
+        ("fault", {"kind": "latency", "delay_ms": -1}),
+        ("fault", {"kind": "latency", "color": "red"}),
+        ("heal", {"rule_id": "all"}),
+        ("sockets", {"action": "kick"}),
+        ("sockets", {"action": "cut", "stream": 5}),
+        ("clock", {"skew_ms": "much"}),
+        ("listen_keys", {"user": 5}),
+        ("ban", {"ms": -1}),
+        ("maintenance", {"on": "yes"}),
+        ("gap", {"symbol": "BTCUSDT"}),
+        ("gap", {"symbol": "BTCUSDT", "move_pct": "-100"}),
+        ("gap", {"move_pct": 1}),
+        ("mark", {"symbol": "BTCUSDT", "price": "-1"}),
+        ("empty_side", {"symbol": "BTCUSDT", "side": "LEFT"}),
+        ("liquidate", {"symbol": "BTCUSDT"}),
+        ("filters", {"symbol": "BTCUSDT", "tick_size": "1"}),
+        ("status", {"symbol": "BTCUSDT", "status": "GONE"}),
+        ("halt", {"symbol": "BTCUSDT", "halted": 1}),
+        ("storm", {"symbol": "NOPE", "orders": 1}),
+        ("storm", {"symbol": "BTCUSDT", "orders": 0}),
+        ("scenario", {"name": "no such file"}),
+        ("scenario", {"scenario": {"name": "x", "description": "", "steps": [{"at_s": 1, "do": "dance"}]}}),
+    ],
+)
+def test_senseless_verbs_are_refused_in_one_line(
+    server: ExchangeServer, verb: str, arguments: dict[str, object]
+) -> None:
+    with pytest.raises(ControlRefusal) as caught:
+        do(server, verb, **arguments)
+    assert caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_unknown_symbols_in_verbs_are_answered_over_http(server: ExchangeServer) -> None:
+    response = server.control.dispatch(
+        WireRequest(
+            "POST",
+            "/sim/gap",
+            headers={"authorization": "Bearer test-token"},
+            body=b'{"symbol": "NOPE", "move_pct": 1}',
+        )
+    )
+    assert response.status == 400
+    assert b"-1121" in response.body
+
+
+# --- scenarios --------------------------------------------------------------------------------------------
+
+
+def test_five_scenarios_ship() -> None:
+    assert set(shipped_scenarios()) == {
+        "flash_crash",
+        "funding_spike",
+        "order_storm",
+        "outage_with_open_pair",
+        "slow_death_of_user_stream",
+    }
+    assert all(load_scenario(name).description for name in shipped_scenarios())
+
+
+@pytest.mark.parametrize("name", shipped_scenarios())
+def test_each_shipped_scenario_plays_without_a_problem_and_the_books_balance(
+    trader: Trader, clock: ManualClock, name: str
+) -> None:
+    server = trader.server
+    listen(trader)
+    trader.v3("POST", "positionSide/dual", dualSidePosition="true")
+    playing = do(server, "scenario", name=name)
+    server.step_to(server.exchange.now_ms + 30_000)
+    assert trader.market("BUY", "0.010", positionSide="LONG").status == 200
+    assert trader.market("SELL", "0.010", positionSide="SHORT").status == 200
+    for _ in range(90):
+        server.step_to(server.exchange.now_ms + 5_000)
+        assert server.exchange.audit().balanced
+    told = server.control.call("GET", "/sim/scenarios")
+    assert told["problems"] == []
+    assert len(told["done"]) == playing["steps"]
+
+
+def test_steps_happen_at_their_market_time_whatever_the_stride(
+    make_server: Callable[..., ExchangeServer],
+) -> None:
+    steps = [
+        {
+            "at_s": 1.5,
+            "do": "halt",
+            "with": {"symbol": "BTCUSDT", "halted": True},
+            "repeat": {"times": 3, "every_s": 2},
+        }
+    ]
+    server = make_server()
+    start = server.exchange.now_ms
+    do(server, "scenario", scenario={"name": "x", "description": "y", "steps": steps})
+    server.step_to(start + 60_000)
+    assert server.scenarios.done == [f"{start + offset} halt" for offset in (1500, 3500, 5500)]
+    do(server, "scenario", scenario={"name": "x", "description": "y", "steps": steps})
+    assert do(server, "scenario/stop") == {"forgotten": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "just a text",
+        "name: x",
+        "name: x\ndescription: y\nsteps: 5",
+        "name: x\ndescription: y\nsteps: [{at_s: soon, do: gap}]",
+        "name: x\ndescription: y\nsteps: [{at_s: -1, do: gap}]",
+        "name: x\ndescription: y\nbegins: tomorrow\nsteps: []",
+        "steps: [",
+    ],
+)
+def test_broken_scenario_files_are_named_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_scenario_may_be_given_as_an_object() -> None:
+    scenario = parse_scenario({"name": "x", "description": "y", "steps": [{"at_s": 1, "do": "heal"}]})
+    assert scenario.steps[0].times_ms() == [1000]
