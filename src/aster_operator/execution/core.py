@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.commands import (
-    CancelOrder,
     Command,
     NotifyLevel,
     RecordDecision,
@@ -39,6 +38,7 @@ from aster_operator.domain.events import (
 from aster_operator.execution.core_state import CoreSettings, CoreState
 from aster_operator.execution.cycle_view import build_cycle_view
 from aster_operator.execution.order_desk import OrderDesk
+from aster_operator.execution.pair import Pair
 from aster_operator.execution.pair_manager import PairManager
 from aster_operator.execution.position_records import vanished_records
 from aster_operator.execution.reconciliation import reconcile
@@ -131,7 +131,7 @@ class TradingCore:
 
     def _on_snapshot(self, event: VenueSnapshotTaken) -> None:
         state = self.state
-        if self._snapshot_fill_count not in (None, state.portfolio.fill_count):
+        if self._snapshot_fill_count not in (None, self._fills_known()):
             # Fills arrived while the snapshot was under way: it may be older than what we know.
             self._request_snapshot("fills arrived meanwhile")
             return
@@ -157,15 +157,7 @@ class TradingCore:
                 state.out.extend(vanished_records(remembered, state.now_ms))
         for note in result.notes:
             state.notify(NotifyLevel.WARNING, note)
-        for order in result.stray_orders:
-            state.emit(
-                CancelOrder(
-                    at_ms=state.now_ms,
-                    symbol=order.symbol,
-                    client_order_id=order.client_order_id,
-                    reason="left behind by an earlier run",
-                )
-            )
+        self._desk.adopt_strays(result.stray_orders)
         state.foreign_symbols = result.foreign_symbols
         state.reconciled = True
         state.notify(NotifyLevel.INFO, "RECONCILED")
@@ -173,9 +165,7 @@ class TradingCore:
     def _correct_legs(self) -> None:
         """The venue's word on what each quiet pair holds replaces ours."""
         state = self.state
-        for pair in state.pairs.active():
-            if pair.has_live_orders:
-                continue
+        for pair in self._quiet_pairs():
             for leg in pair.legs:
                 held = abs(state.portfolio.held(leg.symbol, leg.position_side).quantity)
                 if held != leg.held:
@@ -216,6 +206,7 @@ class TradingCore:
         timer = isinstance(event, TimerFired)
         if timer:
             self._desk.query_overdue()
+            self._desk.cancel_strays()
             self._watch_positions()
             self._observe_equity()
         self._manager.close_lone_legs()
@@ -223,7 +214,9 @@ class TradingCore:
             self._check_risk()
         if self._stopping is not None:
             self._wind_down()
-        elif timer and self.state.now_ms >= self._next_cycle_ms:
+        else:
+            self._settle_blind_openings()
+        if self._stopping is None and timer and self.state.now_ms >= self._next_cycle_ms:
             self.run_cycle()
         if not isinstance(event, MarkUpdated | BarUpdated) and self._manager.work():
             # A pair opened completely or is gone: decide again with the next tick of the timer.
@@ -266,6 +259,8 @@ class TradingCore:
             return f"{feed} feed is down: {detail}"
         if self._snapshot_fill_count is not None:
             return "waiting for a snapshot of the account"
+        if self._desk.has_strays:
+            return "orders of an earlier run are still being cancelled"
         refused = self.state.risk_manager.can_open_new_position(self.state.equity_usd())
         return None if refused is None else f"{refused.rule}: {refused.reason}"
 
@@ -306,8 +301,7 @@ class TradingCore:
             return
         disagrees = any(
             abs(state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held
-            for pair in state.pairs.active()
-            if not pair.has_live_orders
+            for pair in self._quiet_pairs()
             for leg in pair.legs
         )
         if not disagrees:
@@ -325,8 +319,20 @@ class TradingCore:
             self._day_ms = day_ms
 
     def _request_snapshot(self, reason: str) -> None:
-        self._snapshot_fill_count = self.state.portfolio.fill_count
+        self._snapshot_fill_count = self._fills_known()
         self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason))
+
+    def _fills_known(self) -> int:
+        """Grows with every fill and every report of one: what is older than this is out of date."""
+        return self.state.portfolio.fill_count + self.state.pairs.moves
+
+    def _quiet_pairs(self) -> Iterator[Pair]:
+        """Pairs without live orders that have their symbol to themselves: what they hold can be checked."""
+        pairs = list(self.state.pairs.active())
+        for pair in pairs:
+            alone = sum(1 for other in pairs if other.long.symbol == pair.long.symbol) == 1
+            if alone and not pair.has_live_orders:
+                yield pair
 
     # --- the end --------------------------------------------------------------------------------------
 
@@ -334,12 +340,24 @@ class TradingCore:
         if self._stopping is OperatorAction.FLATTEN:
             self._manager.flatten_all()
         else:
-            self._manager.settle_openings()
+            for pair in self.state.pairs.active():
+                self._manager.settle_opening(pair, "session stops")
+
+    def _settle_blind_openings(self) -> None:
+        """Chase no opening on data that is not to be trusted; what it filled is still hedged."""
+        state, limits = self.state, self.settings.limits
+        for pair in state.pairs.active():
+            blind = next((f"{feed} feed is down" for feed in state.feeds_down), None)
+            if blind is None:
+                view = state.market.of(pair.lead_leg.symbol)
+                blind = view.staleness(state.now_ms, limits.max_mark_age_ms, limits.max_quote_age_ms)
+            if blind is not None:
+                self._manager.settle_opening(pair, blind)
 
     def _stop_when_done(self) -> None:
         state = self.state
         working = [pair for pair in state.pairs.active() if pair.phase is not PairPhase.HOLDING]
-        if working or any(True for _ in state.tracker.live()):
+        if working or self._desk.has_strays or any(True for _ in state.tracker.live()):
             return
         self.stopped = True
         open_positions = sum(1 for pair in state.pairs.active() for leg in pair.legs if leg.held != 0)

@@ -80,11 +80,17 @@ class CoreState:
         self.emit(Notify(at_ms=self.now_ms, level=level, message=message))
 
     def equity_usd(self) -> Decimal | None:
-        """Wallet plus unrealised PnL at the marks; None while the account or a needed mark is unknown."""
+        """Wallet plus unrealised PnL at the marks; None while the account or a needed mark is unknown.
+
+        Positions in symbols that this session does not follow count as the venue last valued them.
+        """
         if not self.reconciled:
             return None
         equity = self.portfolio.wallet_balance
         for position in self.portfolio.open_positions():
+            if position.symbol not in self.instruments:
+                equity += position.reported_pnl
+                continue
             mark = self.market.mark_of(position.symbol)
             if mark is None:
                 return None

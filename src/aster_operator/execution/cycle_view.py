@@ -27,6 +27,7 @@ def build_cycle_view(state: CoreState, *, entries_blocked: str | None) -> CycleV
             (_committed_usd(state, pair) for pair in state.pairs.active()),
             ZERO,
         ),
+        committed_gross_usd=_committed_gross_usd(state),
     )
 
 
@@ -35,7 +36,7 @@ def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:
     quote, mark = view.quote, view.mark
     limits = state.settings.limits
     stale = view.staleness(state.now_ms, limits.max_mark_age_ms, limits.max_quote_age_ms)
-    if stale is None and symbol in state.foreign_symbols:
+    if stale is None and (symbol in state.foreign_symbols or _is_occupied(state, symbol)):
         stale = "a position on this symbol is not ours"
     return SymbolMarket(
         symbol=symbol,
@@ -47,7 +48,15 @@ def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:
         funding_rate=None if mark is None else mark.funding_rate,
         next_funding_ms=None if mark is None else mark.next_funding_ms,
         stale=stale,
+        last_funding_ms=view.last_funding_ms,
     )
+
+
+def _is_occupied(state: CoreState, symbol: str) -> bool:
+    """True when the account holds something on the symbol that belongs to no pair of ours."""
+    if state.pairs.on_symbol(symbol) is not None:
+        return False
+    return any(position.symbol == symbol for position in state.portfolio.open_positions())
 
 
 def pair_status(state: CoreState, pair: Pair) -> PairStatus:
@@ -78,6 +87,19 @@ def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
         mark = state.market.mark_of(leg.symbol) or leg.entry_price
         left_to_open = max(pair.target - leg.held, ZERO) if pair.phase is PairPhase.OPENING else ZERO
         total += (2 * left_to_open + leg.held) * mark
+    return total
+
+
+def _committed_gross_usd(state: CoreState) -> Decimal:
+    """Gross notional held, ours or not, plus what the opening pairs are still going to add."""
+    view = exposure_view(state)
+    total = sum(
+        (quantity * view.marks.get(symbol, ZERO) for (symbol, _), quantity in view.held.items()), ZERO
+    )
+    for pair in state.pairs.active():
+        if pair.phase is PairPhase.OPENING:
+            for leg in pair.legs:
+                total += max(pair.target - leg.held, ZERO) * view.marks.get(leg.symbol, ZERO)
     return total
 
 

@@ -15,6 +15,8 @@ class SymbolView:
     quote: Quote | None = None
     mark: MarkPrice | None = None
     last_closed_bar: Bar | None = None
+    last_funding_ms: int | None = None
+    """The funding stamp that was ahead until the venue announced the next one."""
 
     def staleness(self, now_ms: int, max_mark_age_ms: int, max_quote_age_ms: int) -> str | None:
         """Why this view must not be traded on, in words; None when it is fresh.
@@ -55,8 +57,11 @@ class MarketView:
 
     def apply_mark(self, mark: MarkPrice) -> None:
         view = self.of(mark.symbol)
-        if view.mark is None or mark.event_ms >= view.mark.event_ms:
-            view.mark = mark
+        if view.mark is not None and mark.event_ms < view.mark.event_ms:
+            return
+        if view.mark is not None and view.mark.next_funding_ms < mark.next_funding_ms:
+            view.last_funding_ms = view.mark.next_funding_ms
+        view.mark = mark
 
     def apply_bar(self, bar: Bar) -> None:
         view = self.of(bar.symbol)

@@ -41,6 +41,8 @@ class TrackedOrder:
     cancel_requested_ms: int | None = None
     last_query_ms: int | None = None
     not_found_count: int = 0
+    reported: bool = False
+    """The venue has reported this order itself: it exists or existed there."""
 
     @property
     def client_order_id(self) -> str:
@@ -91,8 +93,12 @@ class OrderTracker:
             tracked.filled_quantity = report.filled_quantity
             tracked.average_price = report.average_price
         tracked.not_found_count = 0
-        if not tracked.is_final:
+        # An order counted as dead without a word from the venue may turn out to live.
+        believed_dead = isinstance(tracked.state, Rejected) and not tracked.reported
+        tracked.reported = True
+        if not tracked.is_final or believed_dead:
             tracked.state = self._state_of(report, tracked)
+            self._live[tracked.client_order_id] = tracked
             self._retire_if_final(tracked)
         elif isinstance(tracked.state, Cancelled | Expired) and tracked.state.filled_quantity < (
             tracked.filled_quantity
@@ -115,11 +121,13 @@ class OrderTracker:
         return True
 
     def refused(self, client_order_id: str, code: int, message: str, at_ms: int) -> TrackedOrder | None:
-        """The venue definitely refused the order. Ignored when a report already proved it alive."""
+        """The venue definitely refused the order. None, and nothing changes, when it is not ours or a report
+        already proved it alive."""
         tracked = self._orders.get(client_order_id)
-        if tracked is not None and isinstance(tracked.state, Pending | Unknown):
-            tracked.state = Rejected(since_ms=at_ms, code=code, message=message)
-            self._retire_if_final(tracked)
+        if tracked is None or not isinstance(tracked.state, Pending | Unknown):
+            return None
+        tracked.state = Rejected(since_ms=at_ms, code=code, message=message)
+        self._retire_if_final(tracked)
         return tracked
 
     def outcome_unknown(

@@ -27,6 +27,8 @@ class PairLeg:
     opened_cost: Decimal = ZERO
     closed_quantity: Decimal = ZERO
     closed_cost: Decimal = ZERO
+    reported_entry_price: Decimal = ZERO
+    """Average price of the newest opening report: stands in until the fills behind it are known."""
     realized_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
@@ -45,12 +47,21 @@ class PairLeg:
 
     @property
     def entry_price(self) -> Decimal:
-        """Volume-weighted price of the opening fills; zero before the first."""
-        return self.opened_cost / self.opened_quantity if self.opened_quantity else ZERO
+        """Volume-weighted price of the opening fills, or what reports said while none is known; else zero."""
+        return self.opened_cost / self.opened_quantity if self.opened_quantity else self.reported_entry_price
 
     @property
     def exit_price(self) -> Decimal:
         return self.closed_cost / self.closed_quantity if self.closed_quantity else ZERO
+
+    def move(self, side: Side, quantity: Decimal, average_price: Decimal, at_ms: int) -> None:
+        """Change what is held by what a report newly says was filled; the fills may come later or never."""
+        if side is self.opening_side:
+            self.held += quantity
+            self.reported_entry_price = average_price or self.reported_entry_price
+            self.last_open_fill_ms = at_ms
+        else:
+            self.held -= quantity
 
     def book_fill(self, fill: Fill) -> None:
         """Add one execution of this leg to its books (not to `held`, which reports move)."""

@@ -40,6 +40,8 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
 class PairBook:
     pairs: dict[str, Pair] = field(default_factory=dict)
     finished: list[PairSummary] = field(default_factory=list)
+    moves: int = 0
+    """How often a leg has been moved by a report or a fill."""
     _leg_of_order: dict[str, tuple[Pair, PairLeg]] = field(default_factory=dict)
     _applied: dict[str, Decimal] = field(default_factory=dict)
 
@@ -67,8 +69,20 @@ class PairBook:
         """Take up a pair of an earlier run; an unbalanced one is closed at once."""
         pair = Pair(
             pair_ref=resumed.pair_ref,
-            long=_resumed_leg(resumed.symbol, PositionSide.LONG, resumed.long_quantity, resumed.long),
-            short=_resumed_leg(resumed.symbol, PositionSide.SHORT, resumed.short_quantity, resumed.short),
+            long=_resumed_leg(
+                resumed.symbol,
+                PositionSide.LONG,
+                resumed.long_quantity,
+                resumed.long,
+                resumed.long_entry_price,
+            ),
+            short=_resumed_leg(
+                resumed.symbol,
+                PositionSide.SHORT,
+                resumed.short_quantity,
+                resumed.short,
+                resumed.short_entry_price,
+            ),
             target=min(resumed.long_quantity, resumed.short_quantity),
             lead=PositionSide.LONG,
             phase=PairPhase.HOLDING,
@@ -100,7 +114,10 @@ class PairBook:
         return self._leg_of_order.get(client_order_id)
 
     def apply_order(self, tracked: TrackedOrder, now_ms: int) -> Pair | None:
-        """Move `held` by what the order newly filled; forget the order once it is final."""
+        """Move `held` by what the order newly filled; forget the order once it is final.
+
+        News for a pair that had finished takes it up again, to be closed at once.
+        """
         owner = self._leg_of_order.get(tracked.client_order_id)
         if owner is None:
             return None
@@ -108,12 +125,24 @@ class PairBook:
         newly = tracked.filled_quantity - self._applied.get(tracked.client_order_id, ZERO)
         if newly > 0:
             self._applied[tracked.client_order_id] = tracked.filled_quantity
-            leg.held += newly if tracked.order.side is leg.opening_side else -newly
+            self.moves += 1
+            leg.move(tracked.order.side, newly, tracked.average_price, now_ms)
             leg.failures = 0
             pair.observe_imbalance(now_ms)
-        if tracked.is_final and tracked.client_order_id in leg.live_orders:
+        if not tracked.is_final and tracked.client_order_id not in leg.live_orders:
+            leg.live_orders.append(tracked.client_order_id)
+        elif tracked.is_final and tracked.client_order_id in leg.live_orders:
             leg.live_orders.remove(tracked.client_order_id)
+        if pair.phase is PairPhase.CLOSED and (leg.held > 0 or leg.live_orders):
+            self._take_up_again(pair, leg, now_ms)
         return pair
+
+    def _take_up_again(self, pair: Pair, leg: PairLeg, now_ms: int) -> None:
+        pair.phase, pair.phase_since_ms = PairPhase.CLOSING, now_ms
+        pair.lead, pair.urgent = leg.position_side, True
+        pair.close_reason = "filled after it was thought to be over"
+        self.pairs[pair.pair_ref] = pair
+        self.finished = [summary for summary in self.finished if summary.pair_ref != pair.pair_ref]
 
     def apply_fill(self, fill: Fill) -> tuple[Pair, PairLeg] | None:
         """Book the money side of a fill of one of our orders."""
@@ -127,7 +156,8 @@ class PairBook:
         for pair in self.pairs.values():
             leg = pair.leg(fill.position_side) if fill.position_side is not PositionSide.BOTH else None
             if leg is not None and leg.symbol == fill.symbol:
-                leg.held += fill.quantity if fill.side is leg.opening_side else -fill.quantity
+                self.moves += 1
+                leg.move(fill.side, fill.quantity, fill.price, now_ms)
                 leg.book_fill(fill)
                 pair.observe_imbalance(now_ms)
                 return pair, leg
@@ -161,12 +191,16 @@ class PairBook:
 
 
 def _resumed_leg(
-    symbol: str, side: PositionSide, quantity: Decimal, remembered: RememberedLeg | None
+    symbol: str,
+    side: PositionSide,
+    quantity: Decimal,
+    remembered: RememberedLeg | None,
+    entry_price: Decimal | None,
 ) -> PairLeg:
     leg = PairLeg(symbol, side, held=quantity)
     if remembered is not None and quantity > 0:
         leg.opened_quantity = quantity
-        leg.opened_cost = quantity * remembered.entry_price
+        leg.opened_cost = quantity * (remembered.entry_price if entry_price is None else entry_price)
         leg.first_fill_ms = leg.last_open_fill_ms = leg.last_fill_ms = remembered.opened_ms
         leg.recorded_open = True
     return leg

@@ -5,7 +5,7 @@ from aster_operator.domain.enums import PositionSide, TimeInForce
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.market import Quote
 from aster_operator.domain.money import ZERO
-from aster_operator.domain.orders import Expired, Refused, Rejected
+from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
@@ -34,9 +34,11 @@ class PairManager:
         """Fold a report and its fill into the tracker, the pairs and the books."""
         state, fill = self._state, event.fill
         tracked = state.tracker.apply_report(event.report)
+        self._desk.on_report(event.report)
         if tracked is not None:
             self.on_tracked(tracked)
         if fill is None or not state.tracker.is_new_fill(fill):
+            self._record_unfilled_opening(event.report.client_order_id)
             return
         state.portfolio.book_fill(fill)
         owner = state.pairs.apply_fill(fill)
@@ -53,15 +55,29 @@ class PairManager:
 
     def on_tracked(self, tracked: TrackedOrder) -> None:
         """An own order changed: move what its leg holds, and note how it ended."""
-        pair = self._state.pairs.apply_order(tracked, self._state.now_ms)
-        owner = self._state.pairs.owner(tracked.client_order_id)
-        if pair is not None and owner is not None and tracked.is_final:
-            self._note_end(pair, owner[1], tracked)
+        state = self._state
+        owner = state.pairs.owner(tracked.client_order_id)
+        if owner is None:
+            return
+        pair, leg = owner
+        was_live, was_closed = tracked.client_order_id in leg.live_orders, pair.phase is PairPhase.CLOSED
+        state.pairs.apply_order(tracked, state.now_ms)
+        if was_closed and pair.phase is not PairPhase.CLOSED:
+            state.notify(
+                NotifyLevel.CRITICAL,
+                f"{leg.symbol} {leg.position_side}: an order of a finished pair came back: closing",
+            )
+        # Reports are repeated by design; an order ends once.
+        if was_live and tracked.is_final:
+            self._note_end(pair, leg, tracked)
 
     def _note_end(self, pair: Pair, leg: PairLeg, tracked: TrackedOrder) -> None:
         """Space out retries: an order that was refused or found nothing makes the next one wait longer."""
         refused = isinstance(tracked.state, Rejected)
-        fruitless = refused or (isinstance(tracked.state, Expired) and tracked.filled_quantity == 0)
+        unasked = isinstance(tracked.state, Expired) or (
+            isinstance(tracked.state, Cancelled) and tracked.cancel_requested_ms is None
+        )
+        fruitless = refused or (unasked and tracked.filled_quantity == 0)
         if not fruitless:
             return
         policy = self._state.settings.policy
@@ -82,6 +98,16 @@ class PairManager:
 
     def _record_opening(self, pair: Pair, leg: PairLeg) -> None:
         if leg.opened_quantity > ZERO and pair.phase is PairPhase.OPENING:
+            leverage = self._state.settings.limits.leverage
+            self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
+
+    def _record_unfilled_opening(self, client_order_id: str) -> None:
+        """The books must know a leg from the first report on, even if its fills come later or never."""
+        owner = self._state.pairs.owner(client_order_id)
+        if owner is None:
+            return
+        pair, leg = owner
+        if leg.held > 0 and not leg.recorded_open and pair.phase is PairPhase.OPENING:
             leverage = self._state.settings.limits.leverage
             self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
 
@@ -123,15 +149,15 @@ class PairManager:
                 )
             )
 
-    def settle_openings(self) -> None:
-        """The session stops: openings keep what is hedged and chase no more."""
-        for pair in self._state.pairs.active():
-            if pair.phase is PairPhase.OPENING:
-                pair.urgent = True
-                for client_order_id in tuple(pair.lead_leg.live_orders):
-                    self._desk.cancel(client_order_id, "session stops")
-                if not pair.lead_leg.live_orders:
-                    pair.target = pair.lead_leg.held
+    def settle_opening(self, pair: Pair, reason: str) -> None:
+        """An opening keeps what is filled, hedges it at once and chases no more."""
+        if pair.phase is not PairPhase.OPENING:
+            return
+        pair.urgent = True
+        for client_order_id in tuple(pair.lead_leg.live_orders):
+            self._desk.cancel(client_order_id, reason)
+        if not pair.lead_leg.live_orders:
+            pair.target = pair.lead_leg.held
 
     def _cool_down(self, pair: Pair) -> None:
         cooldown_ms = self._state.settings.strategy.reopen_cooldown_ms
@@ -143,7 +169,7 @@ class PairManager:
         """Bring every pair forward as far as this instant allows; True when a phase has just ended."""
         ended = False
         for pair in self._state.pairs.active():
-            self._settle_for_less(pair)
+            self._settle_for_less(pair, self._quotes(pair))
             if self._worker.is_complete(pair):
                 self._advance(pair)
                 ended = True
@@ -155,9 +181,11 @@ class PairManager:
                     break
         return ended
 
-    def _settle_for_less(self, pair: Pair) -> None:
-        """An opening lead that has had its time and its crosses keeps what it has."""
-        if pair.phase is PairPhase.OPENING and self._worker.lead_is_exhausted(pair, self._state.now_ms):
+    def _settle_for_less(self, pair: Pair, quotes: dict[str, Quote]) -> None:
+        """An opening lead that can get no further keeps what it has."""
+        if pair.phase is not PairPhase.OPENING:
+            return
+        if self._worker.lead_is_exhausted(pair, quotes, self._state.now_ms):
             pair.target = pair.lead_leg.held
 
     def _submit(self, pair: Pair, wish: OrderWish) -> bool:

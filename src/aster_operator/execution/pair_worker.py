@@ -15,7 +15,6 @@ import msgspec
 from aster_operator.domain.enums import PositionSide, Side
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.market import Quote
-from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import Pending, Unknown
 from aster_operator.execution.order_tracker import OrderTracker, TrackedOrder
 from aster_operator.execution.pair import Pair, PairLeg
@@ -86,8 +85,9 @@ class PairWorker:
         """True when the phase has reached its end: balanced, at its target, nothing live."""
         if pair.has_live_orders or pair.imbalance != 0:
             return False
-        goal = pair.target if pair.phase is PairPhase.OPENING else ZERO
-        return pair.lead_leg.held == goal
+        held = pair.lead_leg.held
+        # A fill that was learned late may have carried an opening beyond what it had settled for.
+        return held >= pair.target if pair.phase is PairPhase.OPENING else held == 0
 
     # --- the leg that is behind ----------------------------------------------------------------------
 
@@ -96,33 +96,34 @@ class PairWorker:
     ) -> Iterator[Wish]:
         # Crossing with own orders still resting on the same symbol would trade against ourselves.
         if pair.has_live_orders:
-            yield from self._cancel_live(pair, "clear the way for the hedge")
+            yield from self._cancel_live(pair, "clear the way for the hedge", now_ms)
             return
         ahead, behind = self._ahead_and_behind(pair)
-        if now_ms < behind.retry_at_ms:
-            return
-        size = abs(pair.imbalance)
         if pair.flatten_now or age_ms >= self.policy.imbalance_deadline_ms:
-            yield from self._flatten(pair, ahead, behind, size)
-        else:
-            yield from self._cross(pair, behind, size, quotes, "hedge what the other leg filled")
+            yield from self._flatten(pair, ahead, behind, now_ms)
+        elif now_ms >= behind.retry_at_ms:
+            yield from self._cross(
+                pair, behind, abs(pair.imbalance), quotes, "hedge what the other leg filled"
+            )
 
     def _ahead_and_behind(self, pair: Pair) -> tuple[PairLeg, PairLeg]:
         long_holds_more = pair.imbalance > 0
         larger, smaller = (pair.long, pair.short) if long_holds_more else (pair.short, pair.long)
         return (larger, smaller) if pair.phase is PairPhase.OPENING else (smaller, larger)
 
-    def _flatten(self, pair: Pair, ahead: PairLeg, behind: PairLeg, size: Decimal) -> Iterator[Wish]:
+    def _flatten(self, pair: Pair, ahead: PairLeg, behind: PairLeg, now_ms: int) -> Iterator[Wish]:
         """Past the deadline: unwind the excess while opening, force the rest shut while closing."""
         larger = behind
         if pair.phase is PairPhase.OPENING:
             larger = ahead
             # What could not be hedged is given up: the pair settles for what both legs hold.
             pair.target = behind.held
+        if now_ms < larger.retry_at_ms:
+            return
         yield OrderWish(
             position_side=larger.position_side,
             side=larger.opening_side.opposite,
-            quantity=size,
+            quantity=abs(pair.imbalance),
             urgency=Urgency.FORCE,
             price=None,
             reason="the other leg could not follow: flatten the excess",
@@ -134,14 +135,15 @@ class PairWorker:
         leg = pair.lead_leg
         remaining = self._lead_remaining(pair)
         if remaining <= 0:
-            if leg.live_orders:
-                yield from self._cancel_live(pair, "target reached")
+            # Live orders of the other leg alone are hedges, unless there is nothing to hedge.
+            if leg.live_orders or pair.imbalance == 0:
+                yield from self._cancel_live(pair, "target reached", now_ms)
             return
         rests = self._may_rest(pair) and now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
         if rests:
             yield from self._rest(pair, leg, remaining, quotes, now_ms, pair.reason)
         elif pair.has_live_orders:
-            yield from self._cancel_live(pair, "resting deadline passed")
+            yield from self._cancel_live(pair, "resting deadline passed", now_ms)
         elif now_ms >= leg.retry_at_ms:
             if leg.crosses < self.policy.cross_attempts:
                 yield from self._cross(pair, leg, remaining, quotes, pair.reason)
@@ -155,13 +157,21 @@ class PairWorker:
                     reason="crossing did not close the leg",
                 )
 
-    def lead_is_exhausted(self, pair: Pair, now_ms: int) -> bool:
-        """True when an opening lead has had its time and its crosses and should settle for what it has."""
+    def lead_is_exhausted(self, pair: Pair, quotes: dict[str, Quote], now_ms: int) -> bool:
+        """True when an opening lead should settle for what it has: it has had its time and its crosses, or
+        what is left to open is below the venue's minimum."""
         leg = pair.lead_leg
+        if leg.live_orders:
+            return False
+        quote, remaining = quotes.get(leg.symbol), self._lead_remaining(pair)
+        if quote is not None and remaining > 0:
+            price = quote.touch(leg.opening_side, passive=True)
+            if not self._is_tradable(pair, leg, remaining, price):
+                return True
         past_deadline = (
             not self._may_rest(pair) or now_ms - pair.phase_since_ms >= self.policy.lead_deadline_ms
         )
-        return past_deadline and leg.crosses >= self.policy.cross_attempts and not leg.live_orders
+        return past_deadline and leg.crosses >= self.policy.cross_attempts
 
     def _lead_remaining(self, pair: Pair) -> Decimal:
         leg = pair.lead_leg
@@ -211,13 +221,22 @@ class PairWorker:
             )
 
     def _should_repeg(self, tracked: TrackedOrder, touch: Decimal, now_ms: int) -> bool:
-        if self._is_leaving(tracked) or isinstance(tracked.state, Pending | Unknown):
+        if isinstance(tracked.state, Pending | Unknown):
             return False
+        if self._is_leaving(tracked):
+            return self._may_cancel(tracked, now_ms)
         return tracked.order.price != touch and now_ms - tracked.state.since_ms >= self.policy.repeg_ms
 
     @staticmethod
     def _is_leaving(tracked: TrackedOrder) -> bool:
         return tracked.cancel_requested_ms is not None
+
+    def _may_cancel(self, tracked: TrackedOrder, now_ms: int) -> bool:
+        """True for an order known to live whose cancel was not asked for yet, or came to nothing."""
+        if isinstance(tracked.state, Pending | Unknown):
+            return False
+        asked_ms = tracked.cancel_requested_ms
+        return asked_ms is None or now_ms - asked_ms >= self.policy.answer_deadline_ms
 
     def _cross(
         self, pair: Pair, leg: PairLeg, quantity: Decimal, quotes: dict[str, Quote], reason: str
@@ -240,10 +259,10 @@ class PairWorker:
             reason=reason,
         )
 
-    def _cancel_live(self, pair: Pair, reason: str) -> Iterator[Wish]:
+    def _cancel_live(self, pair: Pair, reason: str, now_ms: int) -> Iterator[Wish]:
         for leg in pair.legs:
             for tracked in self._live(leg):
-                if not self._is_leaving(tracked) and not isinstance(tracked.state, Pending | Unknown):
+                if self._may_cancel(tracked, now_ms):
                     yield CancelWish(client_order_id=tracked.client_order_id, reason=reason)
 
     def _working_side(self, pair: Pair, leg: PairLeg) -> Side:

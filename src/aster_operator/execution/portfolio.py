@@ -27,6 +27,8 @@ class HeldPosition:
     quantity: Decimal = ZERO
     entry_price: Decimal = ZERO
     liquidation_price: Decimal = ZERO
+    reported_pnl: Decimal = ZERO
+    """Unrealised PnL (USD) when the venue last spoke of the position."""
 
     def unrealized_pnl(self, mark: Decimal) -> Decimal:
         return self.quantity * (mark - self.entry_price)
@@ -89,7 +91,11 @@ class Portfolio:
 
     def apply_snapshot(self, account: AccountSnapshot, positions: tuple[PositionReport, ...]) -> None:
         """Replace positions and balances by the venue's word; sums of the session stay."""
-        self.wallet_balance = account.total_wallet_balance
+        # Account updates tell the margin asset's balance: a total over all assets would not compare.
+        in_margin_asset = [
+            balance.wallet_balance for balance in account.balances if balance.asset == self.margin_asset
+        ]
+        self.wallet_balance = in_margin_asset[0] if in_margin_asset else account.total_wallet_balance
         self.available_balance = account.available_balance
         self.positions.clear()
         for report in positions:
@@ -100,12 +106,14 @@ class Portfolio:
                     quantity=report.quantity,
                     entry_price=report.entry_price,
                     liquidation_price=report.liquidation_price,
+                    reported_pnl=report.unrealized_pnl,
                 )
 
     def _apply_position(self, change: PositionChange) -> None:
         held = self.held(change.symbol, change.position_side)
         held.quantity = change.quantity
         held.entry_price = change.entry_price
+        held.reported_pnl = change.unrealized_pnl
 
     def volume_on_day(self, time_ms: int) -> Decimal:
         """Traded notional (USD) of the UTC day that contains `time_ms`."""

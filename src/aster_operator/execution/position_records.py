@@ -26,7 +26,7 @@ def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> Reco
         position_side=leg.position_side,
         opened_ms=leg.last_open_fill_ms if leg.last_open_fill_ms is not None else now_ms,
         entry_price=leg.entry_price,
-        quantity=leg.opened_quantity,
+        quantity=max(leg.opened_quantity, leg.held),
         leverage=leverage,
     )
 

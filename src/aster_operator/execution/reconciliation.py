@@ -14,6 +14,7 @@ from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.events import VenueSnapshotTaken
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import OrderReport
+from aster_operator.domain.positions import PositionReport
 
 __all__ = ["Reconciliation", "RememberedLeg", "RememberedPair", "ResumedPair", "reconcile"]
 
@@ -34,7 +35,8 @@ class RememberedPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair to go on with. Quantities are the venue's, times and prices the books'."""
+    """A pair to go on with. Quantities and entry prices are the venue's, times the books': the books may
+    have ended between two fills."""
 
     pair_ref: str
     symbol: str
@@ -42,6 +44,8 @@ class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
     short_quantity: Decimal
     long: RememberedLeg | None
     short: RememberedLeg | None
+    long_entry_price: Decimal | None = None
+    short_entry_price: Decimal | None = None
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,37 +66,34 @@ def reconcile(
 
     A position on one of `symbols` that no remembered pair explains is foreign: it is reported and left
     alone, and no pair is opened there. Two remembered pairs on one symbol and side cannot be told apart;
-    the newer keeps the position.
+    the newer keeps the position. A remembered pair on a symbol that is no longer in `symbols` cannot be
+    worked, for lack of a market: it is reported and left alone too.
     """
     held = {
-        (position.symbol, position.position_side): abs(position.quantity)
+        (position.symbol, position.position_side): position
         for position in snapshot.positions
         if position.is_open
     }
     resumed: list[ResumedPair] = []
     vanished: list[str] = []
+    abandoned: list[str] = []
     for pair in sorted(remembered, key=_newest_first):
-        long_quantity = held.pop((pair.symbol, PositionSide.LONG), ZERO) if pair.long else ZERO
-        short_quantity = held.pop((pair.symbol, PositionSide.SHORT), ZERO) if pair.short else ZERO
-        if long_quantity == 0 and short_quantity == 0:
+        long = held.pop((pair.symbol, PositionSide.LONG), None) if pair.long else None
+        short = held.pop((pair.symbol, PositionSide.SHORT), None) if pair.short else None
+        if long is None and short is None:
             vanished.append(pair.pair_ref)
-            continue
-        resumed.append(
-            ResumedPair(
-                pair_ref=pair.pair_ref,
-                symbol=pair.symbol,
-                long_quantity=long_quantity,
-                short_quantity=short_quantity,
-                long=pair.long,
-                short=pair.short,
+        elif pair.symbol not in symbols:
+            abandoned.append(
+                f"pair {pair.pair_ref} is still held, but {pair.symbol} is not traded any more: left alone"
             )
-        )
+        else:
+            resumed.append(_resumed(pair, long, short))
     own_orders = tuple(
         order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id)
     )
     foreign_orders = [order for order in snapshot.open_orders if order not in own_orders]
-    foreign_here = {key: quantity for key, quantity in held.items() if key[0] in symbols}
-    notes = [
+    foreign_here = {key: abs(position.quantity) for key, position in held.items() if key[0] in symbols}
+    notes = abandoned + [
         f"{side} {plain_text(quantity)} {symbol} on the account is not ours: left alone, "
         f"no pair is opened on {symbol}"
         for (symbol, side), quantity in sorted(foreign_here.items())
@@ -108,6 +109,19 @@ def reconcile(
         stray_orders=own_orders,
         foreign_symbols=frozenset(symbol for symbol, _ in foreign_here),
         notes=tuple(notes),
+    )
+
+
+def _resumed(pair: RememberedPair, long: PositionReport | None, short: PositionReport | None) -> ResumedPair:
+    return ResumedPair(
+        pair_ref=pair.pair_ref,
+        symbol=pair.symbol,
+        long_quantity=ZERO if long is None else abs(long.quantity),
+        short_quantity=ZERO if short is None else abs(short.quantity),
+        long=pair.long,
+        short=pair.short,
+        long_entry_price=None if long is None else long.entry_price,
+        short_entry_price=None if short is None else short.entry_price,
     )
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.orders import Refused
 from aster_operator.strategy.intents import (
     ClosePair,
     CycleDecision,
@@ -41,9 +42,13 @@ class DeltaNeutralStrategy:
         """One pass over every symbol; each gets exactly one decision, acted on or not."""
         decisions: list[CycleDecision] = []
         planned_usd = view.volume_today_usd + view.committed_volume_usd
+        gross_usd = view.committed_gross_usd
         for symbol in self.parameters.symbols:
-            decision, adds_usd = self._decide(symbol, view, planned_usd)
+            decision, adds_usd = self._decide(symbol, view, planned_usd, gross_usd)
             planned_usd += adds_usd
+            if isinstance(decision.intent, OpenPair):
+                # Half of what an opening adds to the plan is its close, which frees what was held.
+                gross_usd += adds_usd / 2
             decisions.append(decision)
         return tuple(decisions)
 
@@ -59,17 +64,19 @@ class DeltaNeutralStrategy:
 
     # --- the steps ------------------------------------------------------------------------------------
 
-    def _decide(self, symbol: str, view: CycleView, planned_usd: Decimal) -> tuple[CycleDecision, Decimal]:
+    def _decide(
+        self, symbol: str, view: CycleView, planned_usd: Decimal, gross_usd: Decimal
+    ) -> tuple[CycleDecision, Decimal]:
         """The decision for one symbol and the notional (USD) it adds to today's plan."""
         market = view.markets[symbol]
         pair = next((pair for pair in view.pairs if pair.long_symbol == symbol), None)
         if pair is None:
-            return self._open(symbol, market, view, planned_usd)
+            return self._open(symbol, market, view, planned_usd, gross_usd)
         if pair.phase is not PairPhase.HOLDING:
             return _decision(symbol, "work", f"pair is {pair.phase}", pair), ZERO
         risky = self._close_if_risky(pair)
         if risky is not None:
-            return risky, pair.gross_usd
+            return risky, ZERO  # every close is in the plan already
         return self._rotate_or_hold(symbol, market, pair, view, planned_usd)
 
     def _close_if_risky(self, pair: PairStatus) -> CycleDecision | None:
@@ -87,12 +94,14 @@ class DeltaNeutralStrategy:
         return _decision(pair.long_symbol, "close", intent.reason, pair, intent)
 
     def _open(
-        self, symbol: str, market: SymbolMarket, view: CycleView, planned_usd: Decimal
+        self, symbol: str, market: SymbolMarket, view: CycleView, planned_usd: Decimal, gross_usd: Decimal
     ) -> tuple[CycleDecision, Decimal]:
         waiting = self._why_not_open(symbol, market, view)
         if waiting is not None or market.mark is None:
             return _decision(symbol, "wait", waiting or "no mark price yet"), ZERO
-        quantity = self.risk_manager.calculate_position_size(market.mark, symbol)
+        quantity = self.risk_manager.calculate_pair_size(market.mark, symbol, gross_usd)
+        if isinstance(quantity, Refused):
+            return _decision(symbol, "wait", f"{quantity.rule}: {quantity.reason}"), ZERO
         legs_usd = 2 * quantity * market.mark
         # Opening commits to closing as well: a pair is only opened when the day can carry both.
         after_usd = planned_usd + 2 * legs_usd
@@ -151,7 +160,7 @@ class DeltaNeutralStrategy:
             urgent=False,
             reason=f"rotate after {held_ms / 60_000:.1f} min",
         )
-        return _decision(symbol, "rotate", intent.reason, pair, intent), pair.gross_usd
+        return _decision(symbol, "rotate", intent.reason, pair, intent), _rotation_usd(pair)
 
     def _why_not_rotate(
         self, market: SymbolMarket, pair: PairStatus, view: CycleView, planned_usd: Decimal
@@ -164,8 +173,7 @@ class DeltaNeutralStrategy:
             return (
                 f"hold time reached; within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
             )
-        # The plan already holds this pair's close; a rotation adds the next pair's open and its close.
-        needed_usd = 2 * pair.gross_usd
+        needed_usd = _rotation_usd(pair)
         target_usd = self.parameters.daily_volume_target_usd
         if planned_usd + needed_usd > target_usd:
             return (
@@ -175,13 +183,15 @@ class DeltaNeutralStrategy:
         return None
 
     def _near_funding(self, market: SymbolMarket, now_ms: int) -> bool:
-        if market.next_funding_ms is None:
-            return False
+        # Charges land up to 15 s late, so the stamp just behind us counts as the one ahead does.
+        stamps_ms = (market.next_funding_ms, market.last_funding_ms)
         guard_ms = self.parameters.funding_guard_ms
-        until_ms = market.next_funding_ms - now_ms
-        # The stamp just behind us is one interval before the next; charges land up to 15 s late.
-        since_ms = -until_ms if until_ms < 0 else None
-        return 0 <= until_ms <= guard_ms or (since_ms is not None and since_ms <= guard_ms)
+        return any(stamp_ms is not None and abs(stamp_ms - now_ms) <= guard_ms for stamp_ms in stamps_ms)
+
+
+def _rotation_usd(pair: PairStatus) -> Decimal:
+    """What a rotation adds to the plan, which already holds this pair's close: the next open and close."""
+    return 2 * pair.gross_usd
 
 
 def _slower_leg(market: SymbolMarket, *, opening: bool) -> PositionSide:

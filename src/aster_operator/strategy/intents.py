@@ -60,6 +60,8 @@ class SymbolMarket(msgspec.Struct, frozen=True, kw_only=True):
     funding_rate: Decimal | None
     next_funding_ms: int | None
     stale: str | None
+    last_funding_ms: int | None = None
+    """The funding stamp before the next one; None when none has passed since the session started."""
 
 
 class CycleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,8 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     entries_blocked: str | None
     committed_volume_usd: Decimal = Decimal(0)
     """Notional that the open pairs are still going to trade: what is left to open, and every close."""
+    committed_gross_usd: Decimal = Decimal(0)
+    """Gross notional that is held, by whomever, plus what the opening pairs are still going to add."""
 
 
 class OpenPair(msgspec.Struct, frozen=True, kw_only=True, tag=True):

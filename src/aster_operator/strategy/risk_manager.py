@@ -20,6 +20,9 @@ from aster_operator.strategy.parameters import RiskLimits
 
 __all__ = ["ExposureView", "LegTooSmall", "RiskManager"]
 
+_MARK_GRACE = Decimal("1.01")
+"""Sizes are cut at one mark and checked at later ones: room for the price to move while a pair opens."""
+
 
 class LegTooSmall(ValueError):
     """One leg at the configured size is below the smallest order the venue takes.
@@ -90,8 +93,34 @@ class RiskManager:
             raise LegTooSmall(instrument.symbol, leg_usd, smallest, price, instrument.base_asset, capital)
         return quantity
 
+    def calculate_pair_size(self, price: Decimal, symbol: str, gross_usd: Decimal) -> Decimal | Refused:
+        """Base units of each leg of a new pair: one leg's size, cut so that both legs fit under the total
+        limit beside the `gross_usd` already held or planned. Refused when not even the smallest order fits.
+        """
+        try:
+            quantity = self.calculate_position_size(price, symbol)
+        except ValueError as unfit:  # LegTooSmall, or no quantity passes the venue's filters at this price
+            return Refused(rule="MAX_POSITION_SIZE_PCT", reason=str(unfit))
+        limit_usd = self.limits.total_notional_limit_usd
+        leg_room_usd = (limit_usd - gross_usd) / (2 * _MARK_GRACE)
+        if quantity * price <= leg_room_usd:
+            return quantity
+        instrument = self._instruments[symbol]
+        fitting = instrument.lot.floor(leg_room_usd / price)
+        if fitting < instrument.smallest_quantity(price):
+            return Refused(
+                rule="MAX_TOTAL_NOTIONAL_USD",
+                reason=f"${gross_usd:,.2f} of ${limit_usd:,.2f} gross is held or planned: "
+                f"no room for a pair in {symbol}",
+            )
+        return fitting
+
     def get_current_exposure(self, view: ExposureView) -> Decimal:
-        """Gross notional (USD) of everything held and everything pending that would enlarge it."""
+        """Gross notional (USD) of everything held and everything pending that would enlarge it.
+
+        What has no mark in the view is left out; `approve` opens nothing while that concerns a symbol of
+        this session.
+        """
         total = ZERO
         for source in (view.held, view.pending_open):
             for (symbol, _), quantity in source.items():
@@ -185,6 +214,12 @@ class RiskManager:
             return Refused(
                 rule="lot", reason=f"{plain_text(quantity)} {order.symbol} is off the lot {lot.step}"
             )
+        if quantity < lot.min_quantity:
+            return Refused(
+                rule="lot",
+                reason=f"{plain_text(quantity)} {order.symbol} is below the venue's "
+                f"{plain_text(lot.min_quantity)}",
+            )
         if lot.max_quantity > 0 and quantity > lot.max_quantity:
             return Refused(
                 rule="lot",
@@ -224,13 +259,16 @@ class RiskManager:
         key = (order.symbol, order.position_side)
         leg_quantity = view.held.get(key, ZERO) + view.pending_open.get(key, ZERO) + quantity
         # One lot of grace: sizes are cut at the quote, this check runs at the mark a moment later.
-        leg_limit = self.limits.leg_notional_usd * Decimal("1.01") + mark * self._lot(order.symbol)
+        leg_limit = self.limits.leg_notional_usd * _MARK_GRACE + mark * self._lot(order.symbol)
         if leg_quantity * mark > leg_limit:
             return Refused(
                 rule="MAX_POSITION_SIZE_PCT",
                 reason=f"{order.position_side} {order.symbol} would be ${leg_quantity * mark:,.2f}, "
                 f"limit ${leg_limit:,.2f} with pending orders counted",
             )
+        unvalued = self._symbol_without_mark(view)
+        if unvalued is not None:
+            return Refused(rule="mark", reason=f"mark price of {unvalued}, which is held, is unknown")
         total = self.get_current_exposure(view) + quantity * mark
         total_limit = self.limits.total_notional_limit_usd
         if total > total_limit:
@@ -239,6 +277,14 @@ class RiskManager:
                 reason=f"gross exposure would be ${total:,.2f}, limit ${total_limit:,.2f} "
                 "with pending orders counted",
             )
+        return None
+
+    def _symbol_without_mark(self, view: ExposureView) -> str | None:
+        """A symbol of this session that carries exposure nobody can value, None when there is none."""
+        for source in (view.held, view.pending_open):
+            for (symbol, _), quantity in source.items():
+                if quantity and symbol in self._instruments and symbol not in view.marks:
+                    return symbol
         return None
 
     def _lot(self, symbol: str) -> Decimal:
