@@ -26,6 +26,7 @@ from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder,
 
 if TYPE_CHECKING:
     from aster_operator.simulator.control import ExchangeControl
+    from aster_operator.simulator.spot import SpotExchange
 
 __all__ = ["AccountView", "AssetView", "AuditReport", "BookView", "ExchangeApi", "PositionRiskView"]
 
@@ -254,6 +255,16 @@ class ExchangeApi(Protocol):
     @property
     def control(self) -> "ExchangeControl":
         """Verbs that interfere with the venue itself: prices, fees, filters, listings, liquidations."""
+
+    @property
+    def spot(self) -> "SpotExchange | None":
+        """The spot side with its own books, orders and balances; None when the exchange has none."""
+
+    def transfer(self, account_id: str, asset: str, amount: Decimal, *, to_spot: bool) -> None:
+        """Move a positive amount between the futures and the spot wallet.
+
+        Raises VenueRefusal: -1020 without a spot side, -4055 for no amount, -2018 for more than is free.
+        """
 
     def queue_position(self, account_id: str, symbol: str, order_id: int) -> int | None:
         """Lots that trade before the order at its price; None when it does not rest in the shown book."""

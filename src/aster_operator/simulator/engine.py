@@ -4,7 +4,7 @@
 together; each rule lives in its own module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from aster_operator.domain.enums import OrderType, Side
@@ -53,6 +53,8 @@ class Engine:
         self.liquidator = Liquidator(state, self.desk, self.clearing, self.matcher)
         self.strategies = StrategyDesk(state, self.desk, self)
         self.chases = ChaseDesk(state, timeline, self.desk, self.strategies, self)
+        self.on_move: Callable[[str, int], None] | None = None
+        """Called with (symbol, index in ticks) after each move of a market."""
         self._countdowns: dict[tuple[str, str], int] = {}
         self._modifications: dict[int, int] = {}
 
@@ -280,6 +282,8 @@ class Engine:
         if now_ms >= market.pricer.next_funding_ms:
             self._funding_due(market)
         self.follow_mark(market)
+        if self.on_move is not None:
+            self.on_move(market.spec.symbol, index_ticks)
 
     def follow_mark(self, market: Market) -> None:
         """Run the triggers and liquidations a new mark calls for."""

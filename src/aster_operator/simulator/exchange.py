@@ -39,6 +39,7 @@ from aster_operator.simulator.model import (
 )
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.settings_rules import SettingsRules
+from aster_operator.simulator.spot import SpotExchange
 from aster_operator.simulator.state import INSURANCE_FUND_ID, ExchangeState, Market
 from aster_operator.simulator.strategy_model import ChaseRequest, StrategyOrder, StrategyType, SubOrder
 from aster_operator.simulator.timeline import TIMER_RANK, Timeline
@@ -58,6 +59,8 @@ class ExchangeOptions:
     taker_fee_e8: int = DEFAULT_TAKER_FEE_E8
     insurance_endowment: Decimal = Decimal(100_000)
     queue_model: QueueModel = pessimistic_queue
+    with_spot: bool = False
+    """A spot market beside each perpetual; it costs about half as much time again to play."""
 
 
 class SimulatedExchange:
@@ -79,6 +82,10 @@ class SimulatedExchange:
         self._engine = Engine(self._state, self._timeline)
         self._views = Views(self._state, self._engine.admission)
         self._rules = SettingsRules(self._state, self._engine.admission, self._engine.clearing)
+        self._spot: SpotExchange | None = None
+        if self._options.with_spot:
+            self._spot = SpotExchange(self._options.seed, lambda: self._state.now_ms)
+            self._engine.on_move = self._spot.follow
         self._control = ExchangeControl(self._state, self._engine, self._list_later)
         for source in self._sources:
             self._list_market(source)
@@ -130,6 +137,8 @@ class SimulatedExchange:
         state.add_market(
             Market(spec, OrderBook(self._options.queue_model), bars, pricer, state.first_trade_id())
         )
+        if self._spot is not None:
+            self._spot.list_pair(spec, source.start_ticks)
         self._schedule(source, rank)
 
     def _schedule(self, source: MarketSource, rank: int) -> None:
@@ -369,7 +378,15 @@ class SimulatedExchange:
         return list(self._state.account(account_id).income)
 
     def audit(self) -> AuditReport:
-        return self._state.ledger.audit(self._state.accounts.values(), self._state.marks_e8)
+        report = self._state.ledger.audit(self._state.accounts.values(), self._state.marks_e8)
+        if self._spot is None:
+            return report
+        difference, detail = self._spot.audit()
+        return AuditReport(
+            report.balanced and difference == 0,
+            report.difference_atoms + difference,
+            {**report.detail, **detail},
+        )
 
     # --- beyond what a trader sees
 
@@ -377,6 +394,27 @@ class SimulatedExchange:
     def control(self) -> ExchangeControl:
         """Verbs that interfere with the venue itself."""
         return self._control
+
+    @property
+    def spot(self) -> SpotExchange | None:
+        """The spot side; None unless `ExchangeOptions.with_spot`."""
+        return self._spot
+
+    def transfer(self, account_id: str, asset: str, amount: Decimal, *, to_spot: bool) -> None:
+        """Move a positive amount between the futures and the spot wallet.
+
+        Raises VenueRefusal: -1020 without a spot side, -4055 for no amount, -2018 for more than is free.
+        """
+        if self._spot is None:
+            raise refuse(-1020)
+        if not amount.is_finite() or amount <= 0:
+            raise refuse(-4055)
+        if to_spot:
+            self.deposit(account_id, asset, -amount)
+            self._spot.deposit(account_id, asset, amount)
+        else:
+            self._spot.deposit(account_id, asset, -amount)
+            self.deposit(account_id, asset, amount)
 
     def queue_position(self, account_id: str, symbol: str, order_id: int) -> int | None:
         """Lots that trade before the order at its price; None when it does not rest in the shown book."""

@@ -1,5 +1,7 @@
 """Matching: an incoming order, or the market's own flow, against the book by price and time."""
 
+from typing import Protocol
+
 from aster_operator.domain.enums import (
     OrderStatus,
     SelfTradePrevention,
@@ -8,18 +10,32 @@ from aster_operator.domain.enums import (
 )
 from aster_operator.simulator.accounts import is_closing
 from aster_operator.simulator.book import BookSide, Ladder, RestingOrder
-from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.model import SimulatedOrder
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.state import ExchangeState, Market
 
-__all__ = ["Matcher"]
+__all__ = ["Matcher", "TradeBooker"]
+
+
+class TradeBooker(Protocol):
+    """Books what was matched: `Clearing` for futures, `SpotClearing` for spot."""
+
+    def trade(
+        self,
+        market: Market,
+        taker: SimulatedOrder | None,
+        maker: SimulatedOrder | None,
+        taker_side: Side,
+        ticks: int,
+        lots: int,
+    ) -> None:
+        """`lots` traded at `ticks`; None is the market's own side."""
 
 
 class Matcher:
-    """Executes against one book at a time; what trades is booked by `Clearing`."""
+    """Executes against one book at a time; what trades is booked by `clearing`."""
 
-    def __init__(self, state: ExchangeState, desk: OrderDesk, clearing: Clearing) -> None:
+    def __init__(self, state: ExchangeState, desk: OrderDesk, clearing: TradeBooker) -> None:
         self._state = state
         self._desk = desk
         self._clearing = clearing

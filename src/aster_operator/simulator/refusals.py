@@ -9,6 +9,7 @@ __all__ = ["refuse"]
 
 _TEXTS = {
     -1000: "Invalid symbol.",
+    -1020: "This operation is not supported.",
     -1102: "Mandatory parameter '%s' was not sent, was empty/null, or malformed.",
     -1106: "Parameter '%s' sent when not required.",
     -1111: "Precision is over the maximum defined for this asset.",

@@ -1,0 +1,252 @@
+"""A spot market beside each perpetual: book, LIMIT and MARKET orders, balances, fees, transfers.
+
+Prices follow the perpetual's index; depth and flow are seeded. Enough for a pair of long spot and short
+perpetual, and for clients that look at spot on start-up (protocol reference, sections 1.1, 4.6 and 9.6).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+
+from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side
+from aster_operator.simulator.api import BookView
+from aster_operator.simulator.book import OrderBook
+from aster_operator.simulator.filters import check_min_notional, check_request, check_status
+from aster_operator.simulator.funding import MarkPricer
+from aster_operator.simulator.klines import MINUTE_MS, BarSeries, bar_open_ms
+from aster_operator.simulator.liquidity import DepthModel
+from aster_operator.simulator.matching import Matcher
+from aster_operator.simulator.model import (
+    ATOMS,
+    ContractSpec,
+    ExchangeEvent,
+    KlineRecord,
+    OrderRequest,
+    SimulatedOrder,
+    TradeEvent,
+    TradeRecord,
+)
+from aster_operator.simulator.orders import OrderDesk
+from aster_operator.simulator.refusals import refuse
+from aster_operator.simulator.spot_books import SpotAccount, SpotClearing, SpotLedger, delivered
+from aster_operator.simulator.state import ExchangeState, Market
+
+__all__ = ["SPOT_MAKER_FEE_E8", "SPOT_TAKER_FEE_E8", "SpotBalance", "SpotExchange"]
+
+SPOT_MAKER_FEE_E8 = 5_000
+SPOT_TAKER_FEE_E8 = 40_000
+_TOUCH_USD = 20_000
+_FLOW_DIVISOR = 8
+
+
+class SpotBalance(msgspec.Struct, frozen=True):
+    """One asset of a spot wallet, in atoms."""
+
+    asset: str
+    free_atoms: int
+    locked_atoms: int
+
+
+class _Pair:
+    """One spot market and what moves it."""
+
+    def __init__(self, market: Market, depth: DepthModel) -> None:
+        self.market = market
+        self.depth = depth
+        self.last_index_ticks = 0
+        unit = market.pricer.index_ticks * market.spec.atoms_per_tick_lot
+        self.touch_lots = max(2, _TOUCH_USD * ATOMS // unit)
+
+
+class SpotExchange:
+    """The spot side. Deterministic like the rest; `follow` moves a pair after its perpetual."""
+
+    def __init__(self, seed: int, clock: Callable[[], int]) -> None:
+        """`clock` tells market time."""
+        self._seed = seed
+        self._clock = clock
+        self._state = ExchangeState(clock())
+        self._state.accounts.clear()
+        self._ledger = SpotLedger()
+        self._desk = OrderDesk(self._state)
+        self._matcher = Matcher(self._state, self._desk, SpotClearing(self._state, self._desk, self._ledger))
+        self._pairs: dict[str, _Pair] = {}
+
+    # --- markets
+
+    def list_pair(self, perpetual: ContractSpec, start_ticks: int) -> None:
+        """Open the spot market beside a perpetual, with its tick and step so that a pair can be equal."""
+        spec = replace(perpetual, maker_fee_e8=SPOT_MAKER_FEE_E8, taker_fee_e8=SPOT_TAKER_FEE_E8, brackets=())
+        pricer = MarkPricer(spec, self._state.now_ms, start_ticks)
+        market = Market(spec, OrderBook(), BarSeries(spec), pricer, self._state.first_trade_id())
+        self._state.add_market(market)
+        self._pairs[spec.symbol] = _Pair(market, DepthModel(f"{self._seed}:{spec.symbol}:spot", start_ticks))
+
+    def follow(self, symbol: str, index_ticks: int) -> None:
+        """Move the pair to the index of its perpetual: new quotes, then one public trade at the touch."""
+        pair = self._pairs.get(symbol)
+        if pair is None:
+            return
+        now_ms = self._state.now_ms = self._clock()
+        market, depth = pair.market, pair.depth
+        depth.advance()
+        rising = index_ticks >= pair.last_index_ticks
+        pair.last_index_ticks = index_ticks
+        bid, ask = max(1, index_ticks - 1), index_ticks + 1
+        bids, asks = depth.ladder(bid, -1, pair.touch_lots), depth.ladder(ask, 1, pair.touch_lots)
+        self._state.close_bar(market)
+        if market.bars.running is None:
+            market.bars.open_bar(bar_open_ms(now_ms, MINUTE_MS), market.last_ticks or index_ticks)
+        self._matcher.requote(market, bids, asks)
+        side, touch = (Side.BUY, ask) if rising else (Side.SELL, bid)
+        shown = asks[ask] if rising else bids[bid]
+        self._matcher.aggress(market, side, max(1, shown // _FLOW_DIVISOR), touch)
+        book = market.book
+        market.pricer.update(now_ms, index_ticks, market.last_ticks, book.bids.best(), book.asks.best())
+        self._state.publish_market(market)
+
+    def contracts(self) -> Mapping[str, ContractSpec]:
+        return self._state.specs
+
+    def book(self, symbol: str, levels: int) -> BookView:
+        market = self._state.market(symbol)
+        bids, asks = market.book.levels(levels)
+        return BookView(market.spec, market.book.update_id, bids, asks, market.last_book_ms)
+
+    def recent_trades(self, symbol: str, limit: int) -> Sequence[TradeEvent]:
+        trades = self._state.market(symbol).recent_trades
+        return list(trades)[-limit:] if limit > 0 else []
+
+    def klines(
+        self, symbol: str, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> Sequence[KlineRecord]:
+        return self._state.market(symbol).bars.bars(interval_ms, start_ms, end_ms, limit)
+
+    def subscribe(self, listener: Callable[[ExchangeEvent], None]) -> Callable[[], None]:
+        """Book, trade, bar and order events of the spot side; returns the unsubscriber."""
+        self._state.listeners.append(listener)
+        return lambda: self._state.listeners.remove(listener)
+
+    # --- balances
+
+    def balances(self, account_id: str) -> list[SpotBalance]:
+        """Every asset that was ever held."""
+        account = self._account(account_id)
+        return [
+            SpotBalance(asset, account.free_atoms(asset), account.locked_atoms.get(asset, 0))
+            for asset in account.wallet_atoms
+        ]
+
+    def deposit(self, account_id: str, asset: str, amount: Decimal) -> None:
+        """Money or coins arrive (or, negative, leave). Raises VenueRefusal(-2018) for more than is free."""
+        account, atoms = self._account(account_id), int(amount * ATOMS)
+        if atoms < 0 and -atoms > account.free_atoms(asset):
+            raise refuse(-2018)
+        self._ledger.deposit(account, asset, atoms)
+        account.updated_ms = self._clock()
+
+    def _account(self, account_id: str) -> SpotAccount:
+        found = self._state.accounts.get(account_id)
+        if found is None:
+            found = self._state.accounts[account_id] = SpotAccount(account_id)
+        assert isinstance(found, SpotAccount)  # noqa: S101 - only this method puts accounts there
+        return found
+
+    # --- orders
+
+    def place_order(
+        self, account_id: str, request: OrderRequest, quote_quantity: Decimal | None = None
+    ) -> SimulatedOrder:
+        """LIMIT or MARKET; a MARKET BUY may give `quote_quantity` to spend instead of a quantity.
+
+        Raises VenueRefusal: filters as for futures, -2018 for a balance that is too small.
+        """
+        self._state.now_ms = self._clock()
+        market = self._state.market(request.symbol)
+        if request.order_type not in (OrderType.LIMIT, OrderType.MARKET):
+            raise refuse(-1116)
+        if request.position_side is not PositionSide.BOTH or request.reduce_only or request.close_position:
+            raise refuse(-1106, "positionSide")
+        if quote_quantity is not None:
+            request = self._spending(market, request, quote_quantity)
+        account = self._account(account_id)
+        checked = check_request(market.spec, request)
+        self._desk.refuse_duplicate_id(account, request.symbol, request.client_order_id)
+        check_status(market.spec.instrument, halted=market.halted, closing=False)
+        check_min_notional(market.spec, checked.lots, checked.price_ticks, market.mark_e8)
+        order = self._desk.create(account, request, checked)
+        asset, needed = self._needed(market, order)
+        if needed > account.free_atoms(asset):
+            raise refuse(-2018)
+        self._desk.accept(account, order)
+        self._matcher.execute(order)
+        self._state.publish_market(market)
+        return order
+
+    def _spending(self, market: Market, request: OrderRequest, quote_quantity: Decimal) -> OrderRequest:
+        """Turn an amount to spend into the lots it pays for at the displayed prices."""
+        if request.order_type is not OrderType.MARKET or request.quantity is not None:
+            raise refuse(-1106, "quoteOrderQty")
+        if not quote_quantity.is_finite() or quote_quantity <= 0:
+            raise refuse(-1130, "quoteOrderQty")
+        spec, left, lots = market.spec, int(quote_quantity * ATOMS), 0
+        bids, asks = market.book.levels(1_000)
+        for ticks, shown in asks if request.side is Side.BUY else bids:
+            taken = min(shown, left // spec.notional_atoms(ticks, 1))
+            lots += taken
+            left -= spec.notional_atoms(ticks, taken)
+            if taken < shown:
+                break
+        return replace(request, quantity=spec.quantity_of(lots))
+
+    @staticmethod
+    def _needed(market: Market, order: SimulatedOrder) -> tuple[str, int]:
+        """(asset, atoms) the order may take at most."""
+        if order.order_type is OrderType.LIMIT or order.side is Side.SELL:
+            return delivered(market.spec, order.side, order.lots, order.price_ticks)
+        cost, left = 0, order.lots
+        for ticks, shown in market.book.levels(1_000)[1]:
+            taken = min(shown, left)
+            cost += market.spec.notional_atoms(ticks, taken)
+            left -= taken
+        return market.spec.instrument.quote_asset, cost
+
+    def cancel_order(
+        self, account_id: str, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> SimulatedOrder:
+        self._state.now_ms = self._clock()
+        account = self._account(account_id)
+        found = self._desk.find(account, symbol, order_id, client_order_id)
+        if found is None or found.order_id not in account.open_orders:
+            raise refuse(-2011)
+        self._desk.cancel(found)
+        self._state.publish_market(self._state.market(symbol))
+        return found
+
+    def order(
+        self, account_id: str, symbol: str, order_id: int | None, client_order_id: str | None
+    ) -> SimulatedOrder:
+        found = self._desk.find(self._account(account_id), symbol, order_id, client_order_id)
+        if found is None:
+            raise refuse(-2013)
+        return found
+
+    def open_orders(self, account_id: str, symbol: str | None) -> Sequence[SimulatedOrder]:
+        return self._desk.open_of(self._account(account_id), symbol)
+
+    def order_history(
+        self, account_id: str, symbol: str, status: OrderStatus | None = None
+    ) -> Sequence[SimulatedOrder]:
+        """All orders ever, oldest first."""
+        orders = self._account(account_id).orders.values()
+        return [each for each in orders if each.symbol == symbol and status in (None, each.status)]
+
+    def trades(self, account_id: str, symbol: str | None) -> Sequence[TradeRecord]:
+        trades = self._account(account_id).trades
+        return [trade for trade in trades if symbol in (None, trade.spec.symbol)]
+
+    def audit(self) -> tuple[int, dict[str, int]]:
+        """(difference in atoms, every purse of the spot side)."""
+        return self._ledger.audit(self._state.accounts.values())
