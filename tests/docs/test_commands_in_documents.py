@@ -170,7 +170,7 @@ def test_the_examples_see_the_trades(walked: Path) -> None:
     import pandas as pd
 
     outputs = [
-        run([sys.executable, "-c", example.values[0]], walked, DB_PATH="practice.db").stdout
+        run([sys.executable, "-c", str(example.values[0])], walked, DB_PATH="practice.db").stdout
         for example in EXAMPLES
         if "README.md" in str(example.id)
     ]
