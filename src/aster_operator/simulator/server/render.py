@@ -15,6 +15,7 @@ from aster_operator.simulator.model import (
 )
 from aster_operator.simulator.server.market_feed import DayFigures
 from aster_operator.simulator.server.number_text import atoms_text, fixed_text, symbol_text
+from aster_operator.simulator.strategy_model import SubOrder
 
 __all__ = [
     "account_json",
@@ -30,6 +31,7 @@ __all__ = [
     "own_trade_json",
     "position_risk_json",
     "snapshot_update_id",
+    "sub_order_json",
     "update_id",
 ]
 
@@ -167,6 +169,32 @@ def order_json(order: SimulatedOrder, *, acknowledged: bool = False, listed: boo
     if order.original_type is OrderType.TRAILING_STOP_MARKET:
         payload["activatePrice"] = text.price(order.activation_ticks)
         payload["priceRate"] = plain_text(order.callback_rate_pct)
+    return payload
+
+
+def sub_order_json(leg: SubOrder) -> dict[str, Any]:
+    """One leg of a strategy: its order once placed, what was asked for until then."""
+    payload: dict[str, Any] = {"strategySubId": leg.sub_id, "securityType": "FUTURE"}
+    if leg.order is not None:
+        payload |= order_json(leg.order, listed=True)
+    else:
+        request = leg.request
+        payload |= {
+            "symbol": request.symbol,
+            "side": request.side.value,
+            "positionSide": request.position_side.value,
+            "type": request.order_type.value,
+            "status": "REJECTED" if leg.refused else "PENDING",
+            "origQty": None if request.quantity is None else plain_text(request.quantity),
+            "price": None if request.price is None else plain_text(request.price),
+            "stopPrice": None if request.stop_price is None else plain_text(request.stop_price),
+        }
+    for slot, trigger in zip(("first", "second"), leg.triggers, strict=False):
+        payload |= {
+            f"{slot}DrivenId": trigger.driven_id,
+            f"{slot}DrivenOn": trigger.driven_on.value,
+            f"{slot}Trigger": trigger.action.value,
+        }
     return payload
 
 

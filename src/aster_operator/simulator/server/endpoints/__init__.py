@@ -6,6 +6,7 @@ from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
 from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
 from aster_operator.simulator.server.endpoints.spot import SPOT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.strategies import STRATEGY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
 
 __all__ = ["ENDPOINTS"]
@@ -13,6 +14,7 @@ __all__ = ["ENDPOINTS"]
 ENDPOINTS = (
     *MARKET_ENDPOINTS,
     *ORDER_ENDPOINTS,
+    *STRATEGY_ENDPOINTS,
     *ACCOUNT_ENDPOINTS,
     *HISTORY_ENDPOINTS,
     *USER_STREAM_ENDPOINTS,
