@@ -29,12 +29,11 @@ def session_report(
     """
     from aster_operator.domain.client_ids import is_own_client_order_id
     from aster_operator.monitoring.ledger import compare_ledgers
-    from aster_operator.monitoring.session_report import build_report
+    from aster_operator.monitoring.session_report import OpenPairFigures, build_report
 
     def ours(client_order_id: str) -> bool:
         return whole_account or is_own_client_order_id(client_order_id)
 
-    pairs = list(core.state.pairs.active())
     own_fills = [fill for fill in books.own_fills if ours(fill.client_order_id)]
     return build_report(
         strategy=core.strategy.name,
@@ -44,7 +43,10 @@ def session_report(
         fills=own_fills,
         funding=books.own_income,
         pairs=core.state.pairs.finished,
-        pairs_opened=len(core.state.pairs.finished) + len(pairs),
+        still_open=[
+            OpenPairFigures(pair.long.symbol, pair.worst_imbalance, pair.longest_imbalance_ms)
+            for pair in core.state.pairs.active()
+        ],
         open_positions=books.open_positions,
         unrealized_pnl=books.unrealized_pnl,
         opening_equity=books.opening_wallet,
@@ -55,9 +57,6 @@ def session_report(
             venue_income=books.venue_income,
             wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
         ),
-        worst_open_imbalance=[
-            (pair.long.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs
-        ],
         stopped_early=interrupted,
     )
 

@@ -15,7 +15,7 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.execution.pair_book import PairSummary
 from aster_operator.monitoring.ledger import LedgerComparison
 
-__all__ = ["SessionReport", "build_report", "render_report"]
+__all__ = ["OpenPairFigures", "SessionReport", "build_report", "render_report"]
 
 _CENT = Decimal("0.01")
 _MINUTE_MS = 60_000
@@ -60,6 +60,14 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     stopped_early: bool
 
 
+class OpenPairFigures(msgspec.Struct, frozen=True):
+    """What the report wants to know of a pair that is not finished."""
+
+    symbol: str
+    worst_imbalance: Decimal
+    longest_imbalance_ms: int
+
+
 def build_report(
     *,
     strategy: str,
@@ -69,61 +77,90 @@ def build_report(
     fills: Sequence[Fill],
     funding: Sequence[IncomeRow],
     pairs: Sequence[PairSummary],
-    pairs_opened: int,
+    still_open: Sequence[OpenPairFigures],
     open_positions: int,
     unrealized_pnl: Decimal,
     opening_equity: Decimal,
     ledger: LedgerComparison,
-    worst_open_imbalance: Sequence[tuple[str, Decimal, int]] = (),
     stopped_early: bool = False,
 ) -> SessionReport:
-    """Sum a session up. `worst_open_imbalance` adds (symbol, base units, ms) of pairs not finished yet."""
-    volume = sum((fill.notional for fill in fills), ZERO)
-    maker = sum((fill.notional for fill in fills if fill.role is LiquidityRole.MAKER), ZERO)
-    fees = sum((fill.commission for fill in fills), ZERO)
-    realized = sum((fill.realized_pnl for fill in fills), ZERO)
-    paid_funding = sum((row.income for row in funding), ZERO)
-    net = realized - fees + paid_funding + unrealized_pnl
+    """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet."""
+    sums = _Sums.of(fills, funding, unrealized_pnl)
     holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None]
     imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
-    imbalances += list(worst_open_imbalance)
-    by_symbol: dict[str, Decimal] = dict.fromkeys(symbols, ZERO)
-    for symbol, size, _ in imbalances:
-        by_symbol[symbol] = max(by_symbol.get(symbol, ZERO), size)
+    imbalances += [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
+    worst = {symbol: max((size for name, size, _ in imbalances if name == symbol), default=ZERO)
+             for symbol in symbols}  # fmt: skip
     return SessionReport(
         ledger=ledger.verdict,
         strategy=strategy,
         symbols=tuple(symbols),
         market_minutes=market_minutes,
         rotations=sum(1 for pair in pairs if pair.rotated),
-        volume_usd=volume,
-        fees_usd=fees,
-        funding_usd=paid_funding,
-        realized_pnl_usd=realized,
+        volume_usd=sums.volume,
+        fees_usd=sums.fees,
+        funding_usd=sums.funding,
+        realized_pnl_usd=sums.realized,
         unrealized_pnl_usd=unrealized_pnl,
         hold_minutes_min=min(holds_ms) / _MINUTE_MS if holds_ms else None,
-        max_imbalance_base=max(by_symbol.values(), default=ZERO),
+        max_imbalance_base=max(worst.values(), default=ZERO),
         max_imbalance_ms=max((duration_ms for _, _, duration_ms in imbalances), default=0),
-        cost_per_100k_usd=(-net * 100_000 / volume).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
-        if volume
-        else None,
+        cost_per_100k_usd=sums.cost_per_100k,
         open_positions=open_positions,
         seed=seed,
         hold_minutes_avg=sum(holds_ms) / len(holds_ms) / _MINUTE_MS if holds_ms else None,
         hold_minutes_max=max(holds_ms) / _MINUTE_MS if holds_ms else None,
-        pairs_opened=pairs_opened,
+        pairs_opened=len(pairs) + len(still_open),
         pairs_closed_by_risk=sum(1 for pair in pairs if not pair.rotated and pair.hold_ms is not None),
         trades=len(fills),
-        maker_share_pct=(maker * 100 / volume).quantize(_CENT, ROUND_HALF_EVEN) if volume else None,
-        max_imbalance_by_symbol=by_symbol,
+        maker_share_pct=sums.maker_share_pct,
+        max_imbalance_by_symbol=worst,
         opening_equity_usd=opening_equity,
-        closing_equity_usd=opening_equity + net,
+        closing_equity_usd=opening_equity + sums.net,
         trades_compared=ledger.trades_compared,
         income_rows_compared=ledger.income_rows_compared,
         wallet_compared=ledger.wallet_compared,
         ledger_differences=ledger.differences,
         stopped_early=stopped_early,
     )
+
+
+class _Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over a session's fills and funding, USD. `net` is everything earned, unrealised included."""
+
+    volume: Decimal
+    maker_volume: Decimal
+    fees: Decimal
+    realized: Decimal
+    funding: Decimal
+    net: Decimal
+
+    @classmethod
+    def of(cls, fills: Sequence[Fill], funding: Sequence[IncomeRow], unrealized: Decimal) -> "_Sums":
+        fees = sum((fill.commission for fill in fills), ZERO)
+        realized = sum((fill.realized_pnl for fill in fills), ZERO)
+        settled = sum((row.income for row in funding), ZERO)
+        makers = (fill.notional for fill in fills if fill.role is LiquidityRole.MAKER)
+        return cls(
+            volume=sum((fill.notional for fill in fills), ZERO),
+            maker_volume=sum(makers, ZERO),
+            fees=fees,
+            realized=realized,
+            funding=settled,
+            net=realized - fees + settled + unrealized,
+        )
+
+    @property
+    def cost_per_100k(self) -> Decimal | None:
+        if not self.volume:
+            return None
+        return (-self.net * 100_000 / self.volume).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
+
+    @property
+    def maker_share_pct(self) -> Decimal | None:
+        if not self.volume:
+            return None
+        return (self.maker_volume * 100 / self.volume).quantize(_CENT, ROUND_HALF_EVEN)
 
 
 def render_report(report: SessionReport) -> RenderableType:
