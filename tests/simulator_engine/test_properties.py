@@ -240,6 +240,8 @@ def _check_account(exchange: SimulatedExchange, name: str) -> None:
         assert order.filled_lots == filled[order.order_id] <= order.lots
         if order.status is OrderStatus.FILLED:
             assert order.filled_lots == order.lots
+        if order.time_in_force is TimeInForce.FOK and order.status.is_final:
+            assert order.filled_lots in (0, order.lots), "fill or kill filled in part"
     for position in exchange.positions(name, None):
         assert position.lots == lots[position.position_side]
         if position.position_side is PositionSide.LONG:

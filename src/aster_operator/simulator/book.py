@@ -143,17 +143,13 @@ class BookSide:
             return hidden[0], hidden[0].order.remaining_lots
         return None, 0
 
-    def matchable_lots(self, limit_ticks: int | None, enough: int) -> int:
-        """Lots tradable at `limit_ticks` or better, counted only until `enough` is reached."""
-        total = 0
-        ticks = sorted({*self.synthetic, *self._queues, *self._hidden}, reverse=self.sign > 0)
-        for tick in ticks:
-            if total >= enough or (limit_ticks is not None and (tick - limit_ticks) * self.sign < 0):
-                break
-            total += self.synthetic.get(tick, 0)
-            for queues in (self._queues, self._hidden):
-                total += sum(resting.order.remaining_lots for resting in queues.get(tick, ()))
-        return total
+    def walk(self, limit_ticks: int) -> Iterator[tuple[int, int, list[RestingOrder]]]:
+        """(tick, synthetic lots, account orders by priority) at `limit_ticks` or better, best first."""
+        for tick in sorted({*self.synthetic, *self._queues, *self._hidden}, reverse=self.sign > 0):
+            if (tick - limit_ticks) * self.sign < 0:
+                return
+            resting = [*self._queues.get(tick, ()), *self._hidden.get(tick, ())]
+            yield tick, self.synthetic.get(tick, 0), resting
 
     # --- changing
 

@@ -24,7 +24,7 @@ from aster_operator.simulator.filters import (
 )
 from aster_operator.simulator.liquidation import Liquidator
 from aster_operator.simulator.matching import Matcher
-from aster_operator.simulator.model import ATOMS, ExecutionType, OrderRequest, SimulatedOrder
+from aster_operator.simulator.model import ATOMS, ExecutionType, OrderRequest, SimulatedOrder, VenueRefusal
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.state import ExchangeState, Market
@@ -135,7 +135,7 @@ class Engine:
         order.lots = lots
         try:
             self.admission.check_margin(account, market, order, ticks)
-        except Exception:
+        except VenueRefusal:
             order.lots = old_lots
             account.reserve(order, order.remaining_lots, old_ticks)
             raise

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from aster_operator.domain.enums import (
     OrderStatus,
+    PositionSide,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -75,10 +76,38 @@ class Matcher:
         if order.time_in_force is TimeInForce.GTX:
             return False
         if order.time_in_force is TimeInForce.FOK:
-            wanted = min(order.lots, self._closable(order)) if is_closing(order) else order.lots
-            enough = market.book.opposite(order.side).matchable_lots(limit, order.lots)
-            return wanted == order.lots and enough >= order.lots
+            closable = self._closable(order) if is_closing(order) else order.lots
+            return closable >= order.lots and self._fillable(market, order, limit) >= order.lots
         return True
+
+    def _fillable(self, market: Market, order: SimulatedOrder, limit: int) -> int:
+        """Lots `order` would really get: own orders and what other makers may not close do not count."""
+        synthetic_left = market.fill_cap_lots
+        closable: dict[tuple[str, PositionSide], int] = {}
+        total = 0
+        for _, synthetic, queue in market.book.opposite(order.side).walk(limit):
+            own = any(resting.order.account_id == order.account_id for resting in queue)
+            if own and order.self_trade_prevention is not SelfTradePrevention.EXPIRE_MAKER:
+                # The order may die at its own resting order, wherever in this level that stands.
+                return total
+            shown = synthetic if synthetic_left is None else min(synthetic, synthetic_left)
+            synthetic_left = None if synthetic_left is None else synthetic_left - shown
+            total += shown
+            for resting in queue:
+                maker = resting.order
+                if maker.account_id != order.account_id:
+                    total += self._budgeted(maker, closable)
+            if total >= order.lots:
+                break
+        return total
+
+    def _budgeted(self, maker: SimulatedOrder, closable: dict[tuple[str, PositionSide], int]) -> int:
+        """Lots a maker can trade after the makers before it have used up the position they share."""
+        key = (maker.account_id, maker.position_side)
+        left = closable.setdefault(key, self._closable(maker))
+        lots = min(maker.remaining_lots, left) if is_closing(maker) else maker.remaining_lots
+        closable[key] = max(0, left - lots)
+        return lots
 
     @staticmethod
     def _crosses(market: Market, side: Side, limit: int) -> bool:
