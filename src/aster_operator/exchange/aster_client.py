@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Self
 
 from aster_operator.domain.clock import Clock, WallClock
+from aster_operator.exchange.calls.agents import AgentCalls
+from aster_operator.exchange.calls.spot import SpotCalls
+from aster_operator.exchange.calls.strategy_orders import StrategyCalls
 from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
 from aster_operator.exchange.credentials import AgentCredentials, Credentials
 from aster_operator.exchange.domain_calls import DomainCalls
@@ -25,7 +28,7 @@ from aster_operator.exchange.wire.streams import MarketMessage
 __all__ = ["AsterClient"]
 
 
-class AsterClient(DomainCalls):
+class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
     """A client of one venue for one account; implements `ExchangeClient`.
 
     `credentials` choose the scheme: an agent's key signs V3 calls, an API key V1 calls, none leaves the
@@ -77,6 +80,8 @@ class AsterClient(DomainCalls):
             timeout_s=timeout_s,
         )
         self._rest.server_time_ms = self.server_time
+        self.spot = SpotCalls(self._rest)
+        """The spot market of the same account."""
         self._streams: list[MarketStream | MessageStream | UserStream] = []
 
     @property

@@ -107,6 +107,11 @@ class AgentCredentials:
         return bytes.fromhex(self.private_key.reveal())
 
     @property
+    def is_main_wallet(self) -> bool:
+        """True when the key is the main wallet's own: it may approve agents, and withdraw."""
+        return self.user.lower() == self.signer.lower()
+
+    @property
     def account(self) -> str:
         """Label of the trading account: the main wallet."""
         return self.user

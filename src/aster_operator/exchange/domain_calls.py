@@ -74,7 +74,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def close_position(
         self, symbol: str, position_side: PositionSide = PositionSide.BOTH
     ) -> OrderReport | None:
-        """Close the whole position at market; None when there was none. Sections 4.3 and 4.6."""
+        """Close the whole position at market; None when there was none.
+
+        Raises as `place_order`. Weight 6. Sections 4.3 and 4.6.
+        """
         for position in await self.get_position_risk(symbol):
             if position.position_side is position_side and position.is_open:
                 return await self.place_market_order(
@@ -92,7 +95,7 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         """Place an order of any type; a market order answers with its fill.
 
         Raises FilterViolation, InsufficientMargin, OrderRejected, PositionModeMismatch or another
-        RequestRefused when the venue said no, UnknownOutcome when it may have acted. Section 4.3.
+        RequestRefused when the venue said no, UnknownOutcome when it may have acted. Weight 1. Section 4.3.
         """
         hedge = order.position_side is not PositionSide.BOTH
         record = await self.new_order(
@@ -121,11 +124,17 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         return self._report(record)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        """Cancel by client id. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome."""
+        """Cancel by client id. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome.
+
+        Weight 1; goes before everything else. Section 4.4.
+        """
         return self._report(await self.cancel(symbol, orig_client_order_id=client_order_id))
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        """Return the order of a client id in any state. Raises OrderNotFound (-2013). Weight 1."""
+        """Return the order of a client id in any state. Raises OrderNotFound (-2013).
+
+        Weight 1. Section 4.4.
+        """
         return self._report(await self.get_order(symbol, orig_client_order_id=client_order_id))
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
@@ -139,7 +148,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def change_order(
         self, symbol: str, client_order_id: str, *, quantity: Decimal, price: Decimal
     ) -> OrderReport:
-        """Move a resting LIMIT order to a new price and quantity in one step. V3. Section 4.4."""
+        """Move a resting LIMIT order to a new price and quantity in one step.
+
+        V3. A refused change leaves the original. Weight 1. Section 4.4.
+        """
         record = await self.modify_order(
             symbol, orig_client_order_id=client_order_id, quantity=quantity, price=price
         )
@@ -165,18 +177,27 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         return await self.position_mode()
 
     async def set_hedge_mode(self, enabled: bool) -> None:
-        """Set the position mode; already being in it is success. Raises ChangeBlocked. Section 4.6."""
+        """Set the position mode; already being in it is success. Raises ChangeBlocked.
+
+        Weight 1. Section 4.6.
+        """
         try:
             await self.change_position_mode(hedge=enabled)
         except NoChangeNeeded:
             return
 
     async def set_leverage(self, symbol: str, leverage: int) -> int:
-        """Set the leverage and return what the venue confirms. Raises InvalidRequest, ChangeBlocked."""
+        """Set the leverage and return what the venue confirms. Raises InvalidRequest, ChangeBlocked.
+
+        Weight 1. Section 4.6.
+        """
         return (await self.change_leverage(symbol, leverage)).leverage
 
     async def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
-        """Set the margin type; already having it is success. Raises ChangeBlocked. Section 4.6."""
+        """Set the margin type; already having it is success. Raises ChangeBlocked.
+
+        Weight 1. Section 4.6.
+        """
         try:
             await self.change_margin_type(symbol, margin_type)
         except NoChangeNeeded:
@@ -189,7 +210,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     # --- market ----------------------------------------------------------------------------------------
 
     async def instruments(self) -> dict[str, Instrument]:
-        """Return all perpetuals by symbol and take over the limits the venue publishes. Section 5.1."""
+        """Return all perpetuals by symbol and take over the limits the venue publishes.
+
+        Raises MalformedResponse that names symbol and filter when one is missing. Weight 1. Section 5.1.
+        """
         info = await self.exchange_info()
         for limit in info.rate_limits:
             if limit.interval == "MINUTE" and limit.interval_num == 1:
@@ -233,7 +257,7 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         """Return the venue's market time: its clock, or on the embedded exchange the time being played.
 
         The embedded exchange may play another year at another speed, while requests are stamped with wall
-        time; there this costs a request of weight 1.
+        time; there this costs a request of weight 1. Section 4.1.
         """
         if self._rest.venue.environment is not Environment.SIM:
             return self._rest.venue_clock.now_ms()
@@ -243,13 +267,19 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         return max(mark.time for mark in marks)
 
     async def measure_clock(self, samples: int = 5) -> ClockOffset:
-        """Measure the offset of the venue's clock and use it for all later stamps and nonces."""
+        """Measure the offset of the venue's clock and use it for all later stamps and nonces.
+
+        Raises ValueError for less than one sample. Weight 1 a sample. Sections 2.1 and 2.2.
+        """
         return await self._rest.venue_clock.measure(self.server_time, samples)
 
     # --- history ---------------------------------------------------------------------------------------
 
     async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
-        """Return all own trades of the span, oldest first, without duplicates. Weight 5 a page."""
+        """Return all own trades of the span, oldest first, without duplicates.
+
+        Times in ms, both inclusive. Weight 5 a page. Section 4.6.
+        """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[int, UserTradeRecord] = {}
         for first, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
@@ -279,7 +309,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def income_rows(
         self, start_ms: int, end_ms: int | None = None, income_type: str | None = None
     ) -> list[IncomeRow]:
-        """Return all income rows of the span, oldest first, without duplicates. Weight 30 a page."""
+        """Return all income rows of the span, oldest first, without duplicates.
+
+        Times in ms, both inclusive. Weight 30 a page. Section 4.6.
+        """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[tuple[str, str, str, str], IncomeRecord] = {}
         for span_start, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):

@@ -39,6 +39,20 @@ _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _CLOCK_SAMPLES = 3
 
 
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call with everything it needs to be made, and made again."""
+
+    endpoint: Endpoint
+    version: int
+    parameters: Mapping[str, ParameterValue]
+    result_type: Any
+    weight: int
+    client_order_id: str | None
+    priority: Priority
+    nonce_us: int | None
+    signed_text: str | None = None
+
+
 class _Signed(msgspec.Struct, frozen=True):
     """Encoded parameters with the nonce they carry, if any."""
 
@@ -72,6 +86,9 @@ class RestSession:
         self.clock = clock
         self.venue_clock = VenueClock(clock)
         self.limiter = limiter
+        # The spot host counts for itself, with higher limits (section 3).
+        self.spot_limiter = RateLimiter(clock, weight_limit=6000, order_limit=6000)
+        self._limiters = {Product.FUTURES: limiter, Product.SPOT: self.spot_limiter}
         self._transport = transport
         self._nonces = nonces
         self.server_time_ms = server_time_ms
@@ -92,10 +109,6 @@ class RestSession:
     def uses_agent(self) -> bool:
         """True with V3 credentials."""
         return self._agent is not None
-
-    @property
-    def management_transport(self) -> Transport:
-        return self._transport
 
     def kill_nonce(self, nonce_us: int) -> None:
         """Remember that `noop` took this nonce: its request must not be sent anew with another one."""
@@ -121,19 +134,39 @@ class RestSession:
         TransportFailed, MalformedResponse, MissingCredentials.
         """
 
-        async def once() -> T:
-            return await self._call_with_fresh_stamp(
-                endpoint,
-                parameters,
-                result_type,
-                endpoint.weight if weight is None else weight,
-                client_order_id,
-                endpoint.priority if priority is None else priority,
-                nonce_us,
+        answer: T = await self._run(
+            _Call(
+                endpoint=endpoint,
+                version=self._version(endpoint),
+                parameters=parameters,
+                result_type=result_type,
+                weight=endpoint.weight if weight is None else weight,
+                client_order_id=client_order_id,
+                priority=endpoint.priority if priority is None else priority,
+                nonce_us=nonce_us,
             )
+        )
+        return answer
 
-        if not endpoint.repeatable:
-            return await once()
+    async def send_signed(self, endpoint: Endpoint, text: str, nonce_us: int | None) -> object:
+        """Send parameters that were signed elsewhere: by the main wallet, for management calls."""
+        call = _Call(
+            endpoint=endpoint,
+            version=self._version(endpoint),
+            parameters={},
+            result_type=object,
+            weight=endpoint.weight,
+            client_order_id=None,
+            priority=endpoint.priority,
+            nonce_us=nonce_us,
+            signed_text=text,
+        )
+        answer: object = await self._run(call)
+        return answer
+
+    async def _run(self, call: "_Call") -> Any:
+        if not call.endpoint.repeatable:
+            return await self._with_fresh_stamp(call)
         async for attempt in stamina.retry_context(
             on=_worth_repeating,
             attempts=self._read_attempts,
@@ -143,71 +176,48 @@ class RestSession:
             wait_jitter=0.2,
         ):
             with attempt:
-                return await once()
+                return await self._with_fresh_stamp(call)
         raise AssertionError("the retry loop ends by returning or raising")
 
-    async def _call_with_fresh_stamp(
-        self,
-        endpoint: Endpoint,
-        parameters: Mapping[str, ParameterValue],
-        result_type: type[T] | Any,
-        weight: int,
-        client_order_id: str | None,
-        priority: Priority,
-        nonce_us: int | None,
-    ) -> T:
-        version = self._version(endpoint)
+    async def _with_fresh_stamp(self, call: "_Call") -> Any:
         try:
-            return await self._attempt(
-                endpoint, version, parameters, result_type, weight, client_order_id, priority, nonce_us
-            )
+            return await self._attempt(call)
         except _StaleStamp as stale:
             # A refused stamp means the request was not executed: one more try with a measured clock is
-            # safe, unless the nonce was refused because we killed it ourselves.
-            if nonce_us is not None or stale.nonce_us in self._killed_nonces or self.server_time_ms is None:
+            # safe, unless the stamp was given, or refused because we killed its nonce ourselves.
+            given = call.nonce_us is not None or stale.nonce_us in self._killed_nonces
+            if given or self.server_time_ms is None:
                 raise stale.refusal from None
             await self.venue_clock.measure(self.server_time_ms, _CLOCK_SAMPLES)
         try:
-            return await self._attempt(
-                endpoint, version, parameters, result_type, weight, client_order_id, priority, None
-            )
+            return await self._attempt(call)
         except _StaleStamp as stale:
             raise stale.refusal from None
 
-    async def _attempt(
-        self,
-        endpoint: Endpoint,
-        version: int,
-        parameters: Mapping[str, ParameterValue],
-        result_type: type[T] | Any,
-        weight: int,
-        client_order_id: str | None,
-        priority: Priority,
-        nonce_us: int | None,
-    ) -> T:
-        name = f"{endpoint.method} {endpoint.path(version)}"
-        await self.limiter.acquire(weight, endpoint.orders, priority, name)
-        signed = self._sign(endpoint, version, parameters, nonce_us)
+    async def _attempt(self, call: "_Call") -> Any:
+        endpoint = call.endpoint
+        name = f"{endpoint.method} {endpoint.path(call.version)}"
+        limiter = self._limiters[endpoint.product]
+        await limiter.acquire(call.weight, endpoint.orders, call.priority, name)
+        signed = self._sign(call)
         self.attempts += 1
         try:
-            response = self._scrubbed(
-                await self._transport.send(self._request(endpoint, version, signed.text, name))
-            )
-            self.limiter.observe(response.headers)
+            response = self._scrubbed(await self._transport.send(self._request(call, signed.text, name)))
+            limiter.observe(response.headers)
             refusal = refusal_in(response, name, self.clock.now_ms())
-            if refusal is not None:
-                self._note(refusal)
-                if isinstance(refusal, ClockSkew):
-                    raise _StaleStamp(refusal, signed.nonce_us)
-                raise refusal
-            answer: T = decode_answer(response, name, result_type)
-            return answer
+            if refusal is None:
+                return decode_answer(response, name, call.result_type)
+            if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):
+                limiter.block(refusal.retry_after_s, banned=isinstance(refusal, IpBanned))
+            if isinstance(refusal, ClockSkew):
+                raise _StaleStamp(refusal, signed.nonce_us)
+            raise refusal
         except (_StaleStamp, RateLimited):
             raise
         except ExchangeError as error:
             if endpoint.repeatable or not _leaves_doubt(error):
                 raise
-            raise UnknownOutcome(name, str(error), client_order_id, signed.nonce_us) from error
+            raise UnknownOutcome(name, str(error), call.client_order_id, signed.nonce_us) from error
 
     def _scrubbed(self, response: RawResponse) -> RawResponse:
         """A venue or a proxy may echo our headers in an error page: the key must not travel on in errors."""
@@ -215,10 +225,6 @@ class RestSession:
             return response
         body = response.body.replace(self._api_key.api_key.encode(), b"********")
         return response._replace(body=body)
-
-    def _note(self, refusal: ExchangeError) -> None:
-        if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):
-            self.limiter.block(refusal.retry_after_s, banned=isinstance(refusal, IpBanned))
 
     def _version(self, endpoint: Endpoint) -> int:
         wanted = endpoint.v1 if self._api_key is not None else endpoint.v3
@@ -233,19 +239,15 @@ class RestSession:
         needed = "an agent (V3) key" if endpoint.v1 is None else "an API (V1) key"
         raise MissingCredentials(f"{endpoint.method} {endpoint.name}", needed)
 
-    def _sign(
-        self,
-        endpoint: Endpoint,
-        version: int,
-        parameters: Mapping[str, ParameterValue],
-        nonce_us: int | None,
-    ) -> _Signed:
-        text = encode_parameters(parameters)
-        security = endpoint.security
+    def _sign(self, call: "_Call") -> _Signed:
+        if call.signed_text is not None:
+            return _Signed(call.signed_text, call.nonce_us)
+        text = encode_parameters(call.parameters)
+        security = call.endpoint.security
         if security is Security.NONE or security is Security.MARKET_DATA:
             return _Signed(text, None)
         if self._agent is not None:
-            nonce = self.next_nonce_us() if nonce_us is None else nonce_us
+            nonce = self.next_nonce_us() if call.nonce_us is None else call.nonce_us
             return _Signed(self._agent.sign(text, nonce), nonce)
         if self._api_key is not None:
             if security is Security.USER_STREAM:
@@ -253,7 +255,7 @@ class RestSession:
             joint = "&" if text else ""
             stamp = f"recvWindow={self._recv_window_ms}&timestamp={self.venue_clock.now_ms()}"
             return _Signed(self._api_key.sign(f"{text}{joint}{stamp}"), None)
-        raise MissingCredentials(f"{endpoint.method} {endpoint.path(version)}", "a key")
+        raise MissingCredentials(f"{call.endpoint.method} {call.endpoint.path(call.version)}", "a key")
 
     def next_nonce_us(self) -> int:
         """Return the next nonce of the agent. Raises MissingCredentials without one."""
@@ -261,8 +263,9 @@ class RestSession:
             raise MissingCredentials("nonce", "an agent (V3) key")
         return self._nonces.next_us(self.venue_clock.now_us())
 
-    def _request(self, endpoint: Endpoint, version: int, text: str, name: str) -> RawRequest:
-        url = self._bases[endpoint.product] + endpoint.path(version)
+    def _request(self, call: "_Call", text: str, name: str) -> RawRequest:
+        endpoint = call.endpoint
+        url = self._bases[endpoint.product] + endpoint.path(call.version)
         headers: dict[str, str] = {}
         if self._api_key is not None and endpoint.security is not Security.NONE:
             headers["X-MBX-APIKEY"] = self._api_key.api_key
@@ -271,13 +274,6 @@ class RestSession:
             return RawRequest("GET", full, headers, None, self._timeout_s, name)
         headers |= _FORM
         return RawRequest(endpoint.method, url, headers, text.encode(), self._timeout_s, name)
-
-    async def send_raw(self, request: RawRequest, weight: int) -> RawResponse:
-        """Send a request that was signed elsewhere (management calls), within the limits."""
-        await self.limiter.acquire(weight, 0, Priority.READ, request.endpoint)
-        response = await self._transport.send(request)
-        self.limiter.observe(response.headers)
-        return response
 
     async def close(self) -> None:
         await self._transport.close()

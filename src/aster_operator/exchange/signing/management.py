@@ -114,7 +114,7 @@ class ManagementSigner:
 
     def __init__(self, wallet: AgentCredentials, chain_id: int = SIGNATURE_CHAIN_EVM) -> None:
         """`wallet` must be its own signer: only the main wallet may approve. Raises ValueError otherwise."""
-        if wallet.user.lower() != wallet.signer.lower():
+        if not wallet.is_main_wallet:
             raise ValueError("management calls are signed by the main wallet: user and signer must be equal")
         self.user = wallet.user
         self.chain_id = chain_id

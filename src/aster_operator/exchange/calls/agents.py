@@ -1,0 +1,236 @@
+"""Agents, builders, migration: calls of the main wallet (protocol reference, sections 2.3 and 4.8).
+
+V3 alone. Changes need a client whose credentials are the main wallet's own (`user == signer`); reading needs
+any agent.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from aster_operator.domain.money import plain_text
+from aster_operator.exchange.calls.base import Calls
+from aster_operator.exchange.credentials import AgentCredentials
+from aster_operator.exchange.endpoint import Endpoint, Security, read
+from aster_operator.exchange.environment import CHAIN_ID_TESTNET
+from aster_operator.exchange.errors import MissingCredentials
+from aster_operator.exchange.signing.agent import AgentSigner
+from aster_operator.exchange.signing.management import (
+    MANAGEMENT_TYPES,
+    SIGNATURE_CHAIN_EVM,
+    ManagementSigner,
+    ManagementValue,
+)
+from aster_operator.exchange.signing.parameters import encode_parameters
+from aster_operator.exchange.wire.agents import AgentRecord, BuilderRecord, DepositRecord
+
+__all__ = ["AgentCalls"]
+
+_SIGNED = Security.SIGNED
+AGENTS: Final = read("agent", _SIGNED, v1=None)
+BUILDERS: Final = read("builder", _SIGNED, v1=None)
+MIGRATION_HISTORY: Final = read("asset/migrateUser/history", _SIGNED, 50, v1=None)
+ANNOUNCEMENTS: Final = read("announcement/direct", _SIGNED, v1=None)
+ANNOUNCEMENT: Final = read("announcement/directById", _SIGNED, v1=None)
+SUB_ACCOUNTS: Final = read("getSubAccountList", _SIGNED, 5, v1=None)
+
+
+def _management(method: str, name: str) -> Endpoint:
+    return Endpoint(method=method, name=name, security=_SIGNED, v1=None)  # type: ignore[arg-type]
+
+
+APPROVE_AGENT: Final = _management("POST", "approveAgent")
+REGISTER: Final = Endpoint(
+    method="POST", name="registerAndApproveAgent", security=_SIGNED, weight=50, v1=None
+)
+UPDATE_AGENT: Final = _management("POST", "updateAgent")
+DELETE_AGENT: Final = _management("DELETE", "agent")
+APPROVE_BUILDER: Final = _management("POST", "approveBuilder")
+UPDATE_BUILDER: Final = _management("POST", "updateBuilder")
+DELETE_BUILDER: Final = _management("DELETE", "builder")
+WITHDRAW_INFO: Final = Endpoint(
+    method="POST", name="aster/user-withdraw-info", security=_SIGNED, v1=None, repeatable=True
+)
+DEPOSIT_HISTORY: Final = Endpoint(
+    method="POST", name="aster/deposit-withdraw-history", security=_SIGNED, v1=None, repeatable=True
+)
+MIGRATE: Final = Endpoint(method="POST", name="asset/migrateUser", security=_SIGNED, weight=50, v1=None)
+
+
+class AgentCalls(Calls):
+    """Who may act for the account."""
+
+    async def agents(self) -> list[AgentRecord]:
+        """Return the approved agents with their permissions. Weight 1. Section 4.8."""
+        return await self._rest.call(AGENTS, {}, list[AgentRecord])
+
+    async def builders(self) -> list[BuilderRecord]:
+        """Return the approved builders with their highest fees. Weight 1. Section 4.8."""
+        return await self._rest.call(BUILDERS, {}, list[BuilderRecord])
+
+    async def approve_agent(
+        self,
+        agent_name: str,
+        agent_address: str,
+        *,
+        expires_ms: int,
+        can_spot_trade: bool = False,
+        can_perp_trade: bool = True,
+        can_withdraw: bool = False,
+        ip_whitelist: str = "",
+    ) -> object:
+        """Let an agent act for the main wallet until `expires_ms`.
+
+        `ip_whitelist`: addresses or CIDR ranges separated by spaces, required with `can_withdraw`. Raises
+        MissingCredentials when the client's key is not the main wallet's. Weight 1. Sections 2.3
+        and 4.8.
+        """
+        if can_withdraw and not ip_whitelist:
+            raise ValueError("an agent that can withdraw needs an ip_whitelist")
+        return await self._manage(
+            APPROVE_AGENT,
+            "ApproveAgent",
+            {
+                "agentName": agent_name,
+                "agentAddress": agent_address,
+                "ipWhitelist": ip_whitelist,
+                "expired": expires_ms,
+                "canSpotTrade": can_spot_trade,
+                "canPerpTrade": can_perp_trade,
+                "canWithdraw": can_withdraw,
+            },
+        )
+
+    async def register_and_approve_agent(
+        self,
+        agent_name: str,
+        agent_address: str,
+        *,
+        expires_ms: int,
+        can_spot_trade: bool = False,
+        can_perp_trade: bool = True,
+        can_withdraw: bool = False,
+        ip_whitelist: str = "",
+    ) -> object:
+        """Register the main wallet and approve its first agent in one call.
+
+        Parameters and errors as `approve_agent`; signed as one message under the wallet's chain. Weight 50.
+        Section 2.3.
+        """
+        wallet = self._wallet(REGISTER)
+        nonce_us = self._rest.next_nonce_us()
+        text = encode_parameters(
+            {
+                "user": wallet.user,
+                "nonce": nonce_us,
+                "agentName": agent_name,
+                "agentAddress": agent_address,
+                "expired": expires_ms,
+                "signatureChainId": SIGNATURE_CHAIN_EVM,
+                "canSpotTrade": can_spot_trade,
+                "canPerpTrade": can_perp_trade,
+                "canWithdraw": can_withdraw,
+                "ipWhitelist": ip_whitelist,
+            }
+        )
+        signature = AgentSigner(wallet, SIGNATURE_CHAIN_EVM).signature(text)
+        return await self._rest.send_signed(REGISTER, f"{text}&signature={signature}", nonce_us)
+
+    async def update_agent(
+        self,
+        agent_address: str,
+        *,
+        can_spot_trade: bool,
+        can_perp_trade: bool,
+        can_withdraw: bool,
+        ip_whitelist: str = "",
+    ) -> object:
+        """Change what an agent may do. Raises as `approve_agent`. Sections 2.3 and 4.8."""
+        return await self._manage(
+            UPDATE_AGENT,
+            "UpdateAgent",
+            {
+                "agentAddress": agent_address,
+                "ipWhitelist": ip_whitelist,
+                "canSpotTrade": can_spot_trade,
+                "canPerpTrade": can_perp_trade,
+                "canWithdraw": can_withdraw,
+            },
+        )
+
+    async def delete_agent(self, agent_address: str) -> object:
+        """Withdraw the approval of an agent. Raises as `approve_agent`. Sections 2.3 and 4.8."""
+        return await self._manage(DELETE_AGENT, "DelAgent", {"agentAddress": agent_address})
+
+    async def approve_builder(self, builder: str, *, max_fee_rate: Decimal, builder_name: str) -> object:
+        """Let a builder charge up to `max_fee_rate` (fraction). Raises as `approve_agent`. Section 4.8."""
+        values: dict[str, ManagementValue] = {
+            "builder": builder,
+            "maxFeeRate": plain_text(max_fee_rate),
+            "builderName": builder_name,
+        }
+        return await self._manage(APPROVE_BUILDER, "ApproveBuilder", values)
+
+    async def update_builder(self, builder: str, *, max_fee_rate: Decimal) -> object:
+        """Change a builder's highest fee. Raises as `approve_agent`. Section 4.8."""
+        values: dict[str, ManagementValue] = {"builder": builder, "maxFeeRate": plain_text(max_fee_rate)}
+        return await self._manage(UPDATE_BUILDER, "UpdateBuilder", values)
+
+    async def delete_builder(self, builder: str) -> object:
+        """Withdraw the approval of a builder. Raises as `approve_agent`. Section 4.8."""
+        return await self._manage(DELETE_BUILDER, "DelBuilder", {"builder": builder})
+
+    async def migrate_assets(self) -> object:
+        """Move all assets as the venue's migration asks; no position or order may be open.
+
+        Raises as `approve_agent`. Weight 50. Section 4.8.
+        """
+        return await self._manage(MIGRATE, "UserAssetMigrate", {})
+
+    async def migration_history(self) -> object:
+        """Return past migrations. Weight 50. Section 4.8."""
+        return await self._rest.call(MIGRATION_HISTORY, {}, object)
+
+    async def announcements(self, page: int | None = None, rows: int | None = None) -> object:
+        """Return a page of announcements meant for this account. Weight 1. Section 4.8."""
+        return await self._rest.call(ANNOUNCEMENTS, {"page": page, "rows": rows}, object)
+
+    async def announcement(self, announcement_id: int) -> object:
+        """Return one announcement. Weight 1. Section 4.8."""
+        return await self._rest.call(ANNOUNCEMENT, {"id": announcement_id}, object)
+
+    async def withdraw_info(self) -> object:
+        """Return how much may still be withdrawn, by asset and chain. Weight 1. Section 4.8."""
+        return await self._rest.call(WITHDRAW_INFO, {}, object)
+
+    async def deposit_withdraw_history(self) -> list[DepositRecord]:
+        """Return deposits and withdrawals of the account. Weight 1. Section 4.8."""
+        return await self._rest.call(DEPOSIT_HISTORY, {}, list[DepositRecord])
+
+    async def sub_accounts(self) -> object:
+        """Return the sub-accounts. Weight 5. Section 4.8."""
+        return await self._rest.call(SUB_ACCOUNTS, {}, object)
+
+    def _wallet(self, endpoint: Endpoint) -> AgentCredentials:
+        credentials = self._rest.credentials
+        if not isinstance(credentials, AgentCredentials) or not credentials.is_main_wallet:
+            raise MissingCredentials(f"{endpoint.method} {endpoint.name}", "the main wallet's own key")
+        return credentials
+
+    async def _manage(
+        self, endpoint: Endpoint, primary_type: str, values: Mapping[str, ManagementValue]
+    ) -> object:
+        credentials = self._wallet(endpoint)
+        signer = ManagementSigner(credentials, SIGNATURE_CHAIN_EVM)
+        testnet = self._rest.venue.chain_id == CHAIN_ID_TESTNET
+        complete: dict[str, ManagementValue] = {
+            **values,
+            "asterChain": "Testnet" if testnet else "Mainnet",
+            "user": credentials.user,
+            "nonce": self._rest.next_nonce_us(),
+        }
+        # Sent in the order of the typed data, so that a server that rebuilds either finds the same.
+        ordered = {name: complete[name] for name, _ in MANAGEMENT_TYPES[primary_type]}
+        signature = signer.signature(primary_type, ordered)
+        text = encode_parameters({**ordered, "signatureChainId": SIGNATURE_CHAIN_EVM, "signature": signature})
+        return await self._rest.send_signed(endpoint, text, int(complete["nonce"]))
