@@ -65,7 +65,7 @@ def test_changes_are_absolute_lots_and_zero_for_gone() -> None:
     book = OrderBook()
     book.bids.rewrite({100: 5, 99: 6})
     book.asks.rewrite({101: 7})
-    assert book.take_changes() == (((99, 6), (100, 5)), ((101, 7),))
+    assert book.take_changes() == (((100, 5), (99, 6)), ((101, 7),))
     book.bids.rewrite({100: 5, 98: 1})
     assert book.take_changes() == (((98, 1), (99, 0)), ())
     assert book.take_changes() == ((), ())

@@ -236,13 +236,15 @@ class BookSide:
 class OrderBook:
     """Both sides of one symbol, and what of them was last published."""
 
-    __slots__ = ("_published", "asks", "bids", "update_id")
+    __slots__ = ("_published", "asks", "bids", "published_best", "update_id")
 
     def __init__(self, queue_model: QueueModel = pessimistic_queue) -> None:
         self.bids = BookSide(1, queue_model)
         self.asks = BookSide(-1, queue_model)
         self.update_id = 0
         self._published: tuple[Ladder, Ladder] = ({}, {})
+        self.published_best: tuple[tuple[int, int] | None, tuple[int, int] | None] = (None, None)
+        """Best bid and ask as (tick, lots) when changes were last taken."""
 
     def side(self, side: Side) -> BookSide:
         """Where orders of `side` rest."""
@@ -259,14 +261,12 @@ class OrderBook:
         changed_bids, changed_asks = _changes(old_bids, bids), _changes(old_asks, asks)
         if changed_bids or changed_asks:
             self._published = (dict(bids), dict(asks))
+            bid, ask = self.bids.best(), self.asks.best()
+            self.published_best = (
+                None if bid is None else (bid, bids[bid]),
+                None if ask is None else (ask, asks[ask]),
+            )
         return changed_bids, changed_asks
-
-    def published_best(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        """Best bid and ask (tick, lots) as last published."""
-        bids, asks = self._published
-        bid = max(bids) if bids else None
-        ask = min(asks) if asks else None
-        return (None if bid is None else (bid, bids[bid])), (None if ask is None else (ask, asks[ask]))
 
     def levels(self, count: int) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """Best `count` displayed (tick, lots) of bids and asks."""
@@ -278,8 +278,6 @@ class OrderBook:
 def _changes(old: Ladder, new: Ladder) -> tuple[tuple[int, int], ...]:
     if old == new:
         return ()
-    changed = list(new.items() - old.items())
-    changed.extend((tick, 0) for tick in old.keys() - new.keys())
-    # Set order of integers is stable, but sorting makes the event independent of insertion history.
-    changed.sort()
+    changed = [(tick, lots) for tick, lots in new.items() if old.get(tick) != lots]
+    changed += [(tick, 0) for tick in old if tick not in new]
     return tuple(changed)

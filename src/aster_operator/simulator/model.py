@@ -318,6 +318,24 @@ class KlineRecord:
     first_trade_id: int = -1
     last_trade_id: int = -1
 
+    def copy(self) -> "KlineRecord":
+        return KlineRecord(
+            self.spec,
+            self.open_ms,
+            self.close_ms,
+            self.open_ticks,
+            self.high_ticks,
+            self.low_ticks,
+            self.close_ticks,
+            self.lots,
+            self.quote_atoms,
+            self.trades,
+            self.taker_buy_lots,
+            self.taker_buy_quote_atoms,
+            self.first_trade_id,
+            self.last_trade_id,
+        )
+
 
 # --- events the exchange publishes, in the order they happen -------------------------------------------
 

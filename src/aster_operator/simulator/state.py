@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from aster_operator.domain.enums import Side
 from aster_operator.simulator.accounts import Account
@@ -147,21 +147,21 @@ class ExchangeState:
 
     def publish_market(self, market: Market) -> None:
         """Tell what changed in the book and in the running bar since the last call."""
-        best_before = market.book.published_best()
+        best_before = market.book.published_best
         bids, asks = market.book.take_changes()
         if bids or asks:
             self._last_update_id += 1
             market.book.update_id = self._last_update_id
             market.last_book_ms = self.now_ms
             if self.listeners:
-                best_changed = best_before != market.book.published_best()
+                best_changed = best_before != market.book.published_best
                 self.publish(
                     BookEvent(market.spec, self._last_update_id, bids, asks, best_changed, self.now_ms)
                 )
         if market.bar_changed:
             market.bar_changed = False
             if self.listeners and market.bars.running is not None:
-                self.publish(KlineEvent(replace(market.bars.running), False, self.now_ms))
+                self.publish(KlineEvent(market.bars.running.copy(), False, self.now_ms))
 
     def close_bar(self, market: Market) -> None:
         """Publish the running bar as closed when its minute is over."""
@@ -169,7 +169,7 @@ class ExchangeState:
         if closed is not None:
             market.bar_changed = False
             if self.listeners:
-                self.publish(KlineEvent(replace(closed), True, self.now_ms))
+                self.publish(KlineEvent(closed.copy(), True, self.now_ms))
 
     def publish_order(self, event: OrderEvent) -> None:
         """Tell the listeners, then the engine's own parts that follow orders."""
