@@ -26,6 +26,8 @@ class FaultGate:
         if self.in_maintenance:
             closed = VenueRefusal(-1016, "This service is no longer available.", http_status=503)
             return self._dispatcher.refused(request, closed)
+        if not self._faults.strike_requests:
+            return self._dispatcher.dispatch(request)
         plan = self._faults.plan_request(request, self._account_of(request))
         if plan.delay_ms > 0:
             await asyncio.sleep(plan.delay_ms / 1000)

@@ -192,6 +192,10 @@ class Faults:
         return plan
 
     @property
+    def strike_requests(self) -> bool:
+        return any(rule.kind in REQUEST_FAULTS for rule in self._rules)
+
+    @property
     def touches_events(self) -> bool:
         return bool(self._held) or any(rule.kind in EVENT_FAULTS for rule in self._rules)
 

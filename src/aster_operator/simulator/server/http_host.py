@@ -5,6 +5,7 @@ import errno
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,6 +30,7 @@ Answer = Callable[[WireRequest], Awaitable[WireResponse | None]]
 """Answers a request; None means: say nothing and break the connection."""
 MAX_LINE_BYTES = 64 * 1024
 SHUTDOWN_S = 1.0
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STREAM_PATH = re.compile(r"(?:/[^/]+)*?/(ws|stream)(?:/(.*))?")
 
 
@@ -55,6 +57,39 @@ def stream_target(path: str, raw_query: bytes) -> tuple[bool, list[str]] | None:
         if key in ("streams", "listenKey"):
             names += [name for name in unquote(value).split("/") if name]
     return match[1] == "stream", names
+
+
+class _WholeResponse(web.StreamResponse):
+    """A finished answer written in one piece: no header objects, no second write."""
+
+    def __init__(self, response: WireResponse) -> None:
+        super().__init__(status=response.status)
+        self._whole = response
+        self._keeps_alive = False
+
+    @property
+    def keep_alive(self) -> bool | None:
+        return self._keeps_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Raises ConnectionResetError when the client has gone."""
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the client has gone")
+        self._keeps_alive = request.keep_alive
+        response = self._whole
+        lines = [
+            f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            f"Connection: {'keep-alive' if self._keeps_alive else 'close'}",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+            "\r\n",
+        ]
+        head = "\r\n".join(lines).encode()
+        request.transport.write(head if request.method == "HEAD" else head + response.body)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything has been written by `prepare`."""
 
 
 class HttpHost:
@@ -118,7 +153,7 @@ class HttpHost:
         try:
             body = await request.read() if request.body_exists else b""
         except web.HTTPRequestEntityTooLarge:
-            return self._response(json_response({"code": -1100, "msg": "Request body is too large."}, 413))
+            return _WholeResponse(json_response({"code": -1100, "msg": "Request body is too large."}, 413))
         response = await self._answer(
             WireRequest(request.method, path, raw_query, request.headers, body, request.remote or "")
         )
@@ -126,12 +161,7 @@ class HttpHost:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        return self._response(response)
-
-    @staticmethod
-    def _response(response: WireResponse) -> web.Response:
-        headers = {"Content-Type": response.content_type, **response.headers}
-        return web.Response(status=response.status, body=response.body, headers=headers)
+        return _WholeResponse(response)
 
     async def close(self) -> None:
         """Stop listening, end every connection, wait until they are gone."""

@@ -46,16 +46,23 @@ def form_pairs(raw: bytes) -> list[tuple[str, str]]:
         return []
     if raw.count(b"&") >= MAX_PARAMETERS:
         raise refusals.too_many_parameters()
-    pairs = []
-    for segment in raw.split(b"&"):
-        if not segment:
-            continue
-        name, _, value = segment.partition(b"=")
-        try:
-            pairs.append((_decode(name), _decode(value)))
-        except UnicodeDecodeError as error:
-            raise VenueRefusal(-1100, "Illegal characters found in a parameter.") from error
-    return pairs
+    try:
+        if b"%" not in raw and b"+" not in raw:
+            plain = raw.decode("utf-8")
+            return [_halves(segment) for segment in plain.split("&") if segment]
+        return [_decoded_halves(segment) for segment in raw.split(b"&") if segment]
+    except UnicodeDecodeError as error:
+        raise VenueRefusal(-1100, "Illegal characters found in a parameter.") from error
+
+
+def _halves(segment: str) -> tuple[str, str]:
+    name, _, value = segment.partition("=")
+    return name, value
+
+
+def _decoded_halves(segment: bytes) -> tuple[str, str]:
+    name, _, value = segment.partition(b"=")
+    return _decode(name), _decode(value)
 
 
 def is_form_body(body: bytes) -> bool:

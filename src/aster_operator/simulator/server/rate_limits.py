@@ -92,12 +92,12 @@ class RateLimiter:
             self._peers.pop(name, None)
 
     def used_weight(self, peer_name: str) -> int:
-        self._roll()
+        """Weight of the window the last request was charged to."""
         peer = self._peers.get(peer_name)
         return 0 if peer is None else peer.weight
 
     def used_orders(self, account_id: str) -> int:
-        self._roll()
+        """Orders of the window the last one was charged to."""
         return self._orders.get(account_id, 0)
 
     def retry_after_s(self, peer_name: str) -> int:

@@ -44,6 +44,8 @@ class Services:
     listen_keys: ListenKeys
     market: MarketFeed
     spot: SpotWallets
+    instance: str = ""
+    """Names this life of the exchange: trade and order numbers begin anew with each."""
     margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)
 
 

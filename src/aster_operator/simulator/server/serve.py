@@ -81,6 +81,7 @@ class ExchangeServer:
             listen_keys=self.listen_keys,
             market=market,
             spot=SpotWallets(exchange),
+            instance=f"{clock.now_ns():x}",
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
         self.faults = Faults(settings.seed)

@@ -100,13 +100,19 @@ class StreamHub:
     def on_event(self, event: ExchangeEvent) -> None:
         """The exchange's listener."""
         if isinstance(event, OrderEvent):
-            self._to_account(event.order.account_id, user_payloads.order_update(event))
+            key = self._heard_key(event.order.account_id)
+            if key is not None:
+                self._subscriptions.publish(key, user_payloads.order_update(event))
         elif isinstance(event, AccountEvent):
-            self._to_account(event.account_id, user_payloads.account_update(event))
+            key = self._heard_key(event.account_id)
+            if key is not None:
+                self._subscriptions.publish(key, user_payloads.account_update(event))
         elif isinstance(event, ConfigEvent):
             self._on_config(event)
         elif isinstance(event, MarginCallEvent):
-            self._to_account(event.account_id, user_payloads.margin_call(event))
+            key = self._heard_key(event.account_id)
+            if key is not None:
+                self._subscriptions.publish(key, user_payloads.margin_call(event))
         else:
             self._on_market(event)
 
@@ -132,15 +138,18 @@ class StreamHub:
                     publisher.picture(book)
 
     def _on_config(self, event: ConfigEvent) -> None:
+        key = self._heard_key(event.account_id)
+        if key is None:
+            return
         view = self._exchange.account(event.account_id)
         hedge_mode = view.hedge_mode if event.hedge_mode is None else event.hedge_mode
         multi_assets = view.multi_assets if event.multi_assets is None else event.multi_assets
-        self._to_account(event.account_id, user_payloads.config_update(event, hedge_mode, multi_assets))
+        self._subscriptions.publish(key, user_payloads.config_update(event, hedge_mode, multi_assets))
 
-    def _to_account(self, account_id: str, payload: dict[str, object]) -> None:
+    def _heard_key(self, account_id: str) -> str | None:
+        """The account's listen key if anybody listens to it: what nobody hears is not written."""
         key = self._listen_keys.current(account_id)
-        if key is not None:
-            self._subscriptions.publish(key, payload)
+        return key if key is not None and self._subscriptions.has(key) else None
 
     def expire_keys(self, keys: list[str]) -> None:
         """Tell those who listen to a lapsed key; their sockets stay open and fall silent (section 7.3)."""

@@ -94,6 +94,7 @@ def exchange_info(call: Call) -> Any:
         "timezone": "UTC",
         "serverTime": call.services.clock.now_ms(),
         "futuresType": "U_MARGINED",
+        "simulatorInstance": call.services.instance,
         "rateLimits": [
             {
                 "rateLimitType": "REQUEST_WEIGHT",
