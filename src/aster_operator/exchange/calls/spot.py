@@ -108,7 +108,8 @@ class SpotCalls(Calls):
     ) -> SpotOrderRecord:
         """Place a spot order; a market buy may name `quote_quantity` instead of `quantity`.
 
-        Raises FilterViolation, InsufficientMargin, OrderRejected, UnknownOutcome. Weight 1, one order. Section 11.4.
+        Raises FilterViolation, InsufficientMargin, OrderRejected, UnknownOutcome. Weight 1, one order.
+        Section 11.4.
         """
         parameters: Parameters = {
             "symbol": symbol,
