@@ -142,12 +142,11 @@ class Account:
 
     def cross_wallet(self, asset: str) -> int:
         """Wallet without what isolated positions have taken."""
-        isolated = sum(
-            position.isolated_wallet_atoms
-            for position in self.positions.values()
-            if position.isolated_wallet_atoms and position.spec.instrument.margin_asset == asset
-        )
-        return self.wallet(asset) - isolated
+        wallet = self.wallet_atoms.get(asset, 0)
+        for position in self.positions.values():
+            if position.isolated_wallet_atoms and position.spec.instrument.margin_asset == asset:
+                wallet -= position.isolated_wallet_atoms
+        return wallet
 
     def is_isolated(self, symbol: str) -> bool:
         found = self.settings.get(symbol)

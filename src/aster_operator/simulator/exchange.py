@@ -5,25 +5,18 @@ randomness but the seed of its market sources. The same calls give the same even
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from aster_operator.domain.enums import MarginType, OrderStatus, PositionSide, SelfTradePrevention
 from aster_operator.market_data.history import RecordedHistory
 from aster_operator.simulator.accounts import Account
 from aster_operator.simulator.api import AccountView, AuditReport, BookView, PositionRiskView
-from aster_operator.simulator.book import OrderBook, QueueModel, pessimistic_queue
-from aster_operator.simulator.contracts import (
-    DEFAULT_MAKER_FEE_E8,
-    DEFAULT_TAKER_FEE_E8,
-    contract_for_prices,
-)
+from aster_operator.simulator.book import OrderBook
 from aster_operator.simulator.control import ExchangeControl
 from aster_operator.simulator.engine import Engine
 from aster_operator.simulator.fed_market import FedMarket
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
-from aster_operator.simulator.market_player import recorded_market
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import (
     ATOMS,
@@ -37,6 +30,7 @@ from aster_operator.simulator.model import (
     TradeEvent,
     TradeRecord,
 )
+from aster_operator.simulator.options import ExchangeOptions, recorded_sources
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.settings_rules import SettingsRules
 from aster_operator.simulator.spot import SpotExchange
@@ -46,21 +40,6 @@ from aster_operator.simulator.timeline import TIMER_RANK, Timeline
 from aster_operator.simulator.views import Views
 
 __all__ = ["ExchangeOptions", "SimulatedExchange"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExchangeOptions:
-    """How the exchange is set up. Fees are fractions of notional times 10^8 (4 bps = 40_000)."""
-
-    seed: int = 1
-    substep_ms: int = 1000
-    start_ms: int | None = None
-    maker_fee_e8: int = DEFAULT_MAKER_FEE_E8
-    taker_fee_e8: int = DEFAULT_TAKER_FEE_E8
-    insurance_endowment: Decimal = Decimal(100_000)
-    queue_model: QueueModel = pessimistic_queue
-    with_spot: bool = False
-    """A spot market beside each perpetual; it costs about half as much time again to play."""
 
 
 class SimulatedExchange:
@@ -106,21 +85,7 @@ class SimulatedExchange:
         Playing starts where every symbol has begun, or at `options.start_ms`; earlier minutes are klines.
         """
         chosen = options or ExchangeOptions()
-        start_ms = history.start_ms if chosen.start_ms is None else chosen.start_ms
-        sources: list[MarketSource] = []
-        for symbol, minutes in history.symbols.items():
-            spec = (contracts or {}).get(symbol) or contract_for_prices(
-                symbol,
-                minutes.close[:2000],
-                maker_fee_e8=chosen.maker_fee_e8,
-                taker_fee_e8=chosen.taker_fee_e8,
-            )
-            sources.append(
-                recorded_market(
-                    spec, minutes, seed=chosen.seed, substep_ms=chosen.substep_ms, start_ms=start_ms
-                )
-            )
-        return cls(sources, chosen)
+        return cls(recorded_sources(history, chosen, contracts or {}), chosen)
 
     def _list_later(self, source: MarketSource) -> None:
         self._list_market(source)
@@ -213,14 +178,7 @@ class SimulatedExchange:
     def funding_history(
         self, symbol: str | None, start_ms: int | None, end_ms: int | None, limit: int
     ) -> Sequence[tuple[str, int, int]]:
-        markets = self._state.markets if symbol is None else {symbol: self._state.market(symbol)}
-        rows = [
-            (name, time_ms, rate_e8)
-            for name, market in markets.items()
-            for time_ms, rate_e8 in market.funding_settled
-            if (start_ms is None or time_ms >= start_ms) and (end_ms is None or time_ms <= end_ms)
-        ]
-        rows.sort(key=lambda row: row[1])
+        rows = self._state.funding_rows(symbol, start_ms, end_ms)
         # From a given start the oldest come first; without one the newest are wanted.
         return rows[:limit] if start_ms is not None else rows[-limit:] if limit else []
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from aster_operator.simulator.accounts import Account, Position
 from aster_operator.simulator.clearing import Clearing
-from aster_operator.simulator.margin import cross_sums, maintenance_margin_atoms
+from aster_operator.simulator.margin import cross_health, maintenance_margin_atoms
 from aster_operator.simulator.matching import Matcher
 from aster_operator.simulator.model import (
     ExecutionType,
@@ -88,10 +88,13 @@ class Liquidator:
 
     def _check_cross(self, account: Account, asset: str) -> None:
         balance, maintenance = self._cross_balance(account, asset)
-        held = self._cross_positions(account, asset)
         if balance >= maintenance:
-            self._margin_call(account, held, balance, maintenance, isolated=False)
+            near = maintenance * _CALL_RATIO[1] >= balance * _CALL_RATIO[0]
+            if near or (account.account_id, "") in self._called:
+                held = self._cross_positions(account, asset)
+                self._margin_call(account, held, balance, maintenance, isolated=False)
             return
+        held = self._cross_positions(account, asset)
         for order in list(account.open_orders.values()):
             if not account.is_isolated(order.symbol):
                 self._desk.cancel(order)
@@ -104,11 +107,11 @@ class Liquidator:
             self._liquidate(account, [position])
 
     def _cross_balance(self, account: Account, asset: str) -> tuple[int, int]:
-        pooled = None if account.multi_assets else asset
-        sums = cross_sums(account, pooled, self._state.specs, self._state.marks_e8)
-        wallets = list(account.wallet_atoms) if account.multi_assets else [asset]
-        wallet = sum(account.cross_wallet(each) for each in wallets)
-        return wallet + sums.cross_unrealized, sums.cross_maintenance
+        if account.multi_assets:
+            unrealized, maintenance = cross_health(account, None, self._state.marks_e8)
+            return sum(map(account.cross_wallet, account.wallet_atoms)) + unrealized, maintenance
+        unrealized, maintenance = cross_health(account, asset, self._state.marks_e8)
+        return account.cross_wallet(asset) + unrealized, maintenance
 
     @staticmethod
     def _cross_positions(account: Account, asset: str) -> list[Position]:

@@ -15,6 +15,7 @@ __all__ = [
     "CrossSums",
     "Leg",
     "available_atoms",
+    "cross_health",
     "cross_sums",
     "initial_margin_atoms",
     "liquidation_price",
@@ -37,9 +38,11 @@ def maintenance_margin_atoms(spec: ContractSpec, notional_atoms: int) -> int:
     notional = abs(notional_atoms)
     if notional == 0:
         return 0
-    brackets = spec.brackets_atoms
-    chosen = next((bracket for bracket in brackets if notional <= bracket[1]), brackets[-1])
-    return max(0, -(-notional * chosen[2] // ATOMS) - chosen[3])
+    ratio_e8 = cumulative = 0
+    for _, cap, ratio_e8, cumulative in spec.brackets_atoms:  # noqa: B007 - the last one holds the rest
+        if notional <= cap:
+            break
+    return max(0, -(-notional * ratio_e8 // ATOMS) - cumulative)
 
 
 def initial_margin_atoms(notional_atoms: int, leverage: int) -> int:
@@ -129,6 +132,22 @@ def cross_sums(
         if asset in (None, spec.instrument.margin_asset):
             sums.open_order_initial += open_order_margin_atoms(account, spec, marks_e8[symbol])
     return sums
+
+
+def cross_health(account: Account, asset: str | None, marks_e8: Mapping[str, int]) -> tuple[int, int]:
+    """(unrealised, maintenance margin) of the cross positions: what is judged at each mark."""
+    unrealized = maintenance = 0
+    for position in account.positions.values():
+        if not position.lots:
+            continue
+        spec = position.spec
+        symbol = spec.instrument.symbol
+        if asset not in (None, spec.instrument.margin_asset) or account.is_isolated(symbol):
+            continue
+        notional = spec.notional_at_mark_atoms(marks_e8[symbol], position.lots)
+        unrealized += notional - position.cost_atoms
+        maintenance += maintenance_margin_atoms(spec, notional)
+    return unrealized, maintenance
 
 
 def available_atoms(cross_wallet_atoms: int, sums: CrossSums) -> int:

@@ -117,6 +117,20 @@ class ExchangeState:
             raise VenueRefusal(-1109, "Invalid account.")
         return found
 
+    def funding_rows(
+        self, symbol: str | None, start_ms: int | None, end_ms: int | None
+    ) -> list[tuple[str, int, int]]:
+        """Settled (symbol, time, rate e8) within the span, oldest first."""
+        markets = self.markets if symbol is None else {symbol: self.market(symbol)}
+        rows = [
+            (name, time_ms, rate_e8)
+            for name, market in markets.items()
+            for time_ms, rate_e8 in market.funding_settled
+            if (start_ms is None or time_ms >= start_ms) and (end_ms is None or time_ms <= end_ms)
+        ]
+        rows.sort(key=lambda row: row[1])
+        return rows
+
     def next_order_id(self) -> int:
         self._last_order_id += 1
         return self._last_order_id
