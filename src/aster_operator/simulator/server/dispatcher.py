@@ -1,6 +1,8 @@
 """From a raw request to a raw response, in one synchronous call and without any transport."""
 
 from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
 import structlog
 
@@ -8,6 +10,7 @@ from aster_operator.simulator.model import VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Authenticator, Identity
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
+from aster_operator.simulator.server.openapi import describe, docs_response
 from aster_operator.simulator.server.params import Params, read_params
 from aster_operator.simulator.server.routing import Call, Endpoint, Services
 
@@ -32,6 +35,11 @@ class Dispatcher:
     def endpoint(self, method: str, path: str) -> Endpoint | None:
         return self._routes.get((method, path)) or self._routes.get((method, path.rstrip("/")))
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI description of the table."""
+        return describe(dict.fromkeys(self._routes.values()))
+
     def dispatch(self, request: WireRequest) -> WireResponse:
         """Answer a request; every refusal becomes `{"code", "msg"}` with its HTTP status."""
         endpoint = self.endpoint(request.method, request.path)
@@ -39,6 +47,9 @@ class Dispatcher:
         try:
             if endpoint is None:
                 self.services.limiter.charge(request.peer, 1)
+                docs = docs_response(request, self.document)
+                if docs is not None:
+                    return docs
                 raise refusals.unknown_path(request.method, request.path)
             params, identity = self._admit(endpoint, request)
             response = json_response(endpoint.handler(Call(self.services, request, params, identity)))

@@ -8,7 +8,7 @@ from typing import Any
 from aster_operator.domain.enums import MarginType, PositionSide, SelfTradePrevention
 from aster_operator.domain.money import plain_text
 from aster_operator.simulator.api import PositionRiskView
-from aster_operator.simulator.model import VenueRefusal
+from aster_operator.simulator.model import ATOMS, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.render import (
@@ -164,6 +164,20 @@ def commission_rate(call: Call) -> Any:
     }
 
 
+def remaining_openable_notional(call: Call) -> Any:
+    """What the account could still open in a symbol at a leverage: money first, then the bracket."""
+    spec = call.spec()
+    leverage = call.params.integer("leverage", 1, 125)
+    view = call.exchange.account(call.account_id)
+    free = sum(asset.available_atoms for asset in view.assets if asset.asset == spec.instrument.margin_asset)
+    caps = [each.notional_cap for each in spec.brackets if each.initial_leverage >= leverage]
+    held = sum(
+        abs(position.notional_atoms) for position in call.exchange.positions(call.account_id, spec.symbol)
+    )
+    openable = min(free * leverage, max(0, max(caps, default=0) * ATOMS - held))
+    return {"remainingOpenableNotionalValue": float(Decimal(openable) / ATOMS)}
+
+
 def _adl_score(position: PositionRiskView) -> Decimal:
     """Profit in percent of the entry times leverage: who is most profitable and most leveraged (9.3)."""
     entry_notional = position.entry_price * abs(position.spec.quantity_of(position.lots))
@@ -220,5 +234,6 @@ ACCOUNT_ENDPOINTS = (
     Endpoint("GET", "stpMode", (3,), _READ, stp_mode, 30),
     Endpoint("POST", "stpMode", (3,), _TRADE, set_stp_mode),
     Endpoint("GET", "commissionRate", _BOTH, _READ, commission_rate, 20),
+    Endpoint("GET", "remainingOpenableNotionalValue", (1,), _READ, remaining_openable_notional, 20),
     Endpoint("GET", "adlQuantile", _BOTH, _READ, adl_quantile, 5),
 )

@@ -1,0 +1,94 @@
+"""Which parameters each endpoint reads, beside those of its signature: `name`, `name*` when mandatory, and a
+kind after a colon (text if none)."""
+
+__all__ = ["PARAMETERS"]
+
+_SPAN = "startTime:integer endTime:integer limit:integer"
+_ORDER_KEY = "symbol*:symbol orderId:integer origClientOrderId"
+_ORDER = (
+    "symbol*:symbol side* type* positionSide timeInForce quantity:decimal price:decimal stopPrice:decimal "
+    "reduceOnly:flag closePosition:flag activationPrice:decimal callbackRate:decimal workingType "
+    "priceProtect:flag newClientOrderId newOrderRespType pegPriceType pegOffset:decimal stpMode builder "
+    "feeRate:decimal"
+)
+_LISTS = "symbol*:symbol orderIdList:list origClientOrderIdList:list"
+_AGENT = "canSpotTrade*:flag canPerpTrade*:flag canWithdraw*:flag ipWhitelist"
+_WALLET = "asterChain* user* nonce*:integer signatureChainId:integer signature*"
+_TRANSFER = "asset* amount*:decimal clientTranId* kindType*"
+
+PARAMETERS: dict[tuple[str, str], str] = {
+    ("GET", "ping"): "",
+    ("GET", "time"): "",
+    ("GET", "exchangeInfo"): "",
+    ("GET", "depth"): "symbol*:symbol limit:integer",
+    ("GET", "trades"): "symbol*:symbol limit:integer",
+    ("GET", "historicalTrades"): "symbol*:symbol limit:integer fromId:integer",
+    ("GET", "aggTrades"): f"symbol*:symbol fromId:integer {_SPAN}",
+    ("GET", "klines"): f"symbol*:symbol interval* {_SPAN}",
+    ("GET", "markPriceKlines"): f"symbol*:symbol interval* {_SPAN}",
+    ("GET", "indexPriceKlines"): f"pair*:symbol interval* {_SPAN}",
+    ("GET", "premiumIndex"): "symbol:symbol",
+    ("GET", "fundingRate"): f"symbol:symbol {_SPAN}",
+    ("GET", "fundingInfo"): "symbol:symbol",
+    ("GET", "ticker/24hr"): "symbol:symbol",
+    ("GET", "ticker/price"): "symbol:symbol",
+    ("GET", "ticker/bookTicker"): "symbol:symbol",
+    ("GET", "indexreferences"): "symbol*:symbol",
+    ("POST", "order"): _ORDER,
+    ("POST", "order/test"): _ORDER,
+    ("PUT", "order"): f"{_ORDER_KEY} quantity*:decimal price*:decimal",
+    ("DELETE", "order"): _ORDER_KEY,
+    ("GET", "order"): _ORDER_KEY,
+    ("POST", "batchOrders"): "batchOrders*:list",
+    ("PUT", "batchOrders"): "batchOrders*:list",
+    ("DELETE", "batchOrders"): _LISTS,
+    ("DELETE", "allOpenOrders"): "symbol*:symbol",
+    ("DELETE", "guardedCancelOrder"): _ORDER_KEY,
+    ("DELETE", "guardedBatchOrders"): _LISTS,
+    ("POST", "countdownCancelAll"): "symbol*:symbol countdownTime*:integer",
+    ("POST", "noop"): "",
+    ("GET", "openOrder"): _ORDER_KEY,
+    ("GET", "openOrders"): "symbol:symbol",
+    ("GET", "allOrders"): f"symbol*:symbol orderId:integer {_SPAN}",
+    ("POST", "chase"): "symbol*:symbol side* quantity*:decimal quantityUnit* positionSide reduceOnly:flag "
+    "chaseOffset:decimal chaseOffsetType maxChaseOffset:decimal maxChaseOffsetType timeInForce "
+    "clientStrategyId",
+    ("POST", "placeStrategyOrder"): "strategyType* subOrderList*:list clientStrategyId",
+    ("POST", "updateStrategyOrder"): "strategyId*:integer strategyType* subOrderList*:list",
+    ("GET", "strategyOpenOrder"): "strategyType* strategyId:integer clientStrategyId",
+    ("GET", "strategyHistoryOrder"): f"strategyType* strategyId:integer clientStrategyId {_SPAN}",
+    ("GET", "balance"): "",
+    ("GET", "account"): "",
+    ("GET", "accountWithJoinMargin"): "",
+    ("GET", "positionRisk"): "symbol:symbol",
+    ("POST", "leverage"): "symbol*:symbol leverage*:integer",
+    ("POST", "marginType"): "symbol*:symbol marginType*",
+    ("POST", "positionMargin"): "symbol*:symbol amount*:decimal type*:integer positionSide",
+    ("GET", "positionMargin/history"): f"symbol*:symbol type:integer {_SPAN}",
+    ("GET", "leverageBracket"): "symbol:symbol",
+    ("GET", "positionSide/dual"): "",
+    ("POST", "positionSide/dual"): "dualSidePosition*:flag",
+    ("GET", "multiAssetsMargin"): "",
+    ("POST", "multiAssetsMargin"): "multiAssetsMargin*:flag",
+    ("GET", "stpMode"): "",
+    ("POST", "stpMode"): "stpMode*",
+    ("GET", "commissionRate"): "symbol*:symbol",
+    ("GET", "adlQuantile"): "symbol:symbol",
+    ("GET", "remainingOpenableNotionalValue"): "symbol*:symbol leverage*:integer",
+    ("GET", "userTrades"): f"symbol*:symbol fromId:integer {_SPAN}",
+    ("GET", "income"): f"symbol:symbol incomeType {_SPAN}",
+    ("GET", "forceOrders"): f"symbol:symbol autoCloseType {_SPAN}",
+    ("POST", "listenKey"): "",
+    ("PUT", "listenKey"): "listenKey",
+    ("DELETE", "listenKey"): "listenKey",
+    ("POST", "approveAgent"): f"agentName* agentAddress* expired*:integer {_AGENT} {_WALLET}",
+    ("POST", "registerAndApproveAgent"): f"agentName* agentAddress* expired*:integer {_AGENT} {_WALLET}",
+    ("POST", "updateAgent"): f"agentAddress* {_AGENT} {_WALLET}",
+    ("DELETE", "agent"): f"agentAddress* {_WALLET}",
+    ("GET", "agent"): "",
+    ("POST", "approveBuilder"): f"builder* maxFeeRate*:decimal builderName* {_WALLET}",
+    ("POST", "updateBuilder"): f"builder* maxFeeRate*:decimal {_WALLET}",
+    ("DELETE", "builder"): f"builder* {_WALLET}",
+    ("GET", "builder"): "",
+    ("POST", "asset/wallet/transfer"): _TRANSFER,
+}
