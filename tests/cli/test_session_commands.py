@@ -126,6 +126,30 @@ def test_run_on_a_served_exchange_then_replay_its_journal(run: Run, tmp_path: Pa
     assert json.loads(replayed.stdout)["reproduced"] is True
 
 
+def test_two_lives_of_an_exchange_do_not_mix_in_one_database(run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        with started(tmp_path, "exchange", "serve", "--port", "0", "--json", "--speed", "600") as process:
+            assert process.stdout is not None
+            line = json.loads(process.stdout.readline())
+            account = line["accounts"][1]
+            done = run(
+                "run", "--venue", "sim", "--base-url", line["rest"], "--ws-url", line["ws"],
+                "--poll-time", "2", "--on-stop", "flatten", "--json",
+                environment={
+                    "ASTER_API_KEY": account["api_key"],
+                    "ASTER_API_SECRET": account["api_secret"],
+                    "CAPITAL_USDT": "5000",
+                    "LEVERAGE": "5",
+                    "MAX_POSITION_SIZE_PCT": "10",
+                    "DAILY_VOLUME_TARGET": "1000000",
+                },
+            )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        report = json.loads(done.stdout)
+        assert report["ledger"] == "match", report["ledger_differences"]
+        assert report["trades"] > 0
+
+
 BAD_INPUT = [
     (("demo",), {"LEVERAGE": "-5"}, "LEVERAGE=-5"),
     (("demo",), {"CAPITAL_USDT": "much"}, "CAPITAL_USDT=much"),

@@ -4,6 +4,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from aster_operator.domain.enums import OrderType, PositionSide, Side
 from aster_operator.domain.events import Feed, FeedStatusChanged, OperatorAction
@@ -13,7 +14,7 @@ from aster_operator.execution.policy import ExecutionStyle
 from aster_operator.monitoring.ledger import compare_ledgers
 from aster_operator.simulator.model import OrderRequest
 from runtime.faulty_client import FaultyClient
-from runtime.sessions import ACCOUNT, Bench, new_exchange, open_bench
+from runtime.sessions import ACCOUNT, LIMITS, Bench, new_exchange, open_bench
 
 SYMBOL = "BTCUSDT"
 
@@ -202,3 +203,13 @@ async def test_a_flash_crash_trips_no_leg_of_a_hedged_pair() -> None:
     bench.exchange.control.set_mark_price(SYMBOL, Decimal(mark_e8) / 10**8 * Decimal("0.93"))
     await bench.run_minutes(30)
     assert bench.held(SYMBOL) == held
+
+
+async def test_a_drawdown_closes_what_is_held_and_opens_nothing_more() -> None:
+    limits = structs.replace(LIMITS, max_drawdown_pct=Decimal("0.01"), stop_loss_pct=Decimal(50))
+    bench = await open_bench(style=ExecutionStyle.TAKER, hold_minutes=30, limits=limits)
+    await bench.run_minutes(120)
+    assert bench.held(SYMBOL) == (ZERO, ZERO)
+    assert any("MAX_DRAWDOWN_PCT" in notice.message for notice in bench.notices)
+    assert len(bench.core.state.pairs.finished) == 1
+    assert not bench.core.state.pairs.finished[0].rotated

@@ -18,7 +18,7 @@ _DEMO_DEFAULTS = {
     "LEVERAGE": "5",
     "MAX_POSITION_SIZE_PCT": "10",
     "TRADING_PAIRS": "BTCUSDT,ETHUSDT",
-    "DAILY_VOLUME_TARGET": "400000",
+    "DAILY_VOLUME_TARGET": "500000",
 }
 """What the demo trades with where the person has set nothing: sizes that show a rotation well."""
 

@@ -29,7 +29,7 @@ class LiveScreen:
         self._clock = clock
         self._title = title
         self._view: LiveView | None = None
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=console, auto_refresh=False, screen=console.is_terminal)
         self._drawn_ns = 0
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """Options that several commands share, so that they are spelled and explained alike everywhere."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,4 +45,6 @@ def settings_from(
         given["DATABASE_URL"] = database_url
     settings = load_settings(env_file, overrides=given, for_trading=for_trading)
     print_warnings(settings.warnings)
+    # A crash is reported where no settings are at hand any more.
+    os.environ.setdefault("LOG_DIR", settings.log_dir)
     return settings

@@ -122,7 +122,7 @@ async def _main(
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import LiveScreen, interrupts
     from aster_operator.cli.session_output import session_report, show_report
-    from aster_operator.cli.venues import connect
+    from aster_operator.cli.venues import connect, exchange_life
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.live_run import LiveRun
@@ -141,6 +141,7 @@ async def _main(
                 account=client.account_label,
                 clock=clock,
                 flatten_on_stop=flatten,
+                exchange_life=lambda: exchange_life(client),
                 watch=screen.watch,
                 on_notice=screen.notice,
                 on_warning=lambda warning: print_warnings((warning,)),

@@ -74,5 +74,7 @@ def show_report(
         console.print(render_report(report))
     if settings.database_server_url is None:
         books = settings.db_path
-        hint = f"books: {books}   (aster-operator db stats --database-url sqlite:///{books})"
+        default = type(settings).model_fields["db_path"].default
+        where = "" if books == default else f" --database-url sqlite:///{books}"
+        hint = f"books: {books}   (aster-operator db stats{where})"
         console.print(hint, style="dim", highlight=False, soft_wrap=True)

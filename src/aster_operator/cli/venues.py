@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aster_operator.runtime.embedded_venue import EmbeddedVenue
     from aster_operator.simulator.server.accounts import DemoAccount
 
-__all__ = ["connect", "connect_embedded"]
+__all__ = ["connect", "connect_embedded", "exchange_life"]
 
 
 async def connect_embedded(venue: "EmbeddedVenue", account: "DemoAccount", clock: "Clock") -> "AsterClient":
@@ -93,3 +93,11 @@ def connect(
         )
     except (CredentialsError, ValueError) as error:
         raise UserProblem(str(error), "keys or addresses", "correct the settings") from error
+
+
+async def exchange_life(client: "AsterClient") -> str:
+    """Name of this life of an embedded exchange; empty on a real venue, which has but one."""
+    from aster_operator.exchange.endpoint import Security
+
+    answer = await client.request("GET", "exchangeInfo", security=Security.NONE)
+    return str(answer.get("simulatorInstance", "")) if isinstance(answer, dict) else ""

@@ -146,7 +146,7 @@ class RiskSettings(BaseModel):
     max_drawdown_pct: Decimal = setting(
         "MAX_DRAWDOWN_PCT",
         Decimal(5),
-        "Stop when equity falls this far from its peak",
+        "Close everything and open nothing more when equity falls this far below the session's peak",
         unit="% of peak",
         gt=0,
         le=100,
@@ -154,7 +154,7 @@ class RiskSettings(BaseModel):
     max_daily_loss_pct: Decimal = setting(
         "MAX_DAILY_LOSS_PCT",
         Decimal(3),
-        "No new pairs for the rest of the UTC day after this loss",
+        "Close everything and open nothing for the rest of the UTC day after this loss",
         unit="% of the day's first equity",
         gt=0,
         le=100,

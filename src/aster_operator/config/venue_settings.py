@@ -133,7 +133,7 @@ class StorageSettings(BaseModel):
         "Directory of session journals and of the nonce kept across restarts",
         form="a path",
     )
-    log_dir: str = setting("LOG_DIR", "logs", "Directory of log and crash files", form="a path")
+    log_dir: str = setting("LOG_DIR", "logs", "Directory of crash files", form="a path")
     log_level: LogLevel = setting("LOG_LEVEL", "info", "Smallest level that is logged")
 
     @property

@@ -209,6 +209,7 @@ class TradingCore:
             self._desk.cancel_strays()
             self._watch_positions()
             self._observe_equity()
+            self._enforce_account_limits()
         self._manager.close_lone_legs()
         if timer or isinstance(event, MarkUpdated):
             self._check_risk()
@@ -263,6 +264,14 @@ class TradingCore:
             return "orders of an earlier run are still being cancelled"
         refused = self.state.risk_manager.can_open_new_position(self.state.equity_usd())
         return None if refused is None else f"{refused.rule}: {refused.reason}"
+
+    def _enforce_account_limits(self) -> None:
+        """Drawdown and daily loss do not only block: what is held is closed, or the loss would run on."""
+        equity = self.state.equity_usd()
+        breach = None if equity is None else self.state.risk_manager.can_open_new_position(equity)
+        if breach is not None:
+            for pair in self.state.pairs.active():
+                self._manager.close_now(pair, f"{breach.rule}: {breach.reason}")
 
     def _check_risk(self) -> None:
         if any(pair.phase is PairPhase.HOLDING for pair in self.state.pairs.active()):

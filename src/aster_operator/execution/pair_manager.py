@@ -1,10 +1,11 @@
 """Carries pairs through their life: opens, works, holds, closes, and keeps none of them lopsided."""
 
+from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.enums import PositionSide, TimeInForce
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.market import Quote
-from aster_operator.domain.money import ZERO
+from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
@@ -129,25 +130,24 @@ class PairManager:
         """A held pair that is no longer balanced has lost a leg to something: close the rest now."""
         for pair in self._state.pairs.active():
             if pair.phase is PairPhase.HOLDING and pair.imbalance != 0:
-                self.close(
-                    ClosePair(
-                        pair_ref=pair.pair_ref,
-                        lead=PositionSide.LONG if pair.imbalance > 0 else PositionSide.SHORT,
-                        urgent=True,
-                        reason=f"lone leg: {pair.long.held} long against {pair.short.held} short",
-                    )
-                )
+                self.close_now(pair, f"lone leg: {pair.long.held} long against {pair.short.held} short")
 
     def flatten_all(self) -> None:
         for pair in self._state.pairs.active():
-            self.close(
-                ClosePair(
-                    pair_ref=pair.pair_ref,
-                    lead=PositionSide.LONG if pair.imbalance >= 0 else PositionSide.SHORT,
-                    urgent=True,
-                    reason="flatten requested",
-                )
+            self.close_now(pair, "flatten requested")
+
+    def close_now(self, pair: Pair, reason: str) -> None:
+        """Close a pair crossing the spread, the larger leg first; nothing new for one already closing so."""
+        if pair.phase is PairPhase.CLOSING and pair.urgent:
+            return
+        self.close(
+            ClosePair(
+                pair_ref=pair.pair_ref,
+                lead=PositionSide.LONG if pair.imbalance >= 0 else PositionSide.SHORT,
+                urgent=True,
+                reason=reason,
             )
+        )
 
     def settle_opening(self, pair: Pair, reason: str) -> None:
         """An opening keeps what is filled, hedges it at once and chases no more."""
@@ -214,13 +214,23 @@ class PairManager:
             pair.flatten_now = pair.urgent = False
             for leg in pair.legs:
                 leg.first_close_fill_ms = None
+            state.notify(
+                NotifyLevel.INFO,
+                f"{pair.long.symbol} pair open: {plain_text(pair.long.held)} long at "
+                f"{pair.long.entry_price:.2f}, as much short at {pair.short.entry_price:.2f}",
+            )
             return
         if pair.phase is PairPhase.OPENING:
             pair.close_reason = "could not be opened"
             self._cool_down(pair)
         rotated = pair.phase is PairPhase.CLOSING and not pair.urgent
         marks = [state.market.mark_of(leg.symbol) or leg.exit_price for leg in pair.legs]
-        state.pairs.finish(pair, marks[0], marks[1], rotated=rotated)
+        summary = state.pairs.finish(pair, marks[0], marks[1], rotated=rotated)
+        held = "" if summary.hold_ms is None else f" after {summary.hold_ms / MINUTE_MS:.1f} min"
+        state.notify(
+            NotifyLevel.INFO,
+            f"{pair.long.symbol} pair closed{held}: ${summary.pnl_usd:,.2f}, {summary.close_reason}",
+        )
         state.out.extend(closing_records(pair, state.now_ms))
 
     def _quotes(self, pair: Pair) -> dict[str, Quote]:

@@ -14,7 +14,7 @@ from aster_operator.domain.money import plain_text
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.cycle_view import pair_status
 from aster_operator.monitoring.time_text import utc_text
-from aster_operator.strategy.intents import PairPhase, PairStatus
+from aster_operator.strategy.intents import CycleDecision, PairPhase, PairStatus
 
 __all__ = ["LiveView"]
 
@@ -78,7 +78,7 @@ class LiveView:
             pair = self._core.state.pairs.on_symbol(symbol)
             mark = self._core.state.market.mark_of(symbol)
             decision = self._core.decisions.get(symbol)
-            words = "" if decision is None else f"{decision.action}: {decision.reason}"
+            words = Text(_words(decision), overflow="ellipsis", no_wrap=True)
             shown_mark = "" if mark is None else f"{mark:,.2f}"
             if pair is None:
                 table.add_row(symbol, "flat", "", "", "", "", "", shown_mark, words)
@@ -116,7 +116,7 @@ class LiveView:
         table.add_row(
             Text(f"volume today ${today:,.0f} of ${target:,.0f} ({share:.0f} %)"),
             Text(f"fees ${portfolio.fees:,.2f}"),
-            Text(f"funding ${portfolio.funding:+,.2f}"),
+            Text(f"funding {_signed_usd(portfolio.funding)}"),
             Text("equity n/a" if equity is None else f"equity ${equity:,.2f}", style="bold"),
             Text(f"trades {portfolio.fill_count}"),
         )
@@ -133,3 +133,15 @@ class LiveView:
             f"{done_ms / 3_600_000:.1f} of {total_ms / 3_600_000:.1f} h",
         )
         return table
+
+
+def _words(decision: CycleDecision | None) -> str:
+    if decision is None:
+        return ""
+    # Ages are shown live beside it; those in the words are of the last cycle.
+    return decision.action if decision.reason.startswith("held") else f"{decision.action}: {decision.reason}"
+
+
+def _signed_usd(amount: Decimal) -> str:
+    sign = "-" if amount < 0 else "+" if amount > 0 else ""
+    return f"{sign}${abs(amount):,.2f}"

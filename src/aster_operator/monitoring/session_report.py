@@ -25,7 +25,7 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     """The report's stable fields (`demo --json`), then ours. Money in USD, quantities in base units.
 
     `cost_per_100k_usd` is everything the session cost, price effects and funding included, for each 100,000
-    USD traded; negative when it earned. `hold_minutes_min` counts pairs that were opened completely.
+    USD traded; negative when it earned. `hold_minutes_*` are of pairs closed because their time was over.
     """
 
     ledger: str
@@ -86,7 +86,8 @@ def build_report(
 ) -> SessionReport:
     """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet."""
     sums = _Sums.of(fills, funding, unrealized_pnl)
-    holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None]
+    # A pair that a limit or its owner closed early says nothing about the rule on holding.
+    holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None and pair.rotated]
     imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
     imbalances += [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
     worst = {symbol: max((size for name, size, _ in imbalances if name == symbol), default=ZERO)
@@ -170,7 +171,7 @@ def render_report(report: SessionReport) -> RenderableType:
     table.add_column(justify="right")
     table.add_column(style="dim")
     rows = [
-        ("Market time", f"{report.market_minutes / 60:.1f} h", "played " + ", ".join(report.symbols)),
+        ("Market time", f"{report.market_minutes / 60:.1f} h", ", ".join(report.symbols)),
         (
             "Volume",
             _usd(report.volume_usd),
@@ -229,5 +230,8 @@ def _minutes(minutes: float | None) -> str:
 
 
 def _imbalance(report: SessionReport) -> str:
-    worst = max(report.max_imbalance_by_symbol.items(), key=lambda item: item[1], default=("", ZERO))
-    return f"{plain_text(worst[1])} {worst[0].removesuffix('USDT')}".strip()
+    """The worst of each symbol: units of different coins cannot be compared."""
+    return ", ".join(
+        f"{plain_text(size)} {symbol.removesuffix('USDT')}"
+        for symbol, size in report.max_imbalance_by_symbol.items()
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from aster_operator.config.problems import UserProblem
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import HOUR_MS, Clock
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
@@ -83,6 +83,13 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
     history = load_history(options.data, options.symbols)
     start_ms = min(history.start_ms + options.warm_up_ms, history.end_ms)
     end_ms = history.end_ms if options.duration_ms is None else start_ms + options.duration_ms
+    if end_ms > history.end_ms:
+        raise VenueProblem(
+            f"the data end {(history.end_ms - start_ms) / HOUR_MS:.1f} h after the start, "
+            f"{(end_ms - start_ms) / HOUR_MS:.1f} h were asked for",
+            "market data",
+            "ask for less, or give more with --data",
+        )
     exchange = SimulatedExchange.from_history(
         history,
         ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms),

@@ -3,7 +3,7 @@
 The same session as the demo's; only the time is not ours to move.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,8 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveRun:
-    """One live session. `account` labels whose books these are.
+    """One live session. `account` labels whose books these are; `exchange_life` names the life of an
+    embedded exchange, whose trade numbers begin anew with each.
 
     On a sim venue market time is that of the newest market event, because it may run faster than the wall
     clock; elsewhere it is the wall clock corrected by the measured offset.
@@ -44,6 +45,7 @@ class LiveRun:
         account: str,
         clock: Clock,
         flatten_on_stop: bool,
+        exchange_life: Callable[[], Awaitable[str]] | None = None,
         watch: Callable[[TradingCore, int, int | None], None] | None = None,
         on_notice: Callable[[Notify], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
@@ -55,6 +57,7 @@ class LiveRun:
         self._account = account
         self._clock = clock
         self._flatten = flatten_on_stop
+        self._exchange_life = exchange_life
         self._watch = watch
         self._on_notice = on_notice
         self._on_warning = on_warning
@@ -80,11 +83,13 @@ class LiveRun:
         self._offset_ms = clock_offset.offset_ms
         start_ms = self._start_ms = await self._market_start_ms()
         record_id = f"{self._venue}-{self._clock.now_ms()}"
+        instance = await self._exchange_life() if self._exchange_life is not None else ""
         identity = SessionIdentity(
             venue=self._venue,
             account=self._account,
             run_id=record_id,
             record_id=record_id,
+            instance=instance,
             journal_path=Path(self._settings.state_dir) / "journals" / f"{record_id}.journal",
         )
         async with trading_session(
