@@ -6,7 +6,17 @@ is what a person who typed it meant.
 
 from decimal import Decimal, InvalidOperation
 
-__all__ = ["BPS", "ZERO", "bps_of", "exact", "plain_text", "round_down", "round_nearest", "round_up"]
+__all__ = [
+    "BPS",
+    "ZERO",
+    "bps_of",
+    "exact",
+    "plain_text",
+    "round_down",
+    "round_nearest",
+    "round_up",
+    "usd_text",
+]
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
@@ -72,3 +82,9 @@ def plain_text(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
+
+
+def usd_text(amount: Decimal, places: int = 2, *, signed: bool = False) -> str:
+    """Money as people read it: `-$1,234.50`; `signed` puts a plus before gains."""
+    sign = "-" if amount < 0 else "+" if signed and amount > 0 else ""
+    return f"{sign}${abs(amount):,.{places}f}"

@@ -5,7 +5,7 @@ from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.enums import PositionSide, TimeInForce
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.market import Quote
-from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.money import ZERO, plain_text, usd_text
 from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
@@ -229,7 +229,7 @@ class PairManager:
         held = "" if summary.hold_ms is None else f" after {summary.hold_ms / MINUTE_MS:.1f} min"
         state.notify(
             NotifyLevel.INFO,
-            f"{pair.long.symbol} pair closed{held}: ${summary.pnl_usd:,.2f}, {summary.close_reason}",
+            f"{pair.long.symbol} pair closed{held}: {usd_text(summary.pnl_usd)}, {summary.close_reason}",
         )
         state.out.extend(closing_records(pair, state.now_ms))
 

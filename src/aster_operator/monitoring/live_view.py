@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aster_operator.domain.commands import Notify, NotifyLevel
-from aster_operator.domain.money import plain_text
+from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.cycle_view import pair_status
 from aster_operator.monitoring.time_text import utc_text
@@ -116,7 +116,7 @@ class LiveView:
         table.add_row(
             Text(f"volume today ${today:,.0f} of ${target:,.0f} ({share:.0f} %)"),
             Text(f"fees ${portfolio.fees:,.2f}"),
-            Text(f"funding {_signed_usd(portfolio.funding)}"),
+            Text(f"funding {usd_text(portfolio.funding, signed=True)}"),
             Text("equity n/a" if equity is None else f"equity ${equity:,.2f}", style="bold"),
             Text(f"trades {portfolio.fill_count}"),
         )
@@ -140,8 +140,3 @@ def _words(decision: CycleDecision | None) -> str:
         return ""
     # Ages are shown live beside it; those in the words are of the last cycle.
     return decision.action if decision.reason.startswith("held") else f"{decision.action}: {decision.reason}"
-
-
-def _signed_usd(amount: Decimal) -> str:
-    sign = "-" if amount < 0 else "+" if amount > 0 else ""
-    return f"{sign}${abs(amount):,.2f}"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from aster_operator.domain.enums import LiquidityRole
 from aster_operator.domain.fills import Fill, IncomeRow
-from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.money import ZERO, plain_text, usd_text
 from aster_operator.execution.pair_book import PairSummary
 from aster_operator.monitoring.ledger import LedgerComparison
 
@@ -174,7 +174,7 @@ def render_report(report: SessionReport) -> RenderableType:
         ("Market time", f"{report.market_minutes / 60:.1f} h", ", ".join(report.symbols)),
         (
             "Volume",
-            _usd(report.volume_usd),
+            usd_text(report.volume_usd),
             f"{report.trades} trades, {_pct(report.maker_share_pct)} as maker",
         ),
         ("Rotations", str(report.rotations), f"{report.pairs_opened} pairs opened"),
@@ -183,11 +183,11 @@ def render_report(report: SessionReport) -> RenderableType:
             _minutes(report.hold_minutes_min),
             f"shortest; average {_minutes(report.hold_minutes_avg)}",
         ),
-        ("Fees", _usd(report.fees_usd, 4), "paid"),
-        ("Funding", _usd(report.funding_usd, 4), "settled, positive was received"),
-        ("Realised PnL", _usd(report.realized_pnl_usd, 4), "before fees and funding"),
-        ("Unrealised PnL", _usd(report.unrealized_pnl_usd, 4), f"{report.open_positions} positions open"),
-        ("Equity", _usd(report.closing_equity_usd), f"from {_usd(report.opening_equity_usd)}"),
+        ("Fees", usd_text(report.fees_usd, 4), "paid"),
+        ("Funding", usd_text(report.funding_usd, 4), "settled, positive was received"),
+        ("Realised PnL", usd_text(report.realized_pnl_usd, 4), "before fees and funding"),
+        ("Unrealised PnL", usd_text(report.unrealized_pnl_usd, 4), f"{report.open_positions} positions open"),
+        ("Equity", usd_text(report.closing_equity_usd), f"from {usd_text(report.opening_equity_usd)}"),
         ("Worst imbalance", _imbalance(report), f"for {report.max_imbalance_ms / 1000:.1f} s of market time"),
         (
             "Cost per $100k",
@@ -212,13 +212,8 @@ def render_report(report: SessionReport) -> RenderableType:
     )
 
 
-def _usd(amount: Decimal, places: int = 2) -> str:
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${abs(amount):,.{places}f}"
-
-
 def _optional_usd(amount: Decimal | None) -> str:
-    return "n/a" if amount is None else _usd(amount)
+    return "n/a" if amount is None else usd_text(amount)
 
 
 def _pct(share: Decimal | None) -> str:
