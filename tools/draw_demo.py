@@ -78,7 +78,8 @@ def draw(output: str, columns: int = _COLUMNS) -> str:
     report = "\n".join(line for line in frames[-1].splitlines() if "books:" not in line)
     console = Console(width=columns, record=True, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_markup("[dim]$[/] make run"))
-    for part in (min(shown)[1], report):
+    # The live view fills the whole screen: what it leaves empty below is no part of the picture.
+    for part in (min(shown)[1].rstrip(), report):
         console.print(Text.from_ansi(part.replace("\r\n", "\n")), no_wrap=True, crop=False)
     return _without_web_fonts(
         console.export_svg(title="aster-operator demo", theme=MONOKAI, unique_id="demo")
