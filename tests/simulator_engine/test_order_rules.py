@@ -1,19 +1,25 @@
 """What is refused, with which code, and what each time in force does."""
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aster_operator.domain.enums import (
     MarginType,
     OrderStatus,
+    OrderType,
     PositionSide,
     SelfTradePrevention,
     Side,
     SymbolStatus,
+    TimeInForce,
 )
-from aster_operator.simulator.model import ExecutionType, OrderEvent, VenueRefusal
+from aster_operator.simulator.model import ExecutionType, OrderEvent, OrderRequest, VenueRefusal
+from aster_operator.simulator.strategy_model import ChaseRequest
 
 from .helpers import best, flat_bars, make_exchange, place, play_minutes, record, request, with_account
 
@@ -422,3 +428,82 @@ def test_countdown_cancels_all_orders_of_its_symbol_unless_renewed() -> None:
     exchange.set_countdown("alice", "BTCUSDT", 0)
     play_minutes(exchange, 1)
     assert later.status is OrderStatus.NEW
+
+
+NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [
+        Decimal(text)
+        for text in ("1E+999999", "-1E+999999", "1E-999999", "0.1", "60000", "59999.9", "sNaN", "-0")
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(list(OrderType)),
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | st.text(max_size=40),
+)
+def test_no_number_whatever_does_more_than_be_refused(
+    order_type: OrderType,
+    quantity: Decimal | None,
+    price: Decimal | None,
+    stop: Decimal | None,
+    activation: Decimal | None,
+    rate: Decimal | None,
+    client_id: str | None,
+) -> None:
+    exchange = with_account(make_exchange(flat_bars(60_000.0, 2)))
+    wild = OrderRequest(
+        "BTCUSDT",
+        Side.BUY,
+        order_type,
+        time_in_force=TimeInForce.GTC if order_type is not OrderType.MARKET else None,
+        quantity=quantity,
+        price=price,
+        stop_price=stop,
+        activation_price=activation,
+        callback_rate_pct=rate,
+        client_order_id=client_id,
+    )
+    with suppress(VenueRefusal):
+        exchange.place_order("alice", wild)
+    number = quantity if quantity is not None else Decimal(1)
+    for call in (
+        lambda: exchange.deposit("alice", "USDT", number),
+        lambda: exchange.change_position_margin("alice", "BTCUSDT", PositionSide.BOTH, number),
+        lambda: exchange.place_chase_order(
+            "alice", ChaseRequest("BTCUSDT", Side.BUY, number, chase_offset=number)
+        ),
+    ):
+        with suppress(VenueRefusal):
+            call()
+    assert exchange.audit().balanced
+
+
+def test_a_client_id_with_a_line_break_is_refused() -> None:
+    exchange = with_account(make_exchange())
+    with pytest.raises(VenueRefusal, match="-4015"):
+        place(exchange, "alice", "BUY", client_order_id="abc\n")
+
+
+def test_orders_that_ended_unfilled_are_forgotten_after_a_week() -> None:
+    bars = flat_bars(60_000.0, 2)
+    exchange = with_account(make_exchange(bars))
+    order = place(exchange, "alice", "BUY", "LIMIT", price="59000", client_order_id="old")
+    filled = place(exchange, "alice", "BUY", quantity="0.001")
+    exchange.cancel_order("alice", "BTCUSDT", order.order_id, None)
+    exchange.advance_to(exchange.now_ms + 7 * 86_400_000)
+    place(exchange, "alice", "BUY", "LIMIT", "0.001", price="59000")
+    assert exchange.order("alice", "BTCUSDT", None, "old") is order
+    exchange.advance_to(exchange.now_ms + 1)
+    place(exchange, "alice", "BUY", "LIMIT", "0.001", price="59000")
+    with pytest.raises(VenueRefusal, match="-2013"):
+        exchange.order("alice", "BTCUSDT", order.order_id, None)
+    with pytest.raises(VenueRefusal, match="-2013"):
+        exchange.order("alice", "BTCUSDT", None, "old")
+    assert exchange.order("alice", "BTCUSDT", filled.order_id, None) is filled

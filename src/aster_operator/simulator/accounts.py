@@ -3,6 +3,7 @@
 All money in atoms, quantities in lots; a short position has negative lots and a negative cost.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -105,6 +106,10 @@ class Account:
     orders: dict[int, SimulatedOrder] = field(default_factory=dict)
     open_orders: dict[int, SimulatedOrder] = field(default_factory=dict)
     open_client_ids: dict[tuple[str, str], SimulatedOrder] = field(default_factory=dict)
+    client_ids: dict[tuple[str, str], SimulatedOrder] = field(default_factory=dict)
+    """The latest order of each client id, open or not."""
+    unfilled_ends: deque[SimulatedOrder] = field(default_factory=deque)
+    """Orders that ended without a fill, oldest first: the venue forgets them after a week."""
     exposure_atoms: dict[tuple[str, PositionSide, Side], int] = field(default_factory=dict)
     trades: list[TradeRecord] = field(default_factory=list)
     income: list[IncomeRecord] = field(default_factory=list)

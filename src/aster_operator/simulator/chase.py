@@ -84,7 +84,7 @@ class ChaseDesk:
         return strategy
 
     def _check(self, market: Market, request: ChaseRequest) -> None:
-        tick = market.spec.instrument.tick_size
+        tick, highest = market.spec.instrument.tick_size, market.spec.instrument.max_price
         if request.client_strategy_id is not None and len(request.client_strategy_id) > _MAX_CLIENT_ID:
             raise refuse(-1130, "clientStrategyId")
         if request.time_in_force not in _TIMES_IN_FORCE:
@@ -92,10 +92,10 @@ class ChaseDesk:
         if not request.quantity.is_finite() or request.quantity <= 0:
             raise refuse(-4003)
         offset = request.chase_offset
-        if not offset.is_finite() or offset < 0 or offset % tick:
+        if not offset.is_finite() or not 0 <= offset <= highest or offset % tick:
             raise refuse(-1130, "chaseOffset")
         furthest = request.max_chase_offset
-        if furthest is not None and (not furthest.is_finite() or furthest <= 0):
+        if furthest is not None and (not furthest.is_finite() or not 0 < furthest <= highest):
             raise refuse(-1130, "maxChaseOffset")
 
     @staticmethod

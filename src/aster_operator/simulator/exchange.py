@@ -31,7 +31,7 @@ from aster_operator.simulator.model import (
     TradeRecord,
 )
 from aster_operator.simulator.options import ExchangeOptions, recorded_sources
-from aster_operator.simulator.refusals import refuse
+from aster_operator.simulator.refusals import money_atoms, refuse
 from aster_operator.simulator.settings_rules import SettingsRules
 from aster_operator.simulator.spot import SpotExchange
 from aster_operator.simulator.state import INSURANCE_FUND_ID, ExchangeState, Market
@@ -196,7 +196,7 @@ class SimulatedExchange:
 
     def deposit(self, account_id: str, asset: str, amount: Decimal) -> None:
         account = self._state.account(account_id)
-        atoms = int(amount * ATOMS)
+        atoms = money_atoms(amount)
         if atoms < 0 and -atoms > self._views.asset(account, asset).max_withdraw_atoms:
             raise refuse(-2018)
         self._state.ledger.deposit(account, asset, atoms)

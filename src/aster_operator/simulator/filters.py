@@ -20,7 +20,7 @@ __all__ = [
     "check_status",
 ]
 
-_CLIENT_ID = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
+_CLIENT_ID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 _CALLBACK_RANGE = (Decimal("0.1"), Decimal(5))
 _LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
 _STOP_TYPES = (
@@ -128,7 +128,7 @@ def check_min_notional(spec: ContractSpec, lots: int, price_ticks: int, mark_e8:
 
 
 def _check_parameters(request: OrderRequest) -> None:
-    if request.client_order_id is not None and not _CLIENT_ID.match(request.client_order_id):
+    if request.client_order_id is not None and not _CLIENT_ID.fullmatch(request.client_order_id):
         raise refuse(-4015)
     order_type = request.order_type
     if order_type is OrderType.LIMIT and request.time_in_force is None:

@@ -17,6 +17,9 @@ from aster_operator.simulator.state import ExchangeState, Market
 
 __all__ = ["OrderDesk"]
 
+_REMEMBERED_MS = 7 * 86_400_000
+_MOST_UNFILLED = 50_000
+
 
 class OrderDesk:
     """Keeps every order of every account and tells each change."""
@@ -58,7 +61,9 @@ class OrderDesk:
         """The order exists from now on: it is open and published as NEW."""
         account.orders[order.order_id] = order
         account.open_orders[order.order_id] = order
-        account.open_client_ids[(order.symbol, order.client_order_id)] = order
+        key = (order.symbol, order.client_order_id)
+        account.open_client_ids[key] = account.client_ids[key] = order
+        self._forget_old(account)
         self.announce(order, ExecutionType.NEW)
 
     def refuse_duplicate_id(self, account: Account, symbol: str, client_order_id: str | None) -> None:
@@ -95,9 +100,21 @@ class OrderDesk:
     def close(self, order: SimulatedOrder) -> None:
         """Take the order off the list of open ones."""
         account = self.account_of(order)
+        if order.filled_lots == 0:
+            account.unfilled_ends.append(order)
         account.open_orders.pop(order.order_id, None)
         if account.open_client_ids.get((order.symbol, order.client_order_id)) is order:
             del account.open_client_ids[(order.symbol, order.client_order_id)]
+
+    def _forget_old(self, account: Account) -> None:
+        """Orders that ended unfilled are gone after seven days (section 4.4), or behind too many others."""
+        ends, oldest_ms = account.unfilled_ends, self._state.now_ms - _REMEMBERED_MS
+        while ends and (ends[0].updated_ms < oldest_ms or len(ends) > _MOST_UNFILLED):
+            order = ends.popleft()
+            account.orders.pop(order.order_id, None)
+            key = (order.symbol, order.client_order_id)
+            if account.client_ids.get(key) is order:
+                del account.client_ids[key]
 
     def rest(self, order: SimulatedOrder) -> None:
         """Put the remainder into the book."""
@@ -122,23 +139,14 @@ class OrderDesk:
     def find(
         self, account: Account, symbol: str, order_id: int | None, client_order_id: str | None
     ) -> SimulatedOrder | None:
-        """By venue id, else by client id: the open order of that id, else the latest one that had it."""
+        """By venue id, else by client id: the latest order that had it, which is the open one if any is."""
         self._state.market(symbol)
-        if order_id is None and client_order_id is None:
-            raise refuse(-1102, "orderId")
         if order_id is not None:
             found = account.orders.get(order_id)
             return found if found is not None and found.symbol == symbol else None
-        assert client_order_id is not None  # noqa: S101 - one of the two is given
-        open_order = account.open_client_ids.get((symbol, client_order_id))
-        if open_order is not None:
-            return open_order
-        matches = (
-            order
-            for order in reversed(account.orders.values())
-            if order.client_order_id == client_order_id and order.symbol == symbol
-        )
-        return next(matches, None)
+        if client_order_id is None:
+            raise refuse(-1102, "origClientOrderId")
+        return account.client_ids.get((symbol, client_order_id))
 
     def open_of(self, account: Account, symbol: str | None) -> Sequence[SimulatedOrder]:
         return [order for order in account.open_orders.values() if symbol is None or order.symbol == symbol]

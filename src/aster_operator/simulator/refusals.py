@@ -3,9 +3,13 @@
 Clients match on the texts, so they are reproduced to the letter.
 """
 
-from aster_operator.simulator.model import VenueRefusal
+from decimal import Decimal
 
-__all__ = ["refuse"]
+from aster_operator.simulator.model import ATOMS, VenueRefusal
+
+__all__ = ["money_atoms", "refuse"]
+
+_MOST_MONEY = 10**15
 
 _TEXTS = {
     -1000: "Invalid symbol.",
@@ -83,3 +87,13 @@ def refuse(code: int, *values: object) -> VenueRefusal:
     """The refusal with this code, its placeholders filled from `values`; raise what is returned."""
     text = _TEXTS[code]
     return VenueRefusal(code, text % values if values else text)
+
+
+def money_atoms(amount: Decimal) -> int:
+    """An amount of money somebody asked for, in atoms; finer digits are cut off.
+
+    Raises VenueRefusal(-1130) for what is no number or beyond any wallet.
+    """
+    if not amount.is_finite() or abs(amount) > _MOST_MONEY:
+        raise refuse(-1130, "amount")
+    return int(amount * ATOMS)

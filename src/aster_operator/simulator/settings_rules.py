@@ -8,7 +8,7 @@ from aster_operator.simulator.admission import Admission
 from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.margin import initial_margin_atoms, max_notional_usd, symbol_exposure_atoms
 from aster_operator.simulator.model import ATOMS, ConfigEvent
-from aster_operator.simulator.refusals import refuse
+from aster_operator.simulator.refusals import money_atoms, refuse
 from aster_operator.simulator.state import ExchangeState, Market
 
 __all__ = ["SettingsRules"]
@@ -81,7 +81,7 @@ class SettingsRules:
     ) -> None:
         """Move `amount` (negative: back) between the cross wallet and an isolated position."""
         spec = market.spec
-        atoms = int(amount * ATOMS)
+        atoms = money_atoms(amount)
         if atoms == 0:
             raise refuse(-4055)
         if not account.is_isolated(spec.symbol):

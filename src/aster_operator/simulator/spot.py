@@ -29,7 +29,7 @@ from aster_operator.simulator.model import (
     TradeRecord,
 )
 from aster_operator.simulator.orders import OrderDesk
-from aster_operator.simulator.refusals import refuse
+from aster_operator.simulator.refusals import money_atoms, refuse
 from aster_operator.simulator.spot_books import SpotAccount, SpotClearing, SpotLedger, delivered
 from aster_operator.simulator.state import ExchangeState, Market
 
@@ -141,7 +141,7 @@ class SpotExchange:
 
     def deposit(self, account_id: str, asset: str, amount: Decimal) -> None:
         """Money or coins arrive (or, negative, leave). Raises VenueRefusal(-2018) for more than is free."""
-        account, atoms = self._account(account_id), int(amount * ATOMS)
+        account, atoms = self._account(account_id), money_atoms(amount)
         if atoms < 0 and -atoms > account.free_atoms(asset):
             raise refuse(-2018)
         self._ledger.deposit(account, asset, atoms)
@@ -189,9 +189,9 @@ class SpotExchange:
         """Turn an amount to spend into the lots it pays for at the displayed prices."""
         if request.order_type is not OrderType.MARKET or request.quantity is not None:
             raise refuse(-1106, "quoteOrderQty")
-        if not quote_quantity.is_finite() or quote_quantity <= 0:
+        spec, left, lots = market.spec, money_atoms(quote_quantity), 0
+        if left <= 0:
             raise refuse(-1130, "quoteOrderQty")
-        spec, left, lots = market.spec, int(quote_quantity * ATOMS), 0
         bids, asks = market.book.levels(1_000)
         for ticks, shown in asks if request.side is Side.BUY else bids:
             taken = min(shown, left // spec.notional_atoms(ticks, 1))
