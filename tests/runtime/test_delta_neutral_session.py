@@ -194,6 +194,27 @@ async def test_a_dead_user_stream_loses_nothing() -> None:
     assert bench.held(SYMBOL) == (ZERO, ZERO)
 
 
+async def test_a_lone_leg_is_found_within_ten_seconds_without_a_user_stream() -> None:
+    bench = await open_bench(hold_minutes=120, exchange=new_exchange(substep_ms=1_000))
+    await bench.run_minutes(5)
+    long, _ = bench.held(SYMBOL)
+    assert long > 0
+    assert bench.session.user_stream is not None
+    await bench.session.user_stream.close()
+    bench.session.post(
+        FeedStatusChanged(
+            event_ms=bench.stepper.now_ms, received_ns=0, feed=Feed.USER, healthy=False, detail="cut"
+        )
+    )
+    await bench.run_minutes(0.5)
+    await bench.client.close_position(SYMBOL, PositionSide.LONG)
+    at_ms = bench.stepper.now_ms
+    while bench.held(SYMBOL)[1] > 0:
+        assert bench.stepper.now_ms - at_ms <= 10_000
+        await bench.run_minutes(1 / 60)
+    assert bench.held(SYMBOL) == (ZERO, ZERO)
+
+
 async def test_a_flash_crash_trips_no_leg_of_a_hedged_pair() -> None:
     bench = await open_bench(hold_minutes=600)
     await bench.run_minutes(10)

@@ -69,6 +69,7 @@ class TradingCore:
         self._paused: str | None = None
         self._stopping: OperatorAction | None = None
         self._snapshot_fill_count: int | None = None
+        self._snapshot_asked_ms = 0
         self._mismatch_since_ms: int | None = None
         self._day_ms: int | None = None
 
@@ -304,9 +305,14 @@ class TradingCore:
     # --- watching -------------------------------------------------------------------------------------
 
     def _watch_positions(self) -> None:
-        """Ask for the venue's word when a quiet pair and the account stream disagree for a while."""
+        """Ask for the venue's word when a quiet pair and the account stream disagree for a while, and
+        again and again while there is no account stream to disagree with."""
         state = self.state
         if self._snapshot_fill_count is not None:
+            return
+        blind = Feed.USER in state.feeds_down
+        if blind and state.now_ms - self._snapshot_asked_ms >= self.settings.policy.blind_poll_ms:
+            self._request_snapshot("the user stream is down")
             return
         disagrees = any(
             abs(state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held
@@ -329,6 +335,7 @@ class TradingCore:
 
     def _request_snapshot(self, reason: str) -> None:
         self._snapshot_fill_count = self._fills_known()
+        self._snapshot_asked_ms = self.state.now_ms
         self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason))
 
     def _fills_known(self) -> int:

@@ -38,4 +38,6 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     unknown_resolution_ms: int = 15_000
     """An order of unknown outcome that the venue keeps not finding counts as never placed after this."""
     unknown_queries: int = 3
+    blind_poll_ms: int = 5_000
+    """How often the account is read over REST while the user stream is down."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
