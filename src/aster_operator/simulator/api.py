@@ -126,7 +126,11 @@ class ExchangeApi(Protocol):
         """Market time at which the recorded data end; None for an endless market."""
 
     def subscribe(self, listener: Callable[[ExchangeEvent], None]) -> Callable[[], None]:
-        """Deliver every event, synchronously and in order, to `listener`; returns the unsubscriber."""
+        """Deliver every event, synchronously and in order, to `listener`; returns the unsubscriber.
+
+        Events are told in the middle of a change, so a listener must not act on the exchange (RuntimeError);
+        it may hand an action to `schedule`.
+        """
 
     # time
     def advance_to(self, time_ms: int) -> None:

@@ -140,6 +140,7 @@ class SimulatedExchange:
 
     def advance_to(self, time_ms: int) -> None:
         timeline, state = self._timeline, self._state
+        state.refuse_reentry()
         while (next_ms := timeline.next_ms()) is not None and next_ms <= time_ms:
             due_ms, action = timeline.pop()
             state.now_ms = max(state.now_ms, due_ms)
@@ -239,6 +240,7 @@ class SimulatedExchange:
     # --- orders
 
     def place_order(self, account_id: str, request: OrderRequest) -> SimulatedOrder:
+        self._state.refuse_reentry()
         return self._engine.place(self._state.account(account_id), request)
 
     def modify_order(
@@ -250,6 +252,7 @@ class SimulatedExchange:
         quantity: Decimal,
         price: Decimal,
     ) -> SimulatedOrder:
+        self._state.refuse_reentry()
         account = self._state.account(account_id)
         order = self._open_order(account, symbol, order_id, client_order_id, -2013)
         self._engine.modify(account, order, quantity, price)
@@ -258,6 +261,7 @@ class SimulatedExchange:
     def cancel_order(
         self, account_id: str, symbol: str, order_id: int | None, client_order_id: str | None
     ) -> SimulatedOrder:
+        self._state.refuse_reentry()
         account = self._state.account(account_id)
         order = self._open_order(account, symbol, order_id, client_order_id, -2011)
         self._engine.desk.cancel(order)
@@ -265,6 +269,7 @@ class SimulatedExchange:
         return order
 
     def cancel_all(self, account_id: str, symbol: str) -> Sequence[SimulatedOrder]:
+        self._state.refuse_reentry()
         return self._engine.cancel_all(self._state.account(account_id), symbol)
 
     def order(
@@ -308,10 +313,12 @@ class SimulatedExchange:
         sub_orders: Sequence[SubOrder],
         client_strategy_id: str | None = None,
     ) -> StrategyOrder:
+        self._state.refuse_reentry()
         account = self._state.account(account_id)
         return self._engine.place_strategy(account, strategy_type, sub_orders, client_strategy_id)
 
     def place_chase_order(self, account_id: str, request: ChaseRequest) -> StrategyOrder:
+        self._state.refuse_reentry()
         return self._engine.place_chase(self._state.account(account_id), request)
 
     def strategy_order(

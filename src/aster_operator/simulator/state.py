@@ -88,6 +88,7 @@ class ExchangeState:
         self.ledger = Ledger()
         self.listeners: list[Callable[[ExchangeEvent], None]] = []
         self.order_hooks: list[Callable[[OrderEvent], None]] = []
+        self._publishing = False
         self._last_order_id = _FIRST_ORDER_ID
         self._last_transaction_id = 0
         self._last_update_id = 0
@@ -142,8 +143,18 @@ class ExchangeState:
     # --- events
 
     def publish(self, event: ExchangeEvent) -> None:
-        for listener in tuple(self.listeners):
-            listener(event)
+        """Tell every listener. While it lasts nobody may change the exchange (`refuse_reentry`)."""
+        self._publishing = True
+        try:
+            for listener in tuple(self.listeners):
+                listener(event)
+        finally:
+            self._publishing = False
+
+    def refuse_reentry(self) -> None:
+        """Raise RuntimeError when called from a listener: an event is told in the middle of a change."""
+        if self._publishing:
+            raise RuntimeError("a listener must not act on the exchange; hand the action to schedule()")
 
     def publish_trade(self, market: Market, ticks: int, lots: int, buyer_is_maker: bool) -> int:
         """Print a public trade; return its id."""
@@ -155,8 +166,8 @@ class ExchangeState:
         self.close_bar(market)
         market.bars.add_trade(self.now_ms, market.last_trade_id, ticks, lots, quote_atoms, buyer_is_maker)
         market.bar_changed = True
-        for listener in tuple(self.listeners):
-            listener(event)
+        if self.listeners:
+            self.publish(event)
         return market.last_trade_id
 
     def publish_market(self, market: Market) -> None:
