@@ -73,14 +73,14 @@ class ExchangeServer:
         self.driver = MarketDriver(exchange, clock, parse_pace(settings.pace), self.hub.on_time)
         self.limiter = RateLimiter(settings.limits, self.security_clock, self._limit_window)
         self.services = Services(
-            exchange=exchange,
-            clock=self.security_clock,
-            registry=self.registry,
-            auth=settings.auth,
-            limiter=self.limiter,
-            listen_keys=self.listen_keys,
-            market=market,
-            spot=SpotWallets(exchange),
+            exchange,
+            self.security_clock,
+            self.registry,
+            settings.auth,
+            self.limiter,
+            self.listen_keys,
+            market,
+            SpotWallets(exchange),
             instance=f"{clock.now_ns():x}",
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
@@ -99,27 +99,7 @@ class ExchangeServer:
             max_body_bytes=settings.max_body_bytes,
             tls=None if self._authority is None else self._authority.server_context(),
         )
-        self.control = ControlApi(
-            self.services,
-            self.driver,
-            self._front.statistics,
-            self.control_token,
-            settings.seed,
-            self._accounts,
-        )
-        self.control.add_verbs(
-            FaultVerbs(
-                self.services,
-                self.faults,
-                self.gate,
-                self._front,
-                self.hub,
-                self.subscriptions,
-                self.security_clock,
-            ).verbs()
-        )
-        self.control.add_verbs(market_verbs(exchange.control))
-        self.control.add_verbs(OrderStorm(exchange, settings.seed).verbs())
+        self.control = self._control_api()
         self.scenarios = ScenarioPlayer(exchange, self.control, self._account_ids)
         self.control.add_verbs(self.scenarios.verbs())
         self._back = HttpHost(
@@ -128,6 +108,29 @@ class ExchangeServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
         self._stopped = asyncio.Event()
+
+    def _control_api(self) -> ControlApi:
+        control = ControlApi(
+            self.services,
+            self.driver,
+            self._front.statistics,
+            self.control_token,
+            self.settings.seed,
+            self._accounts,
+        )
+        faults = FaultVerbs(
+            self.services,
+            self.faults,
+            self.gate,
+            self._front,
+            self.hub,
+            self.subscriptions,
+            self.security_clock,
+        )
+        control.add_verbs(faults.verbs())
+        control.add_verbs(market_verbs(self.exchange.control))
+        control.add_verbs(OrderStorm(self.exchange, self.settings.seed).verbs())
+        return control
 
     def _limit_window(self) -> object:
         wall_minute = self.security_clock.now_ms() // MINUTE_MS
