@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.exchange.errors import OrderNotFound, UnknownOutcome, refusal_of
-from aster_operator.runtime.in_process_client import InProcessClient
+from aster_operator.simulator.in_process.client import InProcessClient
 
 Fault = Callable[[NewOrder], str | None]
 """Per order: None passes, `lost-after` executes and loses the answer, `lost-before` never arrives,

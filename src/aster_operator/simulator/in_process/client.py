@@ -35,7 +35,7 @@ from aster_operator.exchange.client_protocol import (
     StreamEvent,
 )
 from aster_operator.exchange.errors import refusal_of
-from aster_operator.runtime.simulator_values import (
+from aster_operator.simulator.in_process.values import (
     account_changed,
     bar_of,
     fill_of,
