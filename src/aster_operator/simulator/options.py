@@ -1,24 +1,39 @@
 """How an exchange is set up, and the markets that come out of a recording."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
-from aster_operator.market_data.history import RecordedHistory
+from aster_operator.market_data.history import MINUTE_MS, RecordedHistory
+from aster_operator.market_data.ticks import BookTick, TradeTick, load_ticks
 from aster_operator.simulator.book import QueueModel, pessimistic_queue
 from aster_operator.simulator.contracts import (
     DEFAULT_MAKER_FEE_E8,
     DEFAULT_TAKER_FEE_E8,
     contract_for_prices,
 )
-from aster_operator.simulator.market_player import recorded_market
+from aster_operator.simulator.market_player import recorded_market, synthetic_market
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import ContractSpec
+from aster_operator.simulator.tick_player import TickPlayer
 
-__all__ = ["ExchangeOptions", "recorded_sources"]
+__all__ = ["ExchangeOptions", "captured_sources", "recorded_sources", "synthetic_sources"]
 
 # Enough prices to see the finest decimal a symbol uses.
 _PRICES_FOR_TICK = 2_000
+
+# (price, base volume of a minute, typical move of a minute in bps) a synthetic market starts from.
+_SYNTHETIC = {
+    "BTCUSDT": (60_000.0, 80.0, 5.0),
+    "ETHUSDT": (2_500.0, 1_500.0, 6.0),
+    "BNBUSDT": (600.0, 500.0, 6.0),
+    "SOLUSDT": (150.0, 8_000.0, 8.0),
+    "XRPUSDT": (2.0, 400_000.0, 8.0),
+    "ASTERUSDT": (1.5, 100_000.0, 15.0),
+    "DOGEUSDT": (0.2, 3_000_000.0, 10.0),
+}
+_SYNTHETIC_START_MS = 1_735_689_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +61,63 @@ def recorded_sources(
     start_ms = history.start_ms if options.start_ms is None else options.start_ms
     sources: list[MarketSource] = []
     for symbol, minutes in history.symbols.items():
-        spec = contracts.get(symbol) or contract_for_prices(
-            symbol,
-            minutes.close[:_PRICES_FOR_TICK],
-            maker_fee_e8=options.maker_fee_e8,
-            taker_fee_e8=options.taker_fee_e8,
-        )
+        spec = contracts.get(symbol) or _contract(symbol, minutes.close[:_PRICES_FOR_TICK], options)
         sources.append(
             recorded_market(
                 spec, minutes, seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms
             )
         )
     return sources
+
+
+def synthetic_sources(symbols: Sequence[str], options: ExchangeOptions) -> list[MarketSource]:
+    """Endless seeded markets that need no data, from 2025-01-01 UTC or the minute of `options.start_ms`.
+
+    Raises ValueError for a symbol nothing is known about.
+    """
+    start_ms = _SYNTHETIC_START_MS if options.start_ms is None else options.start_ms
+    sources: list[MarketSource] = []
+    for symbol in symbols:
+        if symbol not in _SYNTHETIC:
+            raise ValueError(f"{symbol}: no synthetic market; there are {', '.join(_SYNTHETIC)}")
+        price, volume, volatility_bps = _SYNTHETIC[symbol]
+        spec = _contract(symbol, [price], options)
+        sources.append(
+            synthetic_market(
+                spec,
+                seed=options.seed,
+                start_ms=start_ms // MINUTE_MS * MINUTE_MS,
+                start_ticks=round(price / float(spec.instrument.tick_size)),
+                lots_per_minute=round(volume * float(spec.lots_per_unit)),
+                volatility_bps=volatility_bps,
+                substep_ms=options.substep_ms,
+            )
+        )
+    return sources
+
+
+def captured_sources(
+    folder: Path, symbols: Sequence[str], options: ExchangeOptions, session: str | None = None
+) -> list[MarketSource]:
+    """Markets that play captured ticks from `folder`, whichever of `agg_trades.parquet`, `book_top.parquet`
+    and `depth10.parquet` are there. Raises HistoryError.
+    """
+    files = {
+        name: folder / f"{stem}.parquet" if (folder / f"{stem}.parquet").is_file() else None
+        for name, stem in (("trades", "agg_trades"), ("tops", "book_top"), ("depth", "depth10"))
+    }
+    sources: list[MarketSource] = []
+    for symbol in symbols:
+        # Ten-level pictures say all that best prices do, with sizes.
+        tops = None if files["depth"] is not None else files["tops"]
+        ticks = load_ticks(symbol, trades=files["trades"], tops=tops, depth=files["depth"], session=session)
+        prices = [tick.price for tick in ticks.ticks if isinstance(tick, TradeTick)][:_PRICES_FOR_TICK]
+        prices = prices or [tick.bids[0][0] for tick in ticks.ticks if isinstance(tick, BookTick)]
+        sources.append(TickPlayer(_contract(symbol, prices, options), ticks, seed=options.seed))
+    return sources
+
+
+def _contract(symbol: str, prices: Sequence[float], options: ExchangeOptions) -> ContractSpec:
+    return contract_for_prices(
+        symbol, prices, maker_fee_e8=options.maker_fee_e8, taker_fee_e8=options.taker_fee_e8
+    )

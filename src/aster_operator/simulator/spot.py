@@ -39,6 +39,7 @@ SPOT_MAKER_FEE_E8 = 5_000
 SPOT_TAKER_FEE_E8 = 40_000
 _TOUCH_USD = 20_000
 _FLOW_DIVISOR = 8
+_LEVELS = 10
 
 
 class SpotBalance(msgspec.Struct, frozen=True):
@@ -82,7 +83,9 @@ class SpotExchange:
         pricer = MarkPricer(spec, self._state.now_ms, start_ticks)
         market = Market(spec, OrderBook(), BarSeries(spec), pricer, self._state.first_trade_id())
         self._state.add_market(market)
-        self._pairs[spec.symbol] = _Pair(market, DepthModel(f"{self._seed}:{spec.symbol}:spot", start_ticks))
+        self._pairs[spec.symbol] = _Pair(
+            market, DepthModel(f"{self._seed}:{spec.symbol}:spot", start_ticks, levels=_LEVELS)
+        )
 
     def follow(self, symbol: str, index_ticks: int) -> None:
         """Move the pair to the index of its perpetual: new quotes, then one public trade at the touch."""
