@@ -85,9 +85,16 @@ def test_the_exchange_announces_running_and_closed_bars() -> None:
     assert all(event.bar.open_ms <= event.time_ms <= event.bar.close_ms for event in running)
 
 
-def test_memory_is_bounded() -> None:
+def test_old_minutes_live_on_as_hours_and_memory_is_bounded() -> None:
     series = BarSeries(SPEC, capacity=100)
     for minute in range(25_000):
         series.close_due(minute * MINUTE_MS)
-        series.add_trade(minute * MINUTE_MS, minute, 1, 1, 1, False)
-    assert len(series.bars(MINUTE_MS, None, None, 10**6)) <= 100 + 10_000 + 1
+        series.add_trade(minute * MINUTE_MS, minute, 1000 + minute, 1, 1, False)
+    minutes = series.bars(MINUTE_MS, None, None, 10**6)
+    assert 100 <= len(minutes) <= 100 + 5_000 + 60
+    hours = series.bars(HOUR_MS, None, None, 10**6)
+    assert [bar.open_ms for bar in hours] == [hour * HOUR_MS for hour in range(417)]
+    assert all(bar.lots == bar.trades == 60 for bar in hours[:-1])
+    assert [hours[0].open_ticks, hours[0].close_ticks, hours[0].high_ticks] == [1000, 1059, 1059]
+    days = series.bars(86_400_000, 3 * 86_400_000, None, 2)
+    assert [(bar.open_ms // 86_400_000, bar.lots) for bar in days] == [(3, 1440), (4, 1440)]

@@ -9,6 +9,9 @@ from aster_operator.simulator.model import ContractSpec, KlineRecord
 __all__ = ["MINUTE_MS", "BarSeries", "bar_open_ms"]
 
 MINUTE_MS = 60_000
+_HOUR_MS = 3_600_000
+_SLAB = 5_000
+_MOST_HOURS = 20_000
 _WEEK_MS = 7 * 86_400_000
 # 1970-01-01 was a Thursday; weekly bars start on Monday.
 _MONDAY_OFFSET_MS = 4 * 86_400_000
@@ -23,13 +26,14 @@ def bar_open_ms(time_ms: int, interval_ms: int) -> int:
 class BarSeries:
     """Minute bars of one symbol, oldest first; the last may still be running.
 
-    At most `capacity` closed bars are kept.
+    About `capacity` closed minutes are kept, a month of them; what is older lives on as hours.
     """
 
-    def __init__(self, spec: ContractSpec, capacity: int = 100_000) -> None:
+    def __init__(self, spec: ContractSpec, capacity: int = 45_000) -> None:
         self._spec = spec
         self._capacity = capacity
         self._closed: list[KlineRecord] = []
+        self._hours: list[KlineRecord] = []
         self.running: KlineRecord | None = None
 
     def preload(self, bars: Iterable[KlineRecord]) -> None:
@@ -81,15 +85,12 @@ class BarSeries:
         self, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
     ) -> Sequence[KlineRecord]:
         """Bars of `interval_ms` (a whole number of minutes), as `ExchangeApi.klines` says."""
-        first, last = self._range(interval_ms, start_ms, end_ms, limit)
-        minutes = self._closed[first:last]
+        closed = self._closed if interval_ms < _HOUR_MS else [*self._hours, *self._closed]
+        first, last = _range(closed, interval_ms, start_ms, end_ms, limit)
+        minutes = closed[first:last]
         running = self.running
-        if (
-            running is not None
-            and last == len(self._closed)
-            and (end_ms is None or running.open_ms <= end_ms)
-        ):
-            minutes = [*minutes, replace(running)]
+        if running is not None and last == len(closed) and (end_ms is None or running.open_ms <= end_ms):
+            minutes.append(running.copy())
         if interval_ms != MINUTE_MS:
             minutes = _summed(minutes, interval_ms)
         if start_ms is not None:
@@ -97,23 +98,34 @@ class BarSeries:
             return minutes[:limit]
         return minutes[-limit:] if limit else []
 
-    def _range(
-        self, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> tuple[int, int]:
-        last = len(self._closed)
-        if end_ms is not None:
-            last = bisect_left(self._closed, end_ms + 1, key=lambda bar: bar.open_ms)
-        # One bar more than asked for, because the oldest may be cut off.
-        span = (limit + 1) * (interval_ms // MINUTE_MS)
-        if start_ms is not None:
-            first = bisect_left(self._closed, start_ms, key=lambda bar: bar.open_ms)
-            return first, min(last, first + span)
-        return max(0, last - span), last
-
     def _trim(self) -> None:
-        # In slabs, because deleting from the front of a list copies the rest.
-        if len(self._closed) > self._capacity + 10_000:
-            del self._closed[: len(self._closed) - self._capacity]
+        # In slabs, because deleting from the front of a list copies the rest; and only whole hours.
+        excess = len(self._closed) - self._capacity
+        if excess < _SLAB:
+            return
+        boundary_ms = bar_open_ms(self._closed[excess].open_ms, _HOUR_MS)
+        count = bisect_left(self._closed, boundary_ms, key=_open_ms)
+        self._hours.extend(_summed(self._closed[:count], _HOUR_MS))
+        del self._closed[:count]
+        del self._hours[:-_MOST_HOURS]
+
+
+def _open_ms(bar: KlineRecord) -> int:
+    return bar.open_ms
+
+
+def _range(
+    closed: Sequence[KlineRecord], interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+) -> tuple[int, int]:
+    last = len(closed)
+    if end_ms is not None:
+        last = bisect_left(closed, end_ms + 1, key=_open_ms)
+    # One bar more than asked for, because the oldest may be cut off.
+    span = (limit + 1) * (interval_ms // MINUTE_MS)
+    if start_ms is not None:
+        first = bisect_left(closed, start_ms, key=_open_ms)
+        return first, min(last, first + span)
+    return max(0, last - span), last
 
 
 def _summed(minutes: Iterable[KlineRecord], interval_ms: int) -> list[KlineRecord]:
