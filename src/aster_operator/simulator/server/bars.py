@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
 from aster_operator.simulator.api import ExchangeApi
@@ -13,7 +14,7 @@ from aster_operator.simulator.server.intervals import (
     interval_ms,
 )
 
-__all__ = ["RunningBar", "klines_of", "merge_bars"]
+__all__ = ["BarSource", "RunningBar", "klines_of", "merge_bars"]
 
 _DAYS_IN_MONTH = 31
 
@@ -40,20 +41,28 @@ def merge_bars(bars: Iterable[KlineRecord], open_ms: int, close_ms: int) -> Klin
     return merged
 
 
+class BarSource(Protocol):
+    """The futures or the spot side of the exchange."""
+
+    def klines(
+        self, symbol: str, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> Sequence[KlineRecord]: ...
+
+
 def klines_of(
-    exchange: ExchangeApi, symbol: str, interval: str, start_ms: int | None, end_ms: int | None, limit: int
+    source: BarSource, symbol: str, interval: str, start_ms: int | None, end_ms: int | None, limit: int
 ) -> Sequence[KlineRecord]:
     """Bars of any interval the venue has, oldest first, the running one last.
 
     Raises VenueRefusal(-1120) for an unknown interval.
     """
     if interval != MONTH:
-        return exchange.klines(symbol, interval_ms(interval), start_ms, end_ms, limit)
+        return source.klines(symbol, interval_ms(interval), start_ms, end_ms, limit)
     if start_ms is not None:
         # A bar belongs to a span that contains its open, so the first whole month is the next one.
         first = bar_open_ms(MONTH, start_ms)
         start_ms = first if first == start_ms else bar_close_ms(MONTH, first) + 1
-    days = exchange.klines(symbol, DAY_MS, start_ms, end_ms, limit * _DAYS_IN_MONTH)
+    days = source.klines(symbol, DAY_MS, start_ms, end_ms, limit * _DAYS_IN_MONTH)
     months: dict[int, list[KlineRecord]] = {}
     for day in days:
         months.setdefault(bar_open_ms(MONTH, day.open_ms), []).append(day)

@@ -8,7 +8,7 @@ from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import ContractSpec
 from aster_operator.simulator.server.routing import Call
 
-__all__ = ["exchange_info"]
+__all__ = ["exchange_info", "instrument_filters"]
 
 PERPETUAL_DELIVERY_MS = 4133404800000
 ONBOARD_MS = 1627628400000
@@ -23,7 +23,8 @@ def _lot_json(kind: str, lot: LotFilter) -> dict[str, Any]:
     }
 
 
-def _filters(instrument: Instrument) -> list[dict[str, Any]]:
+def instrument_filters(instrument: Instrument) -> list[dict[str, Any]]:
+    """The filters of section 5.1, as texts."""
     return [
         {
             "filterType": "PRICE_FILTER",
@@ -79,7 +80,7 @@ def _symbol_json(spec: ContractSpec, sequence: int) -> dict[str, Any]:
         "liquidationFee": f"{instrument.liquidation_fee:.6f}",
         "marketTakeBound": plain_text(instrument.market_take_bound),
         "createTime": ONBOARD_MS,
-        "filters": _filters(instrument),
+        "filters": instrument_filters(instrument),
         "orderTypes": [kind.value for kind in OrderType],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "HIDDEN"],
     }

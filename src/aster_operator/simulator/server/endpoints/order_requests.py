@@ -20,13 +20,13 @@ from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.routing import Call
 
-__all__ = ["RESPONSE_TYPES", "order_request"]
+__all__ = ["RESPONSE_TYPES", "client_order_id", "order_request"]
 
 RESPONSE_TYPES = ("ACK", "RESULT")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 
 
-def _client_order_id(params: Params) -> str | None:
+def client_order_id(params: Params) -> str | None:
     text = params.optional_text("newClientOrderId")
     if text is None:
         return None
@@ -113,7 +113,7 @@ def order_request(call: Call, params: Params) -> OrderRequest:
         )
         or WorkingType.CONTRACT_PRICE,
         price_protect=params.optional_flag("priceProtect") or False,
-        client_order_id=_client_order_id(params),
+        client_order_id=client_order_id(params),
         self_trade_prevention=params.optional_choice(
             "stpMode", SelfTradePrevention, refusals.invalid_parameter("stpMode")
         ),

@@ -15,7 +15,7 @@ from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.render import order_json
 from aster_operator.simulator.server.routing import Call, Endpoint
 
-__all__ = ["ORDER_ENDPOINTS"]
+__all__ = ["ORDER_ENDPOINTS", "order_key", "week_span"]
 
 MAX_BATCH = 5
 MAX_BATCH_CANCEL = 10
@@ -72,7 +72,7 @@ def modify_batch(call: Call) -> Any:
     return _each(orders, lambda params: _modify(call, params))
 
 
-def _order_key(params: Params) -> tuple[int | None, str | None]:
+def order_key(params: Params) -> tuple[int | None, str | None]:
     order_id = params.optional_integer("orderId", low=0)
     client_order_id = params.optional_text("origClientOrderId")
     if order_id is None and client_order_id is None:
@@ -89,7 +89,7 @@ def _symbol(call: Call, params: Params) -> str:
 
 def _modify(call: Call, params: Params) -> dict[str, Any]:
     symbol = _symbol(call, params)
-    order_id, client_order_id = _order_key(params)
+    order_id, client_order_id = order_key(params)
     quantity, price = params.decimal("quantity"), params.decimal("price")
     order = call.exchange.modify_order(call.account_id, symbol, order_id, client_order_id, quantity, price)
     return order_json(order)
@@ -103,7 +103,7 @@ def modify(call: Call) -> Any:
 def cancel(call: Call) -> Any:
     """Cancel one order, named by either id."""
     symbol = _symbol(call, call.params)
-    order = call.exchange.cancel_order(call.account_id, symbol, *_order_key(call.params))
+    order = call.exchange.cancel_order(call.account_id, symbol, *order_key(call.params))
     return order_json(order)
 
 
@@ -124,7 +124,7 @@ def _unknown_order() -> VenueRefusal:
 
 def guarded_cancel(call: Call) -> Any:
     """Cancel an order only if it was placed with the nonce of this request."""
-    return _guarded(call, *_order_key(call.params))
+    return _guarded(call, *order_key(call.params))
 
 
 def _listed_keys(call: Call) -> list[tuple[int | None, str | None]]:
@@ -187,7 +187,7 @@ def _is_forgotten(order: SimulatedOrder, now_ms: int) -> bool:
 def query(call: Call) -> Any:
     """One order, open or finished."""
     symbol = _symbol(call, call.params)
-    order = call.exchange.order(call.account_id, symbol, *_order_key(call.params))
+    order = call.exchange.order(call.account_id, symbol, *order_key(call.params))
     if _is_forgotten(order, call.exchange.now_ms):
         raise _no_such_order()
     return order_json(order, listed=True)
@@ -200,7 +200,7 @@ def _no_such_order() -> VenueRefusal:
 def query_open(call: Call) -> Any:
     """One open order."""
     symbol = _symbol(call, call.params)
-    order = call.exchange.order(call.account_id, symbol, *_order_key(call.params))
+    order = call.exchange.order(call.account_id, symbol, *order_key(call.params))
     if order.status.is_final:
         raise _no_such_order()
     return order_json(order, listed=True)

@@ -1,18 +1,60 @@
-"""What a futures client touches of the spot host (protocol reference, sections 1.1, 4.6 and 10)."""
+"""The spot host's market data, account and transfers (protocol reference, sections 1.1, 4.6, 10 and 11.4).
+
+An exchange without a spot side answers with empty lists and knows no spot symbol.
+"""
 
 from typing import Any
 
+from aster_operator.domain.clock import DAY_MS, MINUTE_MS
 from aster_operator.domain.money import plain_text
+from aster_operator.simulator.model import ContractSpec, TradeEvent
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
-from aster_operator.simulator.server.endpoints.market import ping, server_time
+from aster_operator.simulator.server.bars import klines_of
+from aster_operator.simulator.server.endpoints.exchange_info import instrument_filters
+from aster_operator.simulator.server.endpoints.market import (
+    depth_limit,
+    klines_weight,
+    ping,
+    server_time,
+)
+from aster_operator.simulator.server.endpoints.spot_orders import SPOT_ORDER_ENDPOINTS, spot_spec
+from aster_operator.simulator.server.number_text import symbol_text
+from aster_operator.simulator.server.render import book_ticker_json, depth_json, kline_json
 from aster_operator.simulator.server.routing import Call, Endpoint
 
 __all__ = ["SPOT_ENDPOINTS"]
 
 
+def _specs(call: Call) -> list[ContractSpec]:
+    spot = call.exchange.spot
+    return [] if spot is None else list(spot.contracts().values())
+
+
+def _symbol_json(spec: ContractSpec) -> dict[str, Any]:
+    instrument = spec.instrument
+    filters = instrument_filters(instrument)
+    for each in filters:
+        if each["filterType"] == "MIN_NOTIONAL":
+            each["minNotional"] = each.pop("notional")
+    return {
+        "symbol": spec.symbol,
+        "status": instrument.status.value,
+        "baseAsset": instrument.base_asset,
+        "quoteAsset": instrument.quote_asset,
+        "pricePrecision": instrument.price_precision,
+        "quantityPrecision": instrument.quantity_precision,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "ocoAllowed": False,
+        "filters": filters,
+        "orderTypes": ["LIMIT", "MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+    }
+
+
 def exchange_info(call: Call) -> Any:
-    """The spot markets: none so far, which clients accept. Assets are those of the futures wallets."""
+    """The spot markets, one beside each perpetual when the exchange has a spot side, and the assets."""
     contracts = call.exchange.contracts().values()
     assets = dict.fromkeys(
         name for spec in contracts for name in (spec.instrument.margin_asset, spec.instrument.base_asset)
@@ -27,28 +69,124 @@ def exchange_info(call: Call) -> Any:
         ],
         "exchangeFilters": [],
         "assets": [{"asset": asset} for asset in assets],
-        "symbols": [],
+        "symbols": [_symbol_json(spec) for spec in _specs(call)],
     }
 
 
-def no_markets(call: Call) -> Any:
-    """Tickers of all spot markets: none. Any single symbol is unknown."""
+def depth(call: Call) -> Any:
+    """The visible spot book, best first."""
+    spot, spec = spot_spec(call)
+    return depth_json(spot.book(spec.symbol, depth_limit(call.params)), call.exchange.now_ms)
+
+
+def _trade_json(trade: TradeEvent) -> dict[str, Any]:
+    text = symbol_text(trade.spec)
+    quantity = text.quantity(trade.lots)
+    return {
+        "id": trade.trade_id,
+        "price": text.price(trade.ticks),
+        "qty": quantity,
+        "baseQty": quantity,
+        "time": trade.time_ms,
+        "isBuyerMaker": trade.buyer_is_maker,
+    }
+
+
+def recent_trades(call: Call) -> Any:
+    """The newest public spot trades, oldest first."""
+    spot, spec = spot_spec(call)
+    return [_trade_json(trade) for trade in spot.recent_trades(spec.symbol, call.params.limit(500, 1000))]
+
+
+def aggregate_trades(call: Call) -> Any:
+    """Public spot trades, each an aggregate of itself."""
+    spot, spec = spot_spec(call)
+    text = symbol_text(spec)
+    return [
+        {
+            "a": trade.trade_id,
+            "p": text.price(trade.ticks),
+            "q": text.quantity(trade.lots),
+            "f": trade.trade_id,
+            "l": trade.trade_id,
+            "T": trade.time_ms,
+            "m": trade.buyer_is_maker,
+        }
+        for trade in spot.recent_trades(spec.symbol, call.params.limit(500, 1000))
+    ]
+
+
+def klines(call: Call) -> Any:
+    """Bars of the spot price; the last one is still running."""
+    spot, spec = spot_spec(call)
+    start_ms, end_ms = call.params.time_span()
+    interval, limit = call.params.text("interval"), call.params.limit(500, 1500)
+    return [kline_json(bar) for bar in klines_of(spot, spec.symbol, interval, start_ms, end_ms, limit)]
+
+
+def _day_json(call: Call, spec: ContractSpec) -> dict[str, Any] | None:
+    spot = call.exchange.spot
+    bars = [] if spot is None else spot.klines(spec.symbol, MINUTE_MS, None, None, DAY_MS // MINUTE_MS)
+    if not bars:
+        return None
+    text, instrument = symbol_text(spec), spec.instrument
+    first, last = bars[0], bars[-1]
+    return {
+        "symbol": spec.symbol,
+        "priceChange": text.price(last.close_ticks - first.open_ticks),
+        "priceChangePercent": f"{100 * (last.close_ticks / first.open_ticks - 1):.3f}",
+        "lastPrice": text.price(last.close_ticks),
+        "openPrice": text.price(first.open_ticks),
+        "highPrice": text.price(max(bar.high_ticks for bar in bars)),
+        "lowPrice": text.price(min(bar.low_ticks for bar in bars)),
+        "volume": text.quantity(sum(bar.lots for bar in bars)),
+        "quoteVolume": text.notional(sum(bar.quote_atoms for bar in bars)),
+        "openTime": first.open_ms,
+        "closeTime": call.exchange.now_ms,
+        "count": sum(bar.trades for bar in bars),
+        # Clients tell a spot ticker from a futures one by the base asset (section 4.1).
+        "baseAsset": instrument.base_asset,
+        "quoteAsset": instrument.quote_asset,
+    }
+
+
+def _one_or_all(call: Call, render: Any) -> Any:
     if call.params.optional_text("symbol") is not None:
-        raise refusals.bad_symbol()
-    return []
+        return render(call, spot_spec(call)[1])
+    rows = [render(call, spec) for spec in _specs(call)]
+    return [row for row in rows if row is not None]
 
 
-def unknown_market(call: Call) -> Any:
-    """Market data of one spot symbol, of which there is none."""
-    call.params.text("symbol")
-    raise refusals.bad_symbol()
+def ticker_24h(call: Call) -> Any:
+    """Statistics of the last 24 hours of the spot markets."""
+    return _one_or_all(call, _day_json)
 
 
-def no_orders(call: Call) -> Any:
-    """Spot orders and trades of the account: none, and no symbol to have them in."""
-    if call.params.optional_text("symbol") is not None:
-        raise refusals.bad_symbol()
-    return []
+def ticker_price(call: Call) -> Any:
+    """The last spot prices."""
+
+    def render(call: Call, spec: ContractSpec) -> dict[str, Any] | None:
+        day = _day_json(call, spec)
+        if day is None:
+            return None
+        return {"symbol": spec.symbol, "price": day["lastPrice"], "time": day["closeTime"]}
+
+    return _one_or_all(call, render)
+
+
+def book_ticker(call: Call) -> Any:
+    """Best bid and ask of the spot markets."""
+
+    def render(call: Call, spec: ContractSpec) -> dict[str, Any]:
+        spot = call.exchange.spot
+        if spot is None:
+            raise refusals.bad_symbol()
+        row = book_ticker_json(spot.book(spec.symbol, 1))
+        # Clients take a ticker with an update id for a futures one (section 4.1).
+        del row["lastUpdateId"]
+        return row
+
+    return _one_or_all(call, render)
 
 
 def account(call: Call) -> Any:
@@ -62,7 +200,8 @@ def account(call: Call) -> Any:
         "canBurnAsset": True,
         "updateTime": call.exchange.now_ms,
         "balances": [
-            {"asset": asset, "free": plain_text(amount), "locked": "0"} for asset, amount in balances.items()
+            {"asset": asset, "free": plain_text(free), "locked": plain_text(locked)}
+            for asset, (free, locked) in balances.items()
         ],
     }
 
@@ -83,25 +222,21 @@ def transfer(call: Call) -> Any:
 
 
 _BOTH = (1, 3)
+_NONE = Security.NONE
 
 SPOT_ENDPOINTS = (
-    Endpoint("GET", "ping", _BOTH, Security.NONE, ping, product="api"),
-    Endpoint("GET", "time", _BOTH, Security.NONE, server_time, product="api"),
-    Endpoint("GET", "exchangeInfo", _BOTH, Security.NONE, exchange_info, product="api"),
-    *(
-        Endpoint("GET", name, _BOTH, Security.NONE, no_markets, product="api")
-        for name in ("ticker/24hr", "ticker/price", "ticker/bookTicker")
-    ),
-    *(
-        Endpoint("GET", name, _BOTH, Security.NONE, unknown_market, product="api")
-        for name in ("depth", "trades", "aggTrades", "klines")
-    ),
-    *(
-        Endpoint("GET", name, _BOTH, Security.USER_DATA, no_orders, 5, product="api")
-        for name in ("openOrders", "allOrders", "userTrades")
-    ),
-    Endpoint("POST", "order", _BOTH, Security.TRADE, unknown_market, product="api"),
+    Endpoint("GET", "ping", _BOTH, _NONE, ping, product="api"),
+    Endpoint("GET", "time", _BOTH, _NONE, server_time, product="api"),
+    Endpoint("GET", "exchangeInfo", _BOTH, _NONE, exchange_info, product="api"),
+    Endpoint("GET", "depth", _BOTH, _NONE, depth, 5, product="api"),
+    Endpoint("GET", "trades", _BOTH, _NONE, recent_trades, product="api"),
+    Endpoint("GET", "aggTrades", _BOTH, _NONE, aggregate_trades, 20, product="api"),
+    Endpoint("GET", "klines", _BOTH, _NONE, klines, klines_weight, product="api"),
+    Endpoint("GET", "ticker/24hr", _BOTH, _NONE, ticker_24h, product="api"),
+    Endpoint("GET", "ticker/price", _BOTH, _NONE, ticker_price, product="api"),
+    Endpoint("GET", "ticker/bookTicker", _BOTH, _NONE, book_ticker, product="api"),
     Endpoint("GET", "account", _BOTH, Security.USER_DATA, account, 5, product="api"),
     Endpoint("POST", "asset/wallet/transfer", _BOTH, Security.TRANSFER, transfer, 5, product="api"),
     Endpoint("POST", "asset/wallet/transfer", _BOTH, Security.TRANSFER, transfer, 5),
+    *SPOT_ORDER_ENDPOINTS,
 )
