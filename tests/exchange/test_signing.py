@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from coincurve import PublicKey
+from coincurve import PrivateKey, PublicKey
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_hash.auto import keccak
@@ -23,11 +24,13 @@ from aster_operator.exchange.credentials import (
     checksum_address,
 )
 from aster_operator.exchange.signing import agent as agent_module
+from aster_operator.exchange.signing import recoverable
 from aster_operator.exchange.signing.agent import AgentSigner, domain_separator
 from aster_operator.exchange.signing.api_key import ApiKeySigner
 from aster_operator.exchange.signing.keccak import TypedMessageHasher
 from aster_operator.exchange.signing.management import MANAGEMENT_TYPES, ManagementSigner, management_digest
 from aster_operator.exchange.signing.parameters import encode_parameters, wire_text
+from aster_operator.exchange.signing.recoverable import hex_signer, reference_signature
 from exchange import vectors
 
 AGENT = AgentCredentials(vectors.USER_ADDRESS, vectors.AGENT_ADDRESS, vectors.AGENT_KEY)
@@ -166,6 +169,34 @@ def test_digest_falls_back_when_the_library_lies(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(TypedMessageHasher, "_make_fast_digest", lambda *_: lambda _message: bytes(32))
     hasher = TypedMessageHasher(domain_separator(1666))
     assert hasher.digest(b"x") == hasher._reference_digest(b"x") != bytes(32)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(min_size=32, max_size=32))
+def test_quick_signature_equals_the_public_call(digest: bytes) -> None:
+    key = PrivateKey(bytes.fromhex(vectors.AGENT_KEY))
+    assert hex_signer(key)(digest) == reference_signature(key, digest)
+
+
+def test_quick_signature_is_in_use_and_refuses_what_is_no_digest() -> None:
+    signer = hex_signer(PrivateKey(bytes.fromhex(vectors.AGENT_KEY)))
+    assert signer.__name__ == "quick"
+    with pytest.raises(ValueError, match="32 bytes"):
+        signer(b"short")
+
+
+def test_signing_falls_back_when_the_quick_way_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = PrivateKey(bytes.fromhex(vectors.AGENT_KEY))
+    monkeypatch.setattr(recoverable, "_buffered", lambda _key: lambda _digest: "00" * 65)
+    assert hex_signer(key)(bytes(32)) == reference_signature(key, bytes(32))
+
+
+def test_threads_sign_without_disturbing_each_other() -> None:
+    signer = AgentSigner(AGENT, 1666)
+    texts = [f"x={n}" for n in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(signer.signature, texts * 4))
+    assert together == [signer.signature(text) for text in texts] * 4
 
 
 def _management_values(primary: str) -> dict:

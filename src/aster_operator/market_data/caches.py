@@ -7,7 +7,7 @@ event stream. The caches answer how old they are, by symbol and stream, and sinc
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -45,6 +45,10 @@ class Staleness(msgspec.Struct, frozen=True, kw_only=True):
     l2_ms: float | None
 
 
+class _Received(Protocol):
+    received_ns: int
+
+
 class CacheStatistics:
     """What the caches noticed and repaired."""
 
@@ -62,16 +66,24 @@ class CacheStatistics:
 class MarketCaches:
     """Follows `symbols` and keeps the newest kline, quote, funding, trades and book of each.
 
-    `trades_kept` bounds `recent_agg_trades` of a symbol; older ones fall out. Use as an async context
-    manager, or call `open` and `close`.
+    `trades_kept` bounds `recent_agg_trades` of a symbol; older ones fall out. Seeding weighs 23 for each
+    symbol of the venue's 2400 a minute: with hundreds of them start without (`seeded=False`). Use as an
+    async context manager, or call `open` and `close`.
     """
 
     def __init__(
-        self, client: AsterClient, symbols: Sequence[str], *, clock: Clock, trades_kept: int = 1000
+        self,
+        client: AsterClient,
+        symbols: Sequence[str],
+        *,
+        clock: Clock,
+        trades_kept: int = 1000,
+        seeded: bool = True,
     ) -> None:
         self._client = client
         self._symbols = tuple(dict.fromkeys(symbols))
         self._clock = clock
+        self._seeded = seeded
         self.latest_kline_1m: dict[str, KlineTickPayload] = {}
         """The running or just closed one-minute bar."""
         self.latest_bbo: dict[str, BookTick] = {}
@@ -87,7 +99,6 @@ class MarketCaches:
         self.statistics = CacheStatistics()
         self.stale_since_ms: int | None = None
         """Our time since when a stream is broken; None while all are well."""
-        self._received_ns: dict[str, int] = {}
         self._stream: MessageStream | None = None
         self._seed_wanted = asyncio.Event()
         self._seeder: asyncio.Task[None] | None = None
@@ -98,6 +109,8 @@ class MarketCaches:
         self._stream = await self._client.open_message_stream(
             streams, self._take_exact, self._take_status, receiver=self._make_receiver
         )
+        if not self._seeded:
+            return
         await self.seed()
         self._seeder = asyncio.create_task(self._seed_after_losses(), name="cache-seeding")
 
@@ -124,6 +137,11 @@ class MarketCaches:
             await self._stream.fence()
 
     @property
+    def sockets(self) -> int:
+        """Connections the streams are spread over."""
+        return self._stream.sockets if self._stream is not None else 0
+
+    @property
     def malformed(self) -> int:
         """Messages that could not be read."""
         return self._stream.malformed if self._stream is not None else 0
@@ -131,13 +149,13 @@ class MarketCaches:
     def staleness(self, symbol: str) -> Staleness:
         """Return how long ago each stream of `symbol` was heard."""
         now_ns = self._clock.now_ns()
-        ages = [
-            None if (seen := self._received_ns.get(name)) is None else (now_ns - seen) / 1e6
-            for name in _streams_of(symbol)
-        ]
-        kline_ms, bbo_ms, funding_ms, trades_ms, l2_ms = ages
+        trades = self.recent_agg_trades.get(symbol)
         return Staleness(
-            kline_ms=kline_ms, bbo_ms=bbo_ms, funding_ms=funding_ms, trades_ms=trades_ms, l2_ms=l2_ms
+            kline_ms=_age_ms(self.latest_kline_1m.get(symbol), now_ns),
+            bbo_ms=_age_ms(self.latest_bbo.get(symbol), now_ns),
+            funding_ms=_age_ms(self.latest_funding.get(symbol), now_ns),
+            trades_ms=_age_ms(trades[-1] if trades else None, now_ns),
+            l2_ms=_age_ms(self.latest_l2.get(symbol), now_ns),
         )
 
     # --- live ------------------------------------------------------------------------------------------
@@ -146,22 +164,22 @@ class MarketCaches:
         """The inner loop: decode, put into place, note when. What it does not know goes to `general`."""
         decode = msgspec.json.Decoder(FloatFrame, strict=False).decode
         problems = (msgspec.DecodeError, UnicodeDecodeError)
-        latest_bbo, received = self.latest_bbo, self._received_ns
-        recent_trades, latest_l2 = self.recent_agg_trades, self.latest_l2
-        statistics = self.statistics
+        latest_bbo, latest_l2 = self.latest_bbo, self.latest_l2
+        recent_trades, statistics = self.recent_agg_trades, self.statistics
         take_other = self._take_other
 
         def receive(payload: memoryview, received_ns: int) -> None:
             try:
-                frame = decode(payload)
+                message = decode(payload).data
             except problems:
                 general(payload, received_ns)
                 return
-            message = frame.data
             kind = type(message)
             if kind is BookTick:
+                message.received_ns = received_ns  # type: ignore[union-attr]
                 latest_bbo[message.symbol] = message  # type: ignore[union-attr, assignment]
             elif kind is AggregateTradeTick:
+                message.received_ns = received_ns  # type: ignore[union-attr]
                 trades = recent_trades[message.symbol]  # type: ignore[union-attr]
                 if trades and message.trade_id != trades[-1].trade_id + 1:  # type: ignore[union-attr]
                     if message.trade_id <= trades[-1].trade_id:  # type: ignore[union-attr]
@@ -170,24 +188,25 @@ class MarketCaches:
                     statistics.trade_gaps += 1
                 trades.append(message)  # type: ignore[arg-type]
             elif kind is DepthTick:
+                message.received_ns = received_ns  # type: ignore[union-attr]
                 latest_l2[message.symbol] = message  # type: ignore[union-attr, assignment]
             elif message is None:
                 general(payload, received_ns)
-                return
             else:
-                take_other(message)
-            received[frame.stream] = received_ns
+                take_other(message, received_ns)
 
         return receive
 
-    def _take_other(self, message: object) -> None:
+    def _take_other(self, message: object, received_ns: int) -> None:
         if isinstance(message, MarkPriceTick):
+            message.received_ns = received_ns
             self.latest_funding[message.symbol] = message
         elif isinstance(message, KlineTick):
+            message.kline.received_ns = received_ns
             self.latest_kline_1m[message.symbol] = message.kline
         elif isinstance(message, list):
             for single in message:
-                self._take_other(single)
+                self._take_other(single, received_ns)
 
     def _take_exact(self, stream: str, _message: MarketMessage | list[MarketMessage], _at: int) -> None:
         # A frame that decodes exactly but not as floats holds a number that is none, such as NaN.
@@ -228,6 +247,7 @@ class MarketCaches:
                     float(quote.bid_qty),
                     float(quote.ask_price),
                     float(quote.ask_qty),
+                    self._clock.now_ns(),
                 )
         for mark in await self._client.premium_index():
             if mark.symbol in self._symbols and mark.symbol not in self.latest_funding:
@@ -238,6 +258,7 @@ class MarketCaches:
                     float(mark.index_price),
                     float(mark.last_funding_rate),
                     mark.next_funding_time,
+                    self._clock.now_ns(),
                 )
         for symbol in self._symbols:
             await self._seed_symbol(symbol)
@@ -245,22 +266,24 @@ class MarketCaches:
 
     async def _seed_symbol(self, symbol: str) -> None:
         for kline in await self._client.klines(symbol, "1m", limit=1):
-            self.latest_kline_1m.setdefault(symbol, _kline_of(symbol, kline))
+            self.latest_kline_1m.setdefault(symbol, _kline_of(symbol, kline, self._clock.now_ns()))
         book = await self._client.depth(symbol, _LEVELS)
-        self.latest_l2.setdefault(symbol, _depth_of(symbol, book))
+        self.latest_l2.setdefault(symbol, _depth_of(symbol, book, self._clock.now_ns()))
         self._merge_trades(symbol, await self._client.agg_trades(symbol, limit=_SEED_TRADES))
-        now_ns = self._clock.now_ns()
-        for name in _streams_of(symbol):
-            self._received_ns.setdefault(name, now_ns)
 
     def _merge_trades(self, symbol: str, seeds: Iterable[AggregateTradeRecord]) -> None:
         held = self.recent_agg_trades[symbol]
-        by_id = {trade.id: _trade_of(symbol, trade) for trade in seeds}
+        now_ns = self._clock.now_ns()
+        by_id = {trade.id: _trade_of(symbol, trade, now_ns) for trade in seeds}
         by_id.update((trade.trade_id, trade) for trade in held)
         # Built aside: trades that arrive meanwhile are appended to the same deque, one loop turn later.
         merged = [by_id[number] for number in sorted(by_id)]
         held.clear()
         held.extend(merged)
+
+
+def _age_ms(value: _Received | None, now_ns: int) -> float | None:
+    return None if value is None else (now_ns - value.received_ns) / 1e6
 
 
 def _streams_of(symbol: str) -> tuple[str, ...]:
@@ -273,7 +296,7 @@ def _streams_of(symbol: str) -> tuple[str, ...]:
     )
 
 
-def _kline_of(symbol: str, record: KlineRecord) -> KlineTickPayload:
+def _kline_of(symbol: str, record: KlineRecord, received_ns: int) -> KlineTickPayload:
     return KlineTickPayload(
         record.open_time,
         record.close_time,
@@ -289,10 +312,11 @@ def _kline_of(symbol: str, record: KlineRecord) -> KlineTickPayload:
         float(record.quote_volume),
         float(record.taker_buy_base_volume),
         float(record.taker_buy_quote_volume),
+        received_ns,
     )
 
 
-def _depth_of(symbol: str, record: DepthRecord) -> DepthTick:
+def _depth_of(symbol: str, record: DepthRecord, received_ns: int) -> DepthTick:
     return DepthTick(
         record.output_ms or 0,
         symbol,
@@ -301,10 +325,12 @@ def _depth_of(symbol: str, record: DepthRecord) -> DepthTick:
         tuple((float(row.price), float(row.quantity)) for row in record.bids[:_LEVELS]),
         tuple((float(row.price), float(row.quantity)) for row in record.asks[:_LEVELS]),
         record.transaction_ms,
+        None,
+        received_ns,
     )
 
 
-def _trade_of(symbol: str, record: AggregateTradeRecord) -> AggregateTradeTick:
+def _trade_of(symbol: str, record: AggregateTradeRecord, received_ns: int) -> AggregateTradeTick:
     return AggregateTradeTick(
         record.time,
         symbol,
@@ -315,4 +341,5 @@ def _trade_of(symbol: str, record: AggregateTradeRecord) -> AggregateTradeTick:
         record.last_trade_id,
         record.time,
         record.is_buyer_maker,
+        received_ns,
     )

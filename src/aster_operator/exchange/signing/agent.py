@@ -7,8 +7,9 @@ from coincurve import PrivateKey
 from aster_operator.exchange.credentials import AgentCredentials
 from aster_operator.exchange.environment import CHAIN_ID_MAINNET, CHAIN_ID_TESTNET
 from aster_operator.exchange.signing.keccak import TypedMessageHasher, keccak256
+from aster_operator.exchange.signing.recoverable import hex_signer
 
-__all__ = ["DOMAIN_TYPE_HASH", "AgentSigner", "domain_separator", "signature_hex"]
+__all__ = ["DOMAIN_TYPE_HASH", "AgentSigner", "domain_separator"]
 
 DOMAIN_TYPE_HASH: Final = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -18,7 +19,6 @@ _PRECOMPUTED = {
     CHAIN_ID_MAINNET: bytes.fromhex("a95d0a7a6f3f17fcebb0c2336645385ce79cde7523f71ab147fdb7f15e9f37f9"),
     CHAIN_ID_TESTNET: bytes.fromhex("fad01b07bed5729a04dbb977fd86da612eba71d668660bf12cf10b3d65b74d94"),
 }
-_RECOVERY = ("1b", "1c", "1d", "1e")
 
 
 def domain_separator(chain_id: int) -> bytes:
@@ -35,35 +35,28 @@ def domain_separator(chain_id: int) -> bytes:
     )
 
 
-def signature_hex(private_key: PrivateKey, digest: bytes) -> str:
-    """Return r, s and v (27 or 28) of a 32-byte digest as 130 hex digits; deterministic (RFC 6979)."""
-    signature = private_key.sign_recoverable(digest, hasher=None)
-    return signature[:64].hex() + _RECOVERY[signature[64]]
-
-
 class AgentSigner:
     """Signs parameter text with an agent's key for one chain."""
 
-    __slots__ = ("_digest", "_key", "_tail", "chain_id", "signer", "user")
+    __slots__ = ("_digest", "_sign", "_tail", "chain_id", "signer", "user")
 
     def __init__(self, credentials: AgentCredentials, chain_id: int) -> None:
         self.user = credentials.user
         self.signer = credentials.signer
         self.chain_id = chain_id
-        self._key = PrivateKey(credentials.secret_bytes())
+        self._sign = hex_signer(PrivateKey(credentials.secret_bytes()))
         self._digest = TypedMessageHasher(domain_separator(chain_id)).digest
         self._tail = f"&user={self.user}&signer={self.signer}"
 
     def signature(self, text: str) -> str:
         """Return the signature of `text` as 130 hex digits without 0x."""
-        signature = self._key.sign_recoverable(self._digest(text.encode()), hasher=None)
-        return signature[:64].hex() + _RECOVERY[signature[64]]
+        return self._sign(self._digest(text.encode()))
 
     def sign(self, text: str, nonce_us: int) -> str:
         """Return `text` with nonce, user, signer and, last, the signature."""
         joint = "&" if text else ""
         message = f"{text}{joint}nonce={nonce_us}{self._tail}"
-        return f"{message}&signature={self.signature(message)}"
+        return f"{message}&signature={self._sign(self._digest(message.encode()))}"
 
     def __repr__(self) -> str:
         return f"AgentSigner(user={self.user!r}, signer={self.signer!r}, chain_id={self.chain_id})"

@@ -36,16 +36,18 @@ def _load_library() -> ctypes.PyDLL | None:
         for candidate in sorted(Path(folder).glob("_keccak*")):
             try:
                 library = ctypes.PyDLL(str(candidate))
-                pointer, size, byte = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint8
-                library.keccak_init.argtypes = [ctypes.POINTER(pointer), size, byte]
-                library.keccak_absorb.argtypes = [pointer, ctypes.c_char_p, size]
-                library.keccak_squeeze.argtypes = [pointer, pointer, size, byte]
-                library.keccak_reset.argtypes = [pointer]
-                library.keccak_destroy.argtypes = [pointer]
+                _ = library.keccak_init, library.keccak_absorb, library.keccak_squeeze, library.keccak_reset
             except (OSError, AttributeError):
                 continue
             return library
     return None
+
+
+_size = ctypes.c_size_t
+
+
+def _pointer(buffer: "ctypes.Array[ctypes.c_char]", offset: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(ctypes.addressof(buffer) + offset)
 
 
 class TypedMessageHasher:
@@ -66,34 +68,36 @@ class TypedMessageHasher:
         return keccak256(b"\x19\x01" + self._domain_separator + struct_hash)
 
     def _make_fast_digest(self, library: ctypes.PyDLL) -> Callable[[bytes], bytes]:
+        # No prototypes are declared: arguments are C values made beforehand, and checking them again would
+        # cost as much as hashing. What they do is proved against the reference before it is used.
         state = ctypes.c_void_p()
-        if library.keccak_init(ctypes.byref(state), _CAPACITY_BYTES, _ROUNDS) != 0:
+        capacity, rounds, padding = _size(_CAPACITY_BYTES), ctypes.c_uint8(_ROUNDS), ctypes.c_uint8(_PADDING)
+        if library.keccak_init(ctypes.byref(state), capacity, rounds) != 0:
             return self._reference_digest
         # Each hash writes straight into its slot of the next hash's input.
         struct_input = ctypes.create_string_buffer(_MESSAGE_TYPE_HASH + bytes(32), 64)
         final_input = ctypes.create_string_buffer(b"\x19\x01" + self._domain_separator + bytes(32), 66)
         output = ctypes.create_string_buffer(32)
-        struct_at = ctypes.cast(struct_input, ctypes.c_char_p)
-        final_at = ctypes.cast(final_input, ctypes.c_char_p)
-        struct_slot = ctypes.c_void_p(ctypes.addressof(struct_input) + 32)
-        final_slot = ctypes.c_void_p(ctypes.addressof(final_input) + 34)
-        output_slot = ctypes.c_void_p(ctypes.addressof(output))
+        struct_at, struct_slot = _pointer(struct_input, 0), _pointer(struct_input, 32)
+        final_at, final_slot = _pointer(final_input, 0), _pointer(final_input, 34)
+        output_slot = _pointer(output, 0)
+        hash_size, struct_size, final_size = _size(32), _size(64), _size(66)
         reset, absorb, squeeze = library.keccak_reset, library.keccak_absorb, library.keccak_squeeze
         lock = threading.Lock()
 
         def digest(message: bytes) -> bytes:
             with lock:
                 reset(state)
-                absorb(state, message, len(message))
-                squeeze(state, struct_slot, 32, _PADDING)
+                absorb(state, message, _size(len(message)))
+                squeeze(state, struct_slot, hash_size, padding)
                 reset(state)
-                absorb(state, struct_at, 64)
-                squeeze(state, final_slot, 32, _PADDING)
+                absorb(state, struct_at, struct_size)
+                squeeze(state, final_slot, hash_size, padding)
                 reset(state)
-                absorb(state, final_at, 66)
-                squeeze(state, output_slot, 32, _PADDING)
+                absorb(state, final_at, final_size)
+                squeeze(state, output_slot, hash_size, padding)
                 return output.raw
 
-        # The cast pointers do not own what they point at; the closure must.
+        # Pointers do not own what they point at; the closure must.
         digest.__dict__["_buffers"] = (struct_input, final_input, output)
         return digest

@@ -10,8 +10,9 @@ from typing import Final
 from coincurve import PrivateKey
 
 from aster_operator.exchange.credentials import AgentCredentials
-from aster_operator.exchange.signing.agent import domain_separator, signature_hex
+from aster_operator.exchange.signing.agent import domain_separator
 from aster_operator.exchange.signing.keccak import keccak256
+from aster_operator.exchange.signing.recoverable import reference_signature
 
 __all__ = ["MANAGEMENT_TYPES", "SIGNATURE_CHAIN_EVM", "ManagementSigner", "management_digest"]
 
@@ -122,7 +123,7 @@ class ManagementSigner:
 
     def signature(self, primary_type: str, values: Mapping[str, ManagementValue]) -> str:
         """Return the signature of a call as 130 hex digits."""
-        return signature_hex(self._key, management_digest(primary_type, values, self.chain_id))
+        return reference_signature(self._key, management_digest(primary_type, values, self.chain_id))
 
     def __repr__(self) -> str:
         return f"ManagementSigner(user={self.user!r}, chain_id={self.chain_id})"

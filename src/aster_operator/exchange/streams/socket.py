@@ -34,13 +34,27 @@ class SocketClosed(TransportFailed):
 class SocketListener(WSListener):
     """Receives the frames of one connection.
 
-    `reads` counts what was read from the network. All messages of one read carry one time of receipt: the
-    clock is asked once for each read, not for each message.
+    All messages of one read carry one time of receipt: the clock is asked at the first of them, and the mark
+    is taken back when the loop turns. This method runs for every message of the market: each look at the
+    frame or at an attribute in it is felt.
     """
+
+    __slots__ = (
+        "_call_soon",
+        "_fragments",
+        "_now_ns",
+        "_received_ns",
+        "close_reason",
+        "failure",
+        "on_pong",
+        "reads",
+        "receive",
+    )
 
     def __init__(self, receive: Receiver, now_ns: Callable[[], int]) -> None:
         self.receive = receive
         self._now_ns = now_ns
+        self._call_soon = asyncio.get_running_loop().call_soon
         self._received_ns = 0
         self.reads = 0
         self.failure: Exception | None = None
@@ -49,21 +63,26 @@ class SocketListener(WSListener):
         self._fragments: list[bytes] = []
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        received_ns = self._received_ns
-        if not received_ns:
-            received_ns = self._received_ns = self._now_ns()
-        if frame.last_in_buffer:
-            self._received_ns = 0
-            self.reads += 1
+        if not self._received_ns:
+            self._begin_read()
         if frame.msg_type is _TEXT and frame.fin:
             try:
-                self.receive(frame.get_payload_as_memoryview(), received_ns)
+                self.receive(frame.get_payload_as_memoryview(), self._received_ns)
             except Exception as error:
                 # A consumer that fails must be heard: the connection ends and its owner raises this.
                 self.failure = error
                 transport.disconnect()
             return
-        self._other_frame(transport, frame, received_ns)
+        self._other_frame(transport, frame, self._received_ns)
+
+    def _begin_read(self) -> None:
+        # Never zero, which stands for "not yet asked", also for clocks that begin at zero.
+        self._received_ns = self._now_ns() or 1
+        self.reads += 1
+        self._call_soon(self._end_read)
+
+    def _end_read(self) -> None:
+        self._received_ns = 0
 
     def _other_frame(self, transport: WSTransport, frame: WSFrame, received_ns: int) -> None:
         kind = frame.msg_type

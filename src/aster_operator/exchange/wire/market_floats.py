@@ -1,7 +1,8 @@
 """Market messages for analytics: the same frames as `streams`, numbers as float64, nothing else.
 
 For caches, recorders and research that follow many symbols at once. Orders and books use the exact records.
-Numbers that are not finite, or negative where they cannot be, are refused while decoding.
+Numbers that are not finite, or negative where they cannot be, are refused while decoding. `received_ns` is
+our time of receipt, written by who decodes; treat everything else as read-only.
 """
 
 from typing import Annotated
@@ -26,7 +27,6 @@ Signed = Annotated[float, msgspec.Meta(ge=-_HUGE, le=_HUGE)]
 
 class BookTick(
     msgspec.Struct,
-    frozen=True,
     tag_field="e",
     tag="bookTicker",
     gc=False,
@@ -51,11 +51,11 @@ class BookTick(
     bid_quantity: Amount
     ask: Amount
     ask_quantity: Amount
+    received_ns: int = 0
 
 
 class AggregateTradeTick(
     msgspec.Struct,
-    frozen=True,
     tag_field="e",
     tag="aggTrade",
     gc=False,
@@ -82,11 +82,11 @@ class AggregateTradeTick(
     last_trade_id: int
     trade_ms: int
     is_buyer_maker: bool
+    received_ns: int = 0
 
 
 class MarkPriceTick(
     msgspec.Struct,
-    frozen=True,
     tag_field="e",
     tag="markPriceUpdate",
     gc=False,
@@ -107,11 +107,11 @@ class MarkPriceTick(
     index: Amount
     funding_rate: Signed
     next_funding_ms: int
+    received_ns: int = 0
 
 
 class KlineTickPayload(
     msgspec.Struct,
-    frozen=True,
     gc=False,
     rename={
         "open_ms": "t",
@@ -146,6 +146,7 @@ class KlineTickPayload(
     quote_volume: Amount
     taker_buy_base_volume: Amount
     taker_buy_quote_volume: Amount
+    received_ns: int = 0
 
 
 class KlineTick(
@@ -166,7 +167,6 @@ Levels = tuple[tuple[Amount, Amount], ...]
 
 class DepthTick(
     msgspec.Struct,
-    frozen=True,
     tag_field="e",
     tag="depthUpdate",
     gc=False,
@@ -191,6 +191,7 @@ class DepthTick(
     asks: Levels
     transaction_ms: int | None = None
     previous_update_id: int | None = None
+    received_ns: int = 0
 
 
 FloatMessage = BookTick | AggregateTradeTick | MarkPriceTick | KlineTick | DepthTick

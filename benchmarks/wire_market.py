@@ -1,0 +1,298 @@
+"""Market data from socket to cache: ours, the limit (bare picows and msgspec), and aiohttp with orjson."""
+
+import asyncio
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from aster_operator.domain.clock import WallClock
+from aster_operator.exchange.aster_client import AsterClient
+from aster_operator.exchange.streams.socket import Receiver
+from aster_operator.exchange.wire.market_floats import (
+    AggregateTradeTick,
+    BookTick,
+    DepthTick,
+    FloatFrame,
+    KlineTick,
+    MarkPriceTick,
+)
+from aster_operator.market_data.caches import MarketCaches
+
+FEED = Path(__file__).with_name("wire_feed.py")
+SUBSCRIBE = b'{"method":"SUBSCRIBE","params":["s0usdt@bookTicker"],"id":1}'
+Rate = Callable[[int, int], Awaitable[float]]
+
+
+@contextmanager
+def feed(*arguments: object) -> Iterator[int]:
+    """The sender, on the port it yields; it ends with the block."""
+    process = subprocess.Popen(
+        [sys.executable, str(FEED), *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+class BareCaches:
+    """The same five caches, filled with no precautions at all: the limit."""
+
+    def __init__(self) -> None:
+        self.bbo: dict[str, BookTick] = {}
+        self.trades: dict[str, deque[AggregateTradeTick]] = defaultdict(lambda: deque(maxlen=1000))
+        self.l2: dict[str, DepthTick] = {}
+        self.funding: dict[str, MarkPriceTick] = {}
+        self.klines: dict[str, object] = {}
+        self.latencies: list[int] | None = None
+        self.done = asyncio.Event()
+
+    def listener(self) -> type[WSListener]:
+        decode = msgspec.json.Decoder(FloatFrame, strict=False).decode
+        bbo, trades, l2, funding, klines = self.bbo, self.trades, self.l2, self.funding, self.klines
+        latencies, done = self.latencies, self.done
+        text, now = WSMsgType.TEXT, time.time_ns  # noqa: TID251 - the sender's clock
+
+        class Bare(WSListener):
+            def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002
+                if frame.msg_type is not text:
+                    return
+                message = decode(frame.get_payload_as_memoryview()).data
+                kind = type(message)
+                if kind is BookTick:
+                    bbo[message.symbol] = message
+                elif kind is AggregateTradeTick:
+                    trades[message.symbol].append(message)
+                elif kind is DepthTick:
+                    l2[message.symbol] = message
+                elif kind is MarkPriceTick:
+                    funding[message.symbol] = message
+                elif kind is KlineTick:
+                    klines[message.symbol] = message.kline
+                elif bbo:
+                    done.set()
+                if latencies is not None and kind is BookTick:
+                    latencies.append(now() - message.update_id)
+
+        return Bare
+
+
+async def bare_rate(port: int, count: int) -> float:
+    caches = BareCaches()
+    transport, _ = await ws_connect(caches.listener(), f"ws://127.0.0.1:{port}/stream")
+    started = time.perf_counter()
+    transport.send(WSMsgType.TEXT, SUBSCRIBE)
+    await caches.done.wait()
+    rate = count / (time.perf_counter() - started)
+    transport.disconnect()
+    await transport.wait_disconnected()
+    return rate
+
+
+@asynccontextmanager
+async def our_client(port: int) -> AsyncIterator[AsterClient]:
+    async with AsterClient(
+        environment="sim", base_url=f"http://127.0.0.1:{port}", ws_url=f"ws://127.0.0.1:{port}"
+    ) as client:
+        yield client
+
+
+class _Watched(MarketCaches):
+    """Our caches, with an ear for the feed's last word and, if wanted, for latency."""
+
+    def __init__(self, client: AsterClient, symbols: list[str], latencies: list[int] | None = None) -> None:
+        super().__init__(client, symbols, clock=WallClock(), seeded=False)
+        self.done = asyncio.Event()
+        self.totals: dict[str, int] = {}
+        self._waiting_for = 0
+        self._latencies = latencies
+
+    def _make_receiver(self, general: Receiver) -> Receiver:
+        def listen(payload: memoryview, received_ns: int) -> None:
+            content = bytes(payload)
+            if content.endswith((b'"id":0}', b'"id": 0}')):
+                for entry in msgspec.json.decode(content)["result"] or ():
+                    name, _, number = entry.partition("=")
+                    self.totals[name] = int(number)
+                self._waiting_for -= 1
+                if self._waiting_for <= 0:
+                    self.done.set()
+                return
+            general(payload, received_ns)
+
+        self._waiting_for += 1
+        receive = super()._make_receiver(listen)
+        latencies = self._latencies
+        if latencies is None:
+            return receive
+        bbo, now = self.latest_bbo, time.time_ns  # noqa: TID251 - the sender's clock
+        last = [0]
+
+        def timed(payload: memoryview, received_ns: int) -> None:
+            receive(payload, received_ns)
+            sent_ns = max(tick.update_id for tick in (bbo.get("S0USDT"),) if tick) if bbo.get("S0USDT") else 0
+            if sent_ns != last[0]:
+                last[0] = sent_ns
+                latencies.append(now() - sent_ns)
+
+        return timed
+
+
+async def our_rate(port: int, count: int) -> float:
+    async with our_client(port) as client:
+        caches = _Watched(client, ["S0USDT"])
+        started = time.perf_counter()
+        await caches.open()
+        await caches.done.wait()
+        rate = count / (time.perf_counter() - started)
+        assert caches.malformed == 0
+        assert caches.statistics.trade_gaps == caches.statistics.out_of_order == 0
+        assert sum(trades[-1].trade_id for trades in caches.recent_agg_trades.values()) > count * 0.19
+        await caches.close()
+    return rate
+
+
+async def aiohttp_rate(port: int, count: int) -> float:
+    """What people commonly write: aiohttp, orjson, dictionaries."""
+    import orjson
+
+    caches: dict[str, dict[str, object]] = defaultdict(dict)
+    trades: dict[str, deque[object]] = defaultdict(lambda: deque(maxlen=1000))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"ws://127.0.0.1:{port}/stream") as socket,
+    ):
+        started = time.perf_counter()
+        await socket.send_str(SUBSCRIBE.decode())
+        async for message in socket:
+            frame = orjson.loads(message.data)
+            data = frame.get("data")
+            if data is None:
+                if frame["id"] == 0:
+                    break
+                continue
+            if data["e"] == "aggTrade":
+                trades[data["s"]].append(data)
+            else:
+                caches[data["e"]][data["s"]] = data
+        return count / (time.perf_counter() - started)
+
+
+async def bare_latencies(port: int) -> list[int]:
+    caches = BareCaches()
+    caches.latencies = []
+    transport, _ = await ws_connect(caches.listener(), f"ws://127.0.0.1:{port}/stream")
+    transport.send(WSMsgType.TEXT, SUBSCRIBE)
+    await caches.done.wait()
+    transport.disconnect()
+    await transport.wait_disconnected()
+    return caches.latencies
+
+
+async def our_latencies(port: int) -> list[int]:
+    latencies: list[int] = []
+    async with our_client(port) as client:
+        caches = _Watched(client, ["S0USDT"], latencies)
+        await caches.open()
+        await caches.done.wait()
+        await caches.close()
+    return latencies
+
+
+def rates(run: Rate, count: int, repeats: int) -> list[float]:
+    with feed("blast", count) as port:
+        return [asyncio.run(run(port, count)) for _ in range(repeats)]
+
+
+def interleaved(runs: dict[str, Rate], count: int, repeats: int) -> dict[str, float]:
+    """Median rates of several readers of the same feed, taking turns so that a busy machine hits all."""
+    with feed("blast", count) as port:
+        taken: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(repeats):
+            for name, run in runs.items():
+                taken[name].append(asyncio.run(run(port, count)))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def percentile_us(latencies: list[int], share: float) -> float:
+    ordered = sorted(latencies)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000
+
+
+def latency_p99_us(rate: int, seconds: int, repeats: int) -> dict[str, float]:
+    taken: dict[str, list[float]] = {"ours": [], "bare": []}
+    with feed("paced", rate, seconds) as port:
+        for _ in range(repeats):
+            taken["bare"].append(percentile_us(asyncio.run(bare_latencies(port)), 0.99))
+            taken["ours"].append(percentile_us(asyncio.run(our_latencies(port)), 0.99))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+async def _soak(port: int, seconds: int) -> tuple[int, float, int]:
+    symbols = [f"S{number}USDT" for number in range(450)]
+    async with our_client(port) as client:
+        caches = _Counting(client, symbols)
+        await caches.open()
+        # Deques and dictionaries fill up first; growth is judged after that.
+        await asyncio.sleep(seconds * 0.4)
+        before_mb = _resident_mb()
+        await caches.done.wait()
+        growth_mb = _resident_mb() - before_mb
+        lost = caches.malformed + caches.statistics.trade_gaps + caches.statistics.out_of_order
+        for name, total in caches.totals.items():
+            symbol, kind = name.split("@", 1)
+            lost += abs(total - _last_number(caches, symbol.upper(), kind))
+        sockets = caches.sockets
+        assert len(caches.totals) == 450 * 5
+        await caches.close()
+    return lost, growth_mb, sockets
+
+
+def _last_number(caches: MarketCaches, symbol: str, kind: str) -> int:
+    if kind == "bookTicker":
+        return caches.latest_bbo[symbol].update_id
+    if kind == "aggTrade":
+        return caches.recent_agg_trades[symbol][-1].trade_id
+    if kind == "depth5":
+        return caches.latest_l2[symbol].last_update_id
+    if kind.startswith("markPrice"):
+        return caches.latest_funding[symbol].event_ms
+    # A bar of the feed carries its number in the event's time, which the cache of bars does not keep.
+    return caches.klines_seen[symbol] if isinstance(caches, _Counting) else -1
+
+
+class _Counting(_Watched):
+    """Counts bars as well, whose cache keeps no number."""
+
+    def __init__(self, client: AsterClient, symbols: list[str]) -> None:
+        super().__init__(client, symbols)
+        self.klines_seen: dict[str, int] = defaultdict(int)
+
+    def _take_other(self, message: object, received_ns: int) -> None:
+        super()._take_other(message, received_ns)
+        if isinstance(message, KlineTick):
+            self.klines_seen[message.symbol] += 1
+
+
+def soak(rate: int, seconds: int) -> tuple[int, float, int]:
+    """(lost messages, growth of memory in MB, sockets) of 450 symbols with 5 streams each."""
+    with feed("soak", rate, seconds) as port:
+        return asyncio.run(_soak(port, seconds))
