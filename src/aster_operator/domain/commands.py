@@ -65,7 +65,8 @@ class RecordDecision(_Command, frozen=True):
 
 
 class RecordPositionOpened(_Command, frozen=True):
-    """A leg came into being. `position_ref` names it in the books until it is closed."""
+    """A leg came into being, is about to (quantity zero, before its first order), or has grown.
+    `position_ref` names it in the books until it is closed."""
 
     position_ref: str
     pair_ref: str

@@ -147,15 +147,19 @@ class TradingCore:
     def _resume_from(self, snapshot: VenueSnapshotTaken) -> None:
         state = self.state
         result = reconcile(snapshot, self.settings.remembered, self.settings.strategy.symbols)
-        for resumed in result.resumed:
-            pair = state.pairs.resume(resumed, state.now_ms)
-            state.notify(NotifyLevel.INFO, f"resumed pair {pair.pair_ref} on {pair.long.symbol}")
+        by_ref = {resumed.pair_ref: resumed for resumed in result.resumed}
         for remembered in self.settings.remembered:
-            if remembered.pair_ref in result.vanished:
+            resumed = by_ref.get(remembered.pair_ref)
+            if resumed is not None:
+                state.pairs.resume(resumed, state.now_ms)
+                state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {remembered.symbol}")
+            elif remembered.pair_ref in result.vanished:
                 state.notify(
                     NotifyLevel.WARNING, f"pair {remembered.pair_ref} is no longer held at the venue"
                 )
-                state.out.extend(vanished_records(remembered, state.now_ms))
+            else:
+                continue
+            state.out.extend(vanished_records(remembered, resumed, state.now_ms))
         for note in result.notes:
             state.notify(NotifyLevel.WARNING, note)
         self._desk.adopt_strays(result.stray_orders)

@@ -5,7 +5,7 @@ from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.enums import PositionSide, TimeInForce
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.market import Quote
-from aster_operator.domain.money import ZERO, plain_text, usd_text
+from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
@@ -39,7 +39,6 @@ class PairManager:
         if tracked is not None:
             self.on_tracked(tracked)
         if fill is None or not state.tracker.is_new_fill(fill):
-            self._record_unfilled_opening(event.report.client_order_id)
             return
         state.portfolio.book_fill(fill)
         owner = state.pairs.apply_fill(fill)
@@ -51,8 +50,8 @@ class PairManager:
                     f"{fill.side} {fill.quantity} {fill.symbol} {fill.position_side} was filled by "
                     f"{fill.client_order_id}, which is not our order",
                 )
-        if owner is not None:
-            self._record_opening(*owner)
+        if owner is not None and owner[0].phase is PairPhase.OPENING:
+            self._record(*owner)
 
     def on_tracked(self, tracked: TrackedOrder) -> None:
         """An own order changed: move what its leg holds, and note how it ended."""
@@ -97,27 +96,19 @@ class PairManager:
         elif leg is pair.lead_leg:
             pair.target = leg.held
 
-    def _record_opening(self, pair: Pair, leg: PairLeg) -> None:
-        if leg.opened_quantity > ZERO and pair.phase is PairPhase.OPENING:
-            leverage = self._state.settings.limits.leverage
-            self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
-
-    def _record_unfilled_opening(self, client_order_id: str) -> None:
-        """The books must know a leg from the first report on, even if its fills come later or never."""
-        owner = self._state.pairs.owner(client_order_id)
-        if owner is None:
-            return
-        pair, leg = owner
-        if leg.held > 0 and not leg.recorded_open and pair.phase is PairPhase.OPENING:
-            leverage = self._state.settings.limits.leverage
-            self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
+    def _record(self, pair: Pair, leg: PairLeg) -> None:
+        leverage = self._state.settings.limits.leverage
+        self._state.emit(opening_record(pair, leg, leverage, self._state.now_ms))
 
     # --- intents --------------------------------------------------------------------------------------
 
     def open(self, intent: OpenPair) -> None:
         self._pair_sequence += 1
         pair_ref = f"{self._state.settings.run_id}-{self._pair_sequence}"
-        self._state.pairs.open(pair_ref, intent, self._state.now_ms)
+        pair = self._state.pairs.open(pair_ref, intent, self._state.now_ms)
+        # Before the first order is on the wire: a fill that comes after a crash must find its pair.
+        for leg in pair.legs:
+            self._record(pair, leg)
 
     def close(self, intent: ClosePair) -> None:
         pair = self._state.pairs.pairs[intent.pair_ref]

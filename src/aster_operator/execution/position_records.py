@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aster_operator.domain.commands import RecordPositionClosed, RecordPositionOpened
 from aster_operator.domain.enums import PositionSide
 from aster_operator.execution.pair import Pair, PairLeg
-from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.execution.reconciliation import RememberedPair, ResumedPair
 
 __all__ = ["closing_records", "opening_record", "position_ref", "vanished_records"]
 
@@ -16,7 +16,7 @@ def position_ref(pair: Pair, leg: PairLeg) -> str:
 
 
 def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> RecordPositionOpened:
-    """The leg as it stands after an opening fill; the same reference again replaces the row."""
+    """The leg as it stands, flat before its first fill; the same reference again replaces the row."""
     leg.recorded_open = True
     return RecordPositionOpened(
         at_ms=now_ms,
@@ -31,10 +31,15 @@ def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> Reco
     )
 
 
-def vanished_records(remembered: RememberedPair, now_ms: int) -> Iterator[RecordPositionClosed]:
-    """Rows for a pair that the venue no longer holds: when and at what price it went is not known."""
+def vanished_records(
+    remembered: RememberedPair, still_held: ResumedPair | None, now_ms: int
+) -> Iterator[RecordPositionClosed]:
+    """Rows for the legs that the venue no longer holds: when and at what price they went is not known.
+
+    `still_held` is what is left of the pair, None when nothing is.
+    """
     for side, leg in ((PositionSide.LONG, remembered.long), (PositionSide.SHORT, remembered.short)):
-        if leg is not None:
+        if leg is not None and (still_held is None or still_held.quantity(side) == 0):
             yield RecordPositionClosed(
                 at_ms=now_ms,
                 position_ref=f"{remembered.pair_ref}-{side[0]}",
@@ -48,7 +53,7 @@ def vanished_records(remembered: RememberedPair, now_ms: int) -> Iterator[Record
 
 
 def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:
-    """One row for each leg of a finished pair that was ever recorded as open."""
+    """One row for each leg of a finished pair that was ever recorded, also for one that was never filled."""
     for leg in pair.legs:
         if leg.recorded_open:
             yield RecordPositionClosed(
@@ -56,7 +61,7 @@ def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:
                 position_ref=position_ref(pair, leg),
                 closed_ms=leg.last_fill_ms if leg.last_fill_ms is not None else now_ms,
                 entry_price=leg.entry_price,
-                exit_price=leg.exit_price,
+                exit_price=leg.exit_price if leg.closed_quantity else None,
                 quantity=leg.closed_quantity,
                 realized_pnl=leg.realized_pnl,
                 reason=pair.close_reason or pair.reason,

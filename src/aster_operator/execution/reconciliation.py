@@ -47,6 +47,9 @@ class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
     long_entry_price: Decimal | None = None
     short_entry_price: Decimal | None = None
 
+    def quantity(self, side: PositionSide) -> Decimal:
+        return self.long_quantity if side is PositionSide.LONG else self.short_quantity
+
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """`resumed` pairs to manage, `vanished` pair refs the venue no longer holds, own `stray_orders` of an
