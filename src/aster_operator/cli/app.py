@@ -36,6 +36,9 @@ COMMANDS: dict[str, CommandSource] = {
         "Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.",
     ),
     "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
+    "backtest": CommandSource(
+        "aster_operator.cli.backtest", "Run strategies on recorded data, in process and in virtual time."
+    ),
     "replay": CommandSource(
         "aster_operator.cli.replay",
         "Replay a session's journal through a fresh core and compare every command.",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.demo import DemoOptions
 
-__all__ = ["register"]
+__all__ = ["register", "settings_for_the_sim"]
 
 _DEMO_DEFAULTS = {
     "CAPITAL_USDT": "10000",
@@ -76,16 +76,31 @@ def _demo(
 
 def _demo_settings(env_file: str | None) -> "Settings":
     """The person's settings with the demo's values where nothing was set, and books of their own."""
+    given = settings_from(env_file)
+    overrides: dict[str, Any] = {}
+    if not {"DB_PATH", "DATABASE_URL"} & _keys_set(given):
+        overrides["DB_PATH"] = str(_new_books(Path(given.state_dir)))
+    return settings_for_the_sim(env_file, overrides)
+
+
+def settings_for_the_sim(
+    env_file: str | None, overrides: dict[str, Any], defaults: dict[str, str] | None = None
+) -> "Settings":
+    """Settings for the embedded exchange: what was not set gets the demo's values and `defaults`;
+    `overrides` win."""
+    unset = {
+        key: value
+        for key, value in (_DEMO_DEFAULTS | (defaults or {})).items()
+        if key not in _keys_set(settings_from(env_file, overrides=overrides))
+    }
+    return settings_from(env_file, overrides=unset | {"VENUE": "sim"} | overrides)
+
+
+def _keys_set(settings: "Settings") -> set[str]:
     from aster_operator.config.fields import field_key
 
-    given = settings_from(env_file)
-    fields = type(given).model_fields
-    set_keys = {field_key(fields[name]) for name in given.model_fields_set}
-    overrides: dict[str, Any] = {key: value for key, value in _DEMO_DEFAULTS.items() if key not in set_keys}
-    overrides["VENUE"] = "sim"
-    if not {"DB_PATH", "DATABASE_URL"} & set_keys:
-        overrides["DB_PATH"] = str(_new_books(Path(given.state_dir)))
-    return settings_from(env_file, overrides=overrides)
+    fields = type(settings).model_fields
+    return {field_key(fields[name]) for name in settings.model_fields_set}
 
 
 def _new_books(state_dir: Path) -> Path:

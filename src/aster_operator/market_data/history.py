@@ -28,6 +28,7 @@ __all__ = [
     "Window",
     "load_history",
     "read_checked",
+    "recorded_symbols",
     "refuse_rows",
     "sample_data_path",
 ]
@@ -142,6 +143,17 @@ def load_history(
         for symbol in wanted
     }
     return RecordedHistory(found)
+
+
+def recorded_symbols(path: Path | None = None) -> list[str]:
+    """The symbols of recorded minutes, sorted; `path` as for `load_history`. Raises HistoryError."""
+    kline_files, _ = _find_files(sample_data_path() if path is None else path)
+    found: set[str] = set()
+    for file in kline_files:
+        found.update(read_checked(file, ("symbol",))["symbol"].drop_nulls().unique().to_list())
+    if not found:
+        raise HistoryError(f"{kline_files[0]}: column symbol: is empty")
+    return sorted(found)
 
 
 def _window(start_ms: int, last_ms: int) -> Window:
