@@ -4,7 +4,8 @@ What is measured, each on one core:
 - `day_seconds`: 24 hours of two symbols' recorded minutes at 5-second sub-steps with one listener attached;
 - `book_updates_per_second`: price levels changed per second of that run, trades, bars and marks included;
 - `orders_per_second`: LIMIT orders placed and cancelled, ten accounts, margin checks included;
-- `memory_growth_mb_per_million_events`: growth of the peak resident set over a long synthetic market.
+- `memory_growth_mb_per_million_events`: growth of the peak resident set over the second half of a long
+  synthetic market, when the rolling windows (recent trades, a month of minutes) are full.
 """
 
 import argparse
@@ -83,8 +84,8 @@ def bench_memory(events_wanted: int) -> dict[str, float]:
     exchange = SimulatedExchange([market])
     counts: Counter[str] = Counter()
     exchange.subscribe(lambda _event: counts.update(("events",)))
-    # Rolling windows (recent trades, kline history) fill up first.
-    warm = events_wanted // 5
+    # Rolling windows fill up first: a month of minutes is about three million events of one symbol.
+    warm = events_wanted // 2
     peak_after_warm_up = 0
     while counts["events"] < events_wanted:
         exchange.advance_to(exchange.now_ms + 3_600_000)
@@ -108,7 +109,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--orders", type=int, default=20_000)
-    parser.add_argument("--memory-events", type=int, default=2_000_000, help="0 leaves the memory part out")
+    parser.add_argument("--memory-events", type=int, default=8_000_000, help="0 leaves the memory part out")
     arguments = parser.parse_args()
     results = {**bench_day(), **bench_orders(arguments.orders)}
     if arguments.memory_events:
