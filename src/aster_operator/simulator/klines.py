@@ -41,10 +41,11 @@ class BarSeries:
         self._closed.extend(bars)
         self._trim()
 
-    def open_bar(self, open_ms: int, ticks: int) -> None:
+    def open_bar(self, open_ms: int, ticks: int) -> KlineRecord:
         """Begin the minute at `open_ms`; its prices start at `ticks` until the first trade sets them."""
         close_ms = open_ms + MINUTE_MS - 1
-        self.running = KlineRecord(self._spec, open_ms, close_ms, ticks, ticks, ticks, ticks)
+        self.running = bar = KlineRecord(self._spec, open_ms, close_ms, ticks, ticks, ticks, ticks)
+        return bar
 
     def close_due(self, now_ms: int) -> KlineRecord | None:
         """Close the running bar when its minute is over at `now_ms`; return it, else None."""
@@ -62,9 +63,7 @@ class BarSeries:
         """Count one public trade; opens the minute when none is running."""
         bar = self.running
         if bar is None:
-            self.open_bar(bar_open_ms(time_ms, MINUTE_MS), ticks)
-            bar = self.running
-            assert bar is not None  # noqa: S101 - set by the line above
+            bar = self.open_bar(bar_open_ms(time_ms, MINUTE_MS), ticks)
         if bar.trades == 0:
             bar.open_ticks = bar.high_ticks = bar.low_ticks = ticks
             bar.first_trade_id = trade_id

@@ -74,6 +74,7 @@ class SpotExchange:
         self._desk = OrderDesk(self._state)
         self._matcher = Matcher(self._state, self._desk, SpotClearing(self._state, self._desk, self._ledger))
         self._pairs: dict[str, _Pair] = {}
+        self._accounts: dict[str, SpotAccount] = {}
 
     # --- markets
 
@@ -151,10 +152,9 @@ class SpotExchange:
         account.updated_ms = self._clock()
 
     def _account(self, account_id: str) -> SpotAccount:
-        found = self._state.accounts.get(account_id)
+        found = self._accounts.get(account_id)
         if found is None:
-            found = self._state.accounts[account_id] = SpotAccount(account_id)
-        assert isinstance(found, SpotAccount)  # noqa: S101 - only this method puts accounts there
+            found = self._accounts[account_id] = self._state.accounts[account_id] = SpotAccount(account_id)
         return found
 
     # --- orders
@@ -252,4 +252,4 @@ class SpotExchange:
 
     def audit(self) -> tuple[int, dict[str, int]]:
         """(difference in atoms, every purse of the spot side)."""
-        return self._ledger.audit(self._state.accounts.values())
+        return self._ledger.audit(self._accounts.values())
