@@ -282,3 +282,43 @@ def test_closing_a_listen_key_silences_it(trader: Trader) -> None:
     trader.market("BUY", "0.010")
     assert recorder.messages == []
     assert trader.v3("DELETE", "listenKey").json == {"code": -1125, "msg": "This listenKey does not exist."}
+
+
+def test_a_position_in_danger_is_told_and_a_liquidation_is_public(trader: Trader) -> None:
+    server = trader.server
+    recorder, public = listen(trader), follow(server, "btcusdt@forceOrder", "!forceOrder@arr")
+    trader.v3("POST", "leverage", symbol="BTCUSDT", leverage=50)
+    trader.v3("POST", "marginType", symbol="BTCUSDT", marginType="ISOLATED")
+    assert trader.market("BUY", "0.100").status == 200
+    (risk,) = [
+        row
+        for row in trader.v3("GET", "positionRisk", symbol="BTCUSDT").json
+        if Decimal(row["positionAmt"]) != 0
+    ]
+    liquidation = Decimal(risk["liquidationPrice"])
+    control = server.control
+    for pct in ("0.2", "0.1", "0.05"):
+        price = liquidation * (1 + Decimal(pct) / 100)
+        control.call("POST", "/sim/mark", {"symbol": "BTCUSDT", "price": f"{price:.1f}"})
+        run(server, 5_000)
+    calls = [event for event in recorder.payloads() if event["e"] == "MARGIN_CALL"]
+    assert calls
+    assert "cw" not in calls[0]
+    (position,) = calls[0]["p"]
+    assert set(position) == {"s", "ps", "pa", "mt", "iw", "mp", "up", "mm"}
+    assert (position["s"], position["mt"], position["pa"]) == ("BTCUSDT", "ISOLATED", "0.100")
+    price = liquidation * Decimal("0.998")
+    control.call("POST", "/sim/mark", {"symbol": "BTCUSDT", "price": f"{price:.1f}"})
+    run(server, 5_000)
+    for stream in ("btcusdt@forceOrder", "!forceOrder@arr"):
+        (forced,) = public.payloads(stream)
+        assert list(forced["o"]) == ["s", "S", "o", "f", "q", "p", "ap", "X", "l", "z", "T"]
+        assert (forced["e"], forced["o"]["S"], forced["o"]["q"]) == ("forceOrder", "SELL", "0.100")
+    forced_orders = [
+        event["o"]
+        for event in recorder.payloads()
+        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["c"].startswith("autoclose-")
+    ]
+    assert forced_orders
+    assert trader.v3("GET", "forceOrders", autoCloseType="LIQUIDATION").json
+    assert server.exchange.audit().balanced

@@ -294,3 +294,22 @@ async def test_tls_with_a_generated_authority(
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await http.get(f"{server.rest_url}/fapi/v1/ping")
     assert not ca_file.exists()
+
+
+async def test_connections_that_never_ask_anything_are_ended(
+    make_server: Callable[..., ExchangeServer], clock: ManualClock, http: aiohttp.ClientSession
+) -> None:
+    async with make_server() as server:
+        port = int(server.rest_url.rpartition(":")[2])
+        idle, half = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        half[1].write(b"POST /fapi/v3/order HTTP/1.1\r\nHost: x\r\nContent-Le")
+        async with http.ws_connect(f"{server.ws_url}/ws/btcusdt@bookTicker") as ws:
+            clock.advance_ms(61_000)
+            server.keep_house()
+            for reader, writer in (idle, half):
+                async with asyncio.timeout(5):
+                    assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
+            server.step_to(server.exchange.now_ms + 10_000)
+            assert (await read(ws))["e"] == "bookTicker"

@@ -30,6 +30,8 @@ Answer = Callable[[WireRequest], Awaitable[WireResponse | None]]
 """Answers a request; None means: say nothing and break the connection."""
 MAX_LINE_BYTES = 64 * 1024
 SHUTDOWN_S = 1.0
+SILENT_S = 60
+"""How long a connection may stay without a whole request."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STREAM_PATH = re.compile(r"(?:/[^/]+)*?/(ws|stream)(?:/(.*))?")
 
@@ -96,13 +98,23 @@ class HttpHost:
     """One listening port."""
 
     def __init__(
-        self, host: str, port: int, answer: Answer, *, max_body_bytes: int, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        answer: Answer,
+        *,
+        clock: Clock,
+        max_body_bytes: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._answer = answer
         self._max_body_bytes = max_body_bytes
         self._tls = tls
+        self._clock = clock
+        # Connections that have not sent a whole request yet, with the moment they were opened.
+        self._silent: dict[web.RequestHandler, int] = {}
         self._listener: asyncio.Server | None = None
         self._server: web.Server | None = None
 
@@ -128,12 +140,28 @@ class HttpHost:
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                self._server, self._host, self._port, ssl=self._tls, backlog=1024
+                self._new_protocol, self._host, self._port, ssl=self._tls, backlog=1024
             )
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 raise PortTakenError(self._host, self._port) from error
             raise
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        if self._server is None:
+            raise RuntimeError("the host has not been started")
+        protocol = self._server()
+        self._silent[protocol] = self._clock.monotonic_ns()
+        return protocol
+
+    def keep_house(self) -> None:
+        """End connections on which no whole request has come for too long."""
+        oldest_ns = self._clock.monotonic_ns() - SILENT_S * 1_000_000_000
+        for protocol, since_ns in list(self._silent.items()):
+            if since_ns < oldest_ns:
+                # Those that have gone by themselves are forgotten by the same rule.
+                del self._silent[protocol]
+                protocol.force_close()
 
     def _request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: "asyncio.Task[None]"
@@ -149,6 +177,7 @@ class HttpHost:
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._silent.pop(request.protocol, None)
         path, raw_query = split_target(request.raw_path)
         try:
             body = await request.read() if request.body_exists else b""
@@ -189,14 +218,14 @@ class StreamHost(HttpHost):
         max_body_bytes: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(host, port, answer, max_body_bytes=max_body_bytes, tls=tls)
+        super().__init__(host, port, answer, clock=clock, max_body_bytes=max_body_bytes, tls=tls)
         self._subscriptions = subscriptions
         self._sockets = sockets
-        self._clock = clock
         self.statistics = ConnectionStatistics()
         self.connections: dict[StreamConnection, None] = {}
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._silent.pop(request.protocol, None)
         if request.headers.get("upgrade", "").lower() == "websocket":
             path, raw_query = split_target(request.raw_path)
             target = stream_target(path, raw_query)
@@ -245,6 +274,7 @@ class StreamHost(HttpHost):
 
     def keep_house(self) -> None:
         """Pings and limits of every connection."""
+        super().keep_house()
         for connection in list(self.connections):
             connection.keep_house()
 

@@ -103,7 +103,11 @@ class ExchangeServer:
         self.scenarios = ScenarioPlayer(exchange, self.control, self._account_ids)
         self.control.add_verbs(self.scenarios.verbs())
         self._back = HttpHost(
-            settings.host, settings.control_port, self._answer_control, max_body_bytes=settings.max_body_bytes
+            settings.host,
+            settings.control_port,
+            self._answer_control,
+            clock=clock,
+            max_body_bytes=settings.max_body_bytes,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
@@ -198,6 +202,7 @@ class ExchangeServer:
     def keep_house(self) -> None:
         """What the wall clock makes due: pings, lapsed listen keys, connections that are too old."""
         self._front.keep_house()
+        self._back.keep_house()
         self.hub.expire_keys(self.listen_keys.expire_due())
 
     # --- addresses ----------------------------------------------------------------------------------
