@@ -164,7 +164,7 @@ class ExchangeControl:
             for order in list(self._engine.desk.open_of(account, symbol)):
                 self._engine.desk.cancel(order)
             self._engine.liquidator.force_adl(account, market, prefix="delist_")
-        self._state.publish_market(market)
+        self._engine.after_trading(market)
         self.set_filter(symbol, status=SymbolStatus.CLOSE)
 
     def _replace_spec(self, market: Market, spec: ContractSpec) -> None:

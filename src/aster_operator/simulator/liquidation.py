@@ -74,6 +74,11 @@ class Liquidator:
             self._clearing.trade(market, order, None, order.side, ticks, order.lots)
             self._desk.expire_stranded(account, market)
             self._state.publish(ForceOrderEvent(order, self._state.now_ms))
+        asset = market.spec.instrument.margin_asset
+        if account.wallet(asset) < 0 and not self._cross_positions(account, asset):
+            # Closed beyond bankruptcy, which only force or a halt can bring about: the fund bears it.
+            deficit = account.wallet(asset)
+            self._clear_with_fund(account, asset, market.spec.symbol, deficit)
 
     # --- when
 
