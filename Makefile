@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 
-.PHONY: help install install-dev run test lint format clean lock
+.PHONY: bench-wire help install install-dev run test lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
 	echo ccxt | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements/peers.txt
+
+bench-wire: install-dev  ## Measure the exchange client against its limits and its peers (ARGS=--json for lines)
+	@exec $(BIN)/python benchmarks/bench_wire.py $(ARGS)
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

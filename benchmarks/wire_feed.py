@@ -83,6 +83,8 @@ class Venue(WSListener):
         self.writable = asyncio.Event()
         self.writable.set()
         self.feed: asyncio.Task[None] | None = None
+        self.totals: dict[str, int] = {}
+        self.started_ns = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -109,6 +111,7 @@ class Venue(WSListener):
             self.feed = asyncio.get_running_loop().create_task(self.run())
 
     async def run(self) -> None:
+        self.started_ns = time.time_ns()  # noqa: TID251 - compared with the reader's clock
         if self.mode == "blast":
             await self.blast(*self.arguments)
         elif self.mode == "paced":
@@ -116,8 +119,9 @@ class Venue(WSListener):
         else:
             await self.soak(*self.arguments)
         await self.writable.wait()
-        # The last word: how much was sent, for the reader to compare.
-        self.transport.send(WSMsgType.TEXT, b'{"result":null,"id":0}')
+        # The last word: when the feed began and how much was sent, for the reader to compare.
+        words = [f"started={self.started_ns}", *(f"{name}={count}" for name, count in self.totals.items())]
+        self.transport.send(WSMsgType.TEXT, json.dumps({"result": words, "id": 0}).encode())
 
     async def blast(self, count: int) -> None:
         socket = self.transport.underlying_transport
@@ -155,9 +159,9 @@ class Venue(WSListener):
             sent = due
             await self.writable.wait()
             await asyncio.sleep(0.005)
-        totals = {name: len(range(index, sent, len(streams))) for index, (name, _, _) in enumerate(streams)}
-        text = json.dumps({"result": [f"{name}={count}" for name, count in totals.items()], "id": 0})
-        self.transport.send(WSMsgType.TEXT, text.encode())
+        self.totals = {
+            name: len(range(index, sent, len(streams))) for index, (name, _, _) in enumerate(streams)
+        }
 
 
 _blast_cache: dict[int, bytes] = {}

@@ -48,23 +48,45 @@ def feed(*arguments: object) -> Iterator[int]:
         process.stdout.close()
 
 
+def started_in(last_word: bytes) -> int:
+    """When the sender began, from its last word."""
+    result = msgspec.json.decode(last_word)["result"]
+    return int(result[0].partition("=")[2])
+
+
+def rate_since(started_ns: int, count: int) -> float:
+    return count / (time.time_ns() - started_ns) * 1e9  # noqa: TID251 - the sender's clock
+
+
+class TimedQuotes(dict[str, BookTick]):
+    """Notes how long ago each quote that is put in was sent (`u` carries the time)."""
+
+    def __init__(self, latencies: list[int]) -> None:
+        super().__init__()
+        self._latencies = latencies
+
+    def __setitem__(self, symbol: str, quote: BookTick) -> None:
+        super().__setitem__(symbol, quote)
+        self._latencies.append(time.time_ns() - quote.update_id)  # noqa: TID251 - the sender's clock
+
+
 class BareCaches:
     """The same five caches, filled with no precautions at all: the limit."""
 
-    def __init__(self) -> None:
-        self.bbo: dict[str, BookTick] = {}
+    def __init__(self, latencies: list[int] | None = None) -> None:
+        self.bbo: dict[str, BookTick] = {} if latencies is None else TimedQuotes(latencies)
         self.trades: dict[str, deque[AggregateTradeTick]] = defaultdict(lambda: deque(maxlen=1000))
         self.l2: dict[str, DepthTick] = {}
         self.funding: dict[str, MarkPriceTick] = {}
         self.klines: dict[str, object] = {}
-        self.latencies: list[int] | None = None
+        self.started_ns = 0
         self.done = asyncio.Event()
 
     def listener(self) -> type[WSListener]:
         decode = msgspec.json.Decoder(FloatFrame, strict=False).decode
         bbo, trades, l2, funding, klines = self.bbo, self.trades, self.l2, self.funding, self.klines
-        latencies, done = self.latencies, self.done
-        text, now = WSMsgType.TEXT, time.time_ns  # noqa: TID251 - the sender's clock
+        text = WSMsgType.TEXT
+        finish = self._finish
 
         class Bare(WSListener):
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002
@@ -83,20 +105,21 @@ class BareCaches:
                 elif kind is KlineTick:
                     klines[message.symbol] = message.kline
                 elif bbo:
-                    done.set()
-                if latencies is not None and kind is BookTick:
-                    latencies.append(now() - message.update_id)
+                    finish(frame.get_payload_as_bytes())
 
         return Bare
+
+    def _finish(self, last_word: bytes) -> None:
+        self.started_ns = started_in(last_word)
+        self.done.set()
 
 
 async def bare_rate(port: int, count: int) -> float:
     caches = BareCaches()
     transport, _ = await ws_connect(caches.listener(), f"ws://127.0.0.1:{port}/stream")
-    started = time.perf_counter()
     transport.send(WSMsgType.TEXT, SUBSCRIBE)
     await caches.done.wait()
-    rate = count / (time.perf_counter() - started)
+    rate = rate_since(caches.started_ns, count)
     transport.disconnect()
     await transport.wait_disconnected()
     return rate
@@ -113,51 +136,44 @@ async def our_client(port: int) -> AsyncIterator[AsterClient]:
 class _Watched(MarketCaches):
     """Our caches, with an ear for the feed's last word and, if wanted, for latency."""
 
-    def __init__(self, client: AsterClient, symbols: list[str], latencies: list[int] | None = None) -> None:
-        super().__init__(client, symbols, clock=WallClock(), seeded=False)
+    def __init__(
+        self,
+        client: AsterClient,
+        symbols: list[str],
+        latencies: list[int] | None = None,
+        trades_kept: int = 1000,
+    ) -> None:
+        super().__init__(client, symbols, clock=WallClock(), seeded=False, trades_kept=trades_kept)
+        if latencies is not None:
+            self.latest_bbo = TimedQuotes(latencies)
         self.done = asyncio.Event()
+        self.started_ns = 0
         self.totals: dict[str, int] = {}
         self._waiting_for = 0
-        self._latencies = latencies
 
     def _make_receiver(self, general: Receiver) -> Receiver:
         def listen(payload: memoryview, received_ns: int) -> None:
-            content = bytes(payload)
-            if content.endswith((b'"id":0}', b'"id": 0}')):
-                for entry in msgspec.json.decode(content)["result"] or ():
-                    name, _, number = entry.partition("=")
-                    self.totals[name] = int(number)
-                self._waiting_for -= 1
-                if self._waiting_for <= 0:
-                    self.done.set()
+            answer = msgspec.json.decode(payload)
+            if answer.get("id") != 0:
+                general(payload, received_ns)
                 return
-            general(payload, received_ns)
+            began, *words = (word.split("=") for word in answer["result"])
+            self.started_ns = int(began[1])
+            self.totals.update((name, int(count)) for name, count in words)
+            self._waiting_for -= 1
+            if self._waiting_for == 0:
+                self.done.set()
 
         self._waiting_for += 1
-        receive = super()._make_receiver(listen)
-        latencies = self._latencies
-        if latencies is None:
-            return receive
-        bbo, now = self.latest_bbo, time.time_ns  # noqa: TID251 - the sender's clock
-        last = [0]
-
-        def timed(payload: memoryview, received_ns: int) -> None:
-            receive(payload, received_ns)
-            sent_ns = max(tick.update_id for tick in (bbo.get("S0USDT"),) if tick) if bbo.get("S0USDT") else 0
-            if sent_ns != last[0]:
-                last[0] = sent_ns
-                latencies.append(now() - sent_ns)
-
-        return timed
+        return super()._make_receiver(listen)
 
 
 async def our_rate(port: int, count: int) -> float:
     async with our_client(port) as client:
         caches = _Watched(client, ["S0USDT"])
-        started = time.perf_counter()
         await caches.open()
         await caches.done.wait()
-        rate = count / (time.perf_counter() - started)
+        rate = rate_since(caches.started_ns, count)
         assert caches.malformed == 0
         assert caches.statistics.trade_gaps == caches.statistics.out_of_order == 0
         assert sum(trades[-1].trade_id for trades in caches.recent_agg_trades.values()) > count * 0.19
@@ -175,31 +191,30 @@ async def aiohttp_rate(port: int, count: int) -> float:
         aiohttp.ClientSession() as session,
         session.ws_connect(f"ws://127.0.0.1:{port}/stream") as socket,
     ):
-        started = time.perf_counter()
         await socket.send_str(SUBSCRIBE.decode())
         async for message in socket:
             frame = orjson.loads(message.data)
             data = frame.get("data")
             if data is None:
                 if frame["id"] == 0:
-                    break
+                    return rate_since(int(frame["result"][0].partition("=")[2]), count)
                 continue
             if data["e"] == "aggTrade":
                 trades[data["s"]].append(data)
             else:
                 caches[data["e"]][data["s"]] = data
-        return count / (time.perf_counter() - started)
+    raise AssertionError("the feed ended without its last word")
 
 
 async def bare_latencies(port: int) -> list[int]:
-    caches = BareCaches()
-    caches.latencies = []
+    latencies: list[int] = []
+    caches = BareCaches(latencies)
     transport, _ = await ws_connect(caches.listener(), f"ws://127.0.0.1:{port}/stream")
     transport.send(WSMsgType.TEXT, SUBSCRIBE)
     await caches.done.wait()
     transport.disconnect()
     await transport.wait_disconnected()
-    return caches.latencies
+    return latencies
 
 
 async def our_latencies(port: int) -> list[int]:
@@ -210,11 +225,6 @@ async def our_latencies(port: int) -> list[int]:
         await caches.done.wait()
         await caches.close()
     return latencies
-
-
-def rates(run: Rate, count: int, repeats: int) -> list[float]:
-    with feed("blast", count) as port:
-        return [asyncio.run(run(port, count)) for _ in range(repeats)]
 
 
 def interleaved(runs: dict[str, Rate], count: int, repeats: int) -> dict[str, float]:
@@ -283,7 +293,8 @@ class _Counting(_Watched):
     """Counts bars as well, whose cache keeps no number."""
 
     def __init__(self, client: AsterClient, symbols: list[str]) -> None:
-        super().__init__(client, symbols)
+        # Few trades are kept, so that the caches are full long before memory is first looked at.
+        super().__init__(client, symbols, trades_kept=10)
         self.klines_seen: dict[str, int] = defaultdict(int)
 
     def _take_other(self, message: object, received_ns: int) -> None:
