@@ -172,3 +172,54 @@ def test_accounts_do_not_see_each_other(trader: Trader, other_trader: Trader) ->
     assert other_trader.v3("DELETE", "order", **key).code == -2011
     assert other_trader.v3("GET", "openOrders").json == []
     assert trader.v3("GET", "openOrder", **key).status == 200
+
+
+LIMITS = {
+    "symbol": "BTCUSDT",
+    "windowTimeInMilliseconds": 10_000,
+    "frozenTimeInMilliseconds": 30_000,
+    "qtyLimit": "0.03",
+}
+
+
+def test_market_maker_protection_cancels_and_freezes(trader: Trader) -> None:
+    assert trader.v3("POST", "mmp", **LIMITS).json is True
+    assert trader.v3("GET", "mmp").json == [LIMITS | {"valueLimit": None, "deltaLimit": None}]
+    trader.resting()
+    assert trader.market("BUY", "0.020").status == 200
+    assert len(trader.v3("GET", "openOrders").json) == 1
+    assert trader.market("SELL", "0.010").status == 200
+    trader.server.step_to(trader.server.exchange.now_ms + 1)
+    assert trader.v3("GET", "openOrders").json == []
+    assert trader.market("BUY", "0.010").code == -2010
+    assert trader.v3("POST", "mmpReset", symbol="BTCUSDT").json is True
+    assert trader.market("BUY", "0.030").status == 200
+    trader.server.step_to(trader.server.exchange.now_ms + 29_999)
+    assert trader.market("BUY", "0.010").code == -2010
+    trader.server.step_to(trader.server.exchange.now_ms + 1)
+    assert trader.market("BUY", "0.010").status == 200
+    assert trader.v3("DELETE", "mmp", symbol="BTCUSDT").json is True
+    assert trader.v3("GET", "mmp").json == []
+    assert trader.v3("POST", "mmpReset", symbol="BTCUSDT").code == -1130
+
+
+def test_protection_forgets_what_is_older_than_its_window(trader: Trader) -> None:
+    trader.v3("POST", "mmp", **(LIMITS | {"qtyLimit": None, "deltaLimit": "0.02"}))
+    for side in ("BUY", "SELL", "BUY"):
+        assert trader.market(side, "0.010").status == 200
+        trader.server.step_to(trader.server.exchange.now_ms + 11_000)
+    assert trader.market("BUY", "0.020").status == 200
+    assert trader.market("BUY", "0.010").code == -2010
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"qtyLimit": None}, -1102),
+        ({"qtyLimit": "0"}, -1130),
+        ({"windowTimeInMilliseconds": 0}, -1130),
+        ({"symbol": "NOPE"}, -1121),
+    ],
+)
+def test_bad_protection_limits(trader: Trader, changes: dict[str, object], code: int) -> None:
+    assert trader.v3("POST", "mmp", **(LIMITS | changes)).code == code

@@ -12,7 +12,7 @@ from aster_operator.simulator.server.eip712 import message_digest, recover_addre
 from aster_operator.simulator.server.messages import WireRequest
 from aster_operator.simulator.server.params import Params, form_pairs, is_form_body
 
-__all__ = ["AuthSettings", "Authenticator", "Identity", "Permission", "Security"]
+__all__ = ["AuthSettings", "Authenticator", "Identity", "Permission", "Security", "split_signature"]
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000

@@ -9,7 +9,7 @@ from aster_operator.simulator.server.frames import TEXT as TEXT_FRAME
 from aster_operator.simulator.server.messages import encode_json
 from aster_operator.simulator.server.subscriptions import ControlProtocol, Subscriptions
 
-__all__ = ["ConnectionStatistics", "SocketSettings", "StreamConnection"]
+__all__ = ["GOING_AWAY", "POLICY_VIOLATION", "ConnectionStatistics", "SocketSettings", "StreamConnection"]
 
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008
 

@@ -18,7 +18,7 @@ from aster_operator.simulator.server.market_driver import MAX_SPEED, MarketDrive
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
 from aster_operator.simulator.server.routing import Services
 
-__all__ = ["ControlApi", "ControlRefusal"]
+__all__ = ["ControlApi", "ControlRefusal", "Verb", "integer_argument"]
 
 Verb = Callable[[dict[str, Any]], Any]
 

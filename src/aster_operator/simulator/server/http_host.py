@@ -15,13 +15,14 @@ from aiohttp import WSMsgType, web
 from aster_operator.domain.clock import Clock
 from aster_operator.simulator.server.connections import (
     GOING_AWAY,
+    POLICY_VIOLATION,
     ConnectionStatistics,
     SocketSettings,
     StreamConnection,
 )
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
 from aster_operator.simulator.server.settings import PortTakenError
-from aster_operator.simulator.server.subscriptions import Subscriptions
+from aster_operator.simulator.server.subscriptions import MAX_STREAMS, Subscriptions
 
 __all__ = ["HttpHost", "StreamHost", "split_target", "stream_target"]
 
@@ -249,6 +250,9 @@ class StreamHost(HttpHost):
             transport, self._subscriptions, self._sockets, self.statistics, self._clock, combined=combined
         )
         self.connections[connection] = None
+        if len(names) > MAX_STREAMS:
+            connection.close(POLICY_VIOLATION, "Too many streams")
+            names = []
         for name in names:
             self._subscriptions.add(connection, name)
         try:

@@ -13,7 +13,7 @@ from aster_operator.domain.clock import DAY_MS, MINUTE_MS
 from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.model import ContractSpec, KlineEvent, KlineRecord, MarkEvent, TradeEvent
 
-__all__ = ["AggregateTrade", "DayStatistics", "MarkBar", "MarketFeed"]
+__all__ = ["AggregateTrade", "DayFigures", "DayStatistics", "MarkBar", "MarketFeed"]
 
 AGGREGATION_MS = 100
 AGGREGATES_KEPT = 50_000

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from aster_operator.simulator.model import VenueRefusal
 from aster_operator.simulator.server import refusals
 
-__all__ = ["MAX_PARAMETERS", "Params", "form_pairs", "is_form_body", "read_params"]
+__all__ = ["DECIMAL_RANGE", "MAX_PARAMETERS", "Params", "form_pairs", "is_form_body", "read_params"]
 
 MAX_PARAMETERS = 500
 DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"

@@ -13,6 +13,7 @@ from aster_operator.simulator.server.accounts import AccountRegistry
 from aster_operator.simulator.server.auth import AuthSettings, Identity, Security
 from aster_operator.simulator.server.listen_keys import ListenKeys
 from aster_operator.simulator.server.market_feed import MarketFeed
+from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
 from aster_operator.simulator.server.messages import WireRequest
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.rate_limits import RateLimiter
@@ -44,6 +45,7 @@ class Services:
     listen_keys: ListenKeys
     market: MarketFeed
     spot: SpotWallets
+    protection: MarketMakerProtection
     instance: str = ""
     """Names this life of the exchange: trade and order numbers begin anew with each."""
     margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from aster_operator.simulator.server.http_host import HttpHost, StreamHost
 from aster_operator.simulator.server.listen_keys import ListenKeys
 from aster_operator.simulator.server.market_driver import MarketDriver, MarketState, parse_pace
 from aster_operator.simulator.server.market_feed import MarketFeed
+from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
 from aster_operator.simulator.server.market_verbs import market_verbs
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, encode_json
 from aster_operator.simulator.server.rate_limits import RateLimiter
@@ -81,6 +82,7 @@ class ExchangeServer:
             self.listen_keys,
             market,
             SpotWallets(exchange),
+            MarketMakerProtection(exchange),
             instance=f"{clock.now_ns():x}",
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)

@@ -7,7 +7,7 @@ import msgspec
 
 from aster_operator.simulator.server.frames import Outgoing
 
-__all__ = ["ControlProtocol", "Subscriber", "Subscriptions"]
+__all__ = ["MAX_STREAMS", "ControlProtocol", "Subscriber", "Subscriptions"]
 
 MAX_STREAMS = 200
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")

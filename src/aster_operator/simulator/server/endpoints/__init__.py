@@ -5,6 +5,7 @@ from aster_operator.simulator.server.endpoints.agents import AGENT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
 from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
+from aster_operator.simulator.server.endpoints.protection import PROTECTION_ENDPOINTS
 from aster_operator.simulator.server.endpoints.spot import SPOT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.strategies import STRATEGY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
@@ -16,6 +17,7 @@ ENDPOINTS = (
     *ORDER_ENDPOINTS,
     *STRATEGY_ENDPOINTS,
     *ACCOUNT_ENDPOINTS,
+    *PROTECTION_ENDPOINTS,
     *HISTORY_ENDPOINTS,
     *USER_STREAM_ENDPOINTS,
     *AGENT_ENDPOINTS,

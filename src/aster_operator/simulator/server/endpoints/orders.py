@@ -26,7 +26,9 @@ def _place(call: Call, params: Params) -> dict[str, Any]:
     response_type = params.optional_text("newOrderRespType") or "ACK"
     if response_type not in RESPONSE_TYPES:
         raise VenueRefusal(-1136, "Invalid newOrderRespType.")
-    order = call.exchange.place_order(call.account_id, order_request(call, params))
+    request = order_request(call, params)
+    call.services.protection.check(call.account_id, request.symbol)
+    order = call.exchange.place_order(call.account_id, request)
     return order_json(order, acknowledged=response_type == "ACK")
 
 

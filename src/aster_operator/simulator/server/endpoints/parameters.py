@@ -75,6 +75,11 @@ PARAMETERS: dict[tuple[str, str], str] = {
     ("GET", "commissionRate"): "symbol*:symbol",
     ("GET", "adlQuantile"): "symbol:symbol",
     ("GET", "remainingOpenableNotionalValue"): "symbol*:symbol leverage*:integer",
+    ("POST", "mmp"): "symbol*:symbol windowTimeInMilliseconds*:integer frozenTimeInMilliseconds*:integer "
+    "qtyLimit:decimal valueLimit:decimal deltaLimit:decimal",
+    ("GET", "mmp"): "symbol:symbol",
+    ("DELETE", "mmp"): "symbol*:symbol",
+    ("POST", "mmpReset"): "symbol*:symbol",
     ("GET", "userTrades"): f"symbol*:symbol fromId:integer {_SPAN}",
     ("GET", "income"): f"symbol:symbol incomeType {_SPAN}",
     ("GET", "forceOrders"): f"symbol:symbol autoCloseType {_SPAN}",
