@@ -70,6 +70,7 @@ class TradingCore:
         self._stopping: OperatorAction | None = None
         self._snapshot_fill_count: int | None = None
         self._snapshot_asked_ms = 0
+        self._asked_again = False
         self._mismatch_since_ms: int | None = None
         self._day_ms: int | None = None
 
@@ -104,6 +105,7 @@ class TradingCore:
                 state.market.apply_bar(event.bar)
             case OrderChanged():
                 self._manager.on_order(event)
+                self._learn_of_strays(event)
             case OrderRefusedByVenue() | OrderNotFound():
                 gone = (
                     self._desk.on_refusal(event)
@@ -116,6 +118,7 @@ class TradingCore:
                 self._desk.on_unknown(event)
             case CancelRefused():
                 self._desk.on_cancel_refused(event)
+                self._learn_of_strays(event)
             case AccountChanged():
                 state.portfolio.apply_account(event)
             case IncomeSettled():
@@ -132,14 +135,15 @@ class TradingCore:
 
     def _on_snapshot(self, event: VenueSnapshotTaken) -> None:
         state = self.state
-        if self._snapshot_fill_count not in (None, self._fills_known()):
-            # Fills arrived while the snapshot was under way: it may be older than what we know.
-            self._request_snapshot("fills arrived meanwhile")
+        asked_at_fills, self._snapshot_fill_count = self._snapshot_fill_count, None
+        if asked_at_fills is not None and (self._asked_again or asked_at_fills != self._fills_known()):
+            # Something happened while the snapshot was under way: it may be older than what we know.
+            self._request_snapshot("the last one may be out of date")
             return
-        self._snapshot_fill_count = None
         state.portfolio.apply_snapshot(event.account, event.positions)
         if state.reconciled:
             self._correct_legs()
+            state.strays.forget_ended()
         else:
             self._resume_from(event)
         self._observe_equity()
@@ -147,11 +151,13 @@ class TradingCore:
     def _resume_from(self, snapshot: VenueSnapshotTaken) -> None:
         state = self.state
         result = reconcile(snapshot, self.settings.remembered, self.settings.strategy.symbols)
+        state.strays.adopt(result.stray_orders)
+        self._desk.cancel_strays()
         by_ref = {resumed.pair_ref: resumed for resumed in result.resumed}
         for remembered in self.settings.remembered:
-            resumed = by_ref.get(remembered.pair_ref)
+            resumed, pair = by_ref.get(remembered.pair_ref), None
             if resumed is not None:
-                state.pairs.resume(resumed, state.now_ms)
+                pair = state.pairs.resume(resumed, state.now_ms)
                 state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {remembered.symbol}")
             elif remembered.pair_ref in result.vanished:
                 state.notify(
@@ -159,13 +165,18 @@ class TradingCore:
                 )
             else:
                 continue
-            state.out.extend(vanished_records(remembered, resumed, state.now_ms))
+            if not state.strays.on_symbol(remembered.symbol):
+                state.out.extend(vanished_records(remembered, pair, state.now_ms))
         for note in result.notes:
             state.notify(NotifyLevel.WARNING, note)
-        self._desk.adopt_strays(result.stray_orders)
         state.foreign_symbols = result.foreign_symbols
         state.reconciled = True
         state.notify(NotifyLevel.INFO, "RECONCILED")
+
+    def _learn_of_strays(self, event: OrderChanged | CancelRefused) -> None:
+        if self.state.strays.has_ended(event):
+            # It may have filled before it ended: the venue knows.
+            self._request_snapshot("an order of an earlier run has ended")
 
     def _correct_legs(self) -> None:
         """The venue's word on what each quiet pair holds replaces ours."""
@@ -265,7 +276,7 @@ class TradingCore:
             return f"{feed} feed is down: {detail}"
         if self._snapshot_fill_count is not None:
             return "waiting for a snapshot of the account"
-        if self._desk.has_strays:
+        if self.state.strays:
             return "orders of an earlier run are still being cancelled"
         refused = self.state.risk_manager.can_open_new_position(self.state.equity_usd())
         return None if refused is None else f"{refused.rule}: {refused.reason}"
@@ -338,6 +349,10 @@ class TradingCore:
             self._day_ms = day_ms
 
     def _request_snapshot(self, reason: str) -> None:
+        # Never two under way: nobody could tell which of them is the older.
+        self._asked_again = self._snapshot_fill_count is not None
+        if self._asked_again:
+            return
         self._snapshot_fill_count = self._fills_known()
         self._snapshot_asked_ms = self.state.now_ms
         self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason))
@@ -377,7 +392,7 @@ class TradingCore:
     def _stop_when_done(self) -> None:
         state = self.state
         working = [pair for pair in state.pairs.active() if pair.phase is not PairPhase.HOLDING]
-        if working or self._desk.has_strays or any(True for _ in state.tracker.live()):
+        if working or state.strays or any(True for _ in state.tracker.live()):
             return
         self.stopped = True
         open_positions = sum(1 for pair in state.pairs.active() for leg in pair.legs if leg.held != 0)

@@ -15,6 +15,7 @@ from aster_operator.execution.pair_book import PairBook
 from aster_operator.execution.policy import ExecutionPolicy
 from aster_operator.execution.portfolio import Portfolio
 from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.execution.stray_orders import StrayOrders
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 from aster_operator.strategy.risk_manager import RiskManager
 
@@ -55,6 +56,7 @@ class CoreState:
     reopen_after_ms: dict[str, int] = field(default_factory=dict)
     foreign_symbols: frozenset[str] = frozenset()
     feeds_down: dict[Feed, str] = field(default_factory=dict)
+    strays: StrayOrders = field(default_factory=StrayOrders)
 
     @classmethod
     def fresh(cls, settings: CoreSettings) -> "CoreState":

@@ -3,9 +3,6 @@
 It also takes in what the venue answers to single orders and decides whom to ask again.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from aster_operator.domain.client_ids import derive_client_order_id
 from aster_operator.domain.commands import CancelOrder, NotifyLevel, QueryOrder, SubmitOrder
 from aster_operator.domain.enums import OrderType, TimeInForce
@@ -16,7 +13,7 @@ from aster_operator.domain.events import (
     OrderOutcomeUnknown,
     OrderRefusedByVenue,
 )
-from aster_operator.domain.orders import NewOrder, OrderReport, Refused
+from aster_operator.domain.orders import NewOrder, Refused
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.cycle_view import exposure_view
 from aster_operator.execution.order_tracker import TrackedOrder
@@ -25,14 +22,6 @@ from aster_operator.execution.pair import PairLeg
 from aster_operator.execution.pair_worker import OrderWish, Urgency
 
 __all__ = ["OrderDesk"]
-
-_UNKNOWN_ORDER = -2011
-
-
-@dataclass(slots=True)
-class _Stray:
-    symbol: str
-    asked_ms: int | None = None
 
 
 class OrderDesk:
@@ -43,7 +32,6 @@ class OrderDesk:
         self._strategy_name = strategy_name
         self._sequence = state.settings.first_sequence
         self._watch = OrderWatch(state.settings.policy, state.tracker)
-        self._strays: dict[str, _Stray] = {}
 
     # --- out ------------------------------------------------------------------------------------------
 
@@ -101,36 +89,18 @@ class OrderDesk:
         for tracked in self._state.tracker.live():
             self.query(tracked)
 
-    # --- orders of an earlier run -----------------------------------------------------------------------
-
-    @property
-    def has_strays(self) -> bool:
-        return bool(self._strays)
-
-    def adopt_strays(self, orders: Iterable[OrderReport]) -> None:
-        """Cancel resting orders that an earlier run left behind, and go on until they are gone."""
-        self._strays = {order.client_order_id: _Stray(order.symbol) for order in orders}
-        self.cancel_strays()
-
     def cancel_strays(self) -> None:
-        now_ms = self._state.now_ms
-        for client_order_id, stray in self._strays.items():
-            deadline_ms = self._state.settings.policy.answer_deadline_ms
-            if stray.asked_ms is None or now_ms - stray.asked_ms >= deadline_ms:
-                stray.asked_ms = now_ms
-                self._state.emit(
-                    CancelOrder(
-                        at_ms=now_ms,
-                        symbol=stray.symbol,
-                        client_order_id=client_order_id,
-                        reason="left behind by an earlier run",
-                    )
+        """Ask for the cancel of what an earlier run left behind, again and again."""
+        state = self._state
+        for stray in state.strays.to_cancel(state.now_ms, state.settings.policy.answer_deadline_ms):
+            state.emit(
+                CancelOrder(
+                    at_ms=state.now_ms,
+                    symbol=stray.symbol,
+                    client_order_id=stray.client_order_id,
+                    reason="left behind by an earlier run",
                 )
-
-    def on_report(self, report: OrderReport) -> None:
-        """Forget a stray order that has ended."""
-        if report.status.is_final:
-            self._strays.pop(report.client_order_id, None)
+            )
 
     # --- in -------------------------------------------------------------------------------------------
 
@@ -162,8 +132,6 @@ class OrderDesk:
         return tracked if self._watch.not_found(tracked, self._state.now_ms) else None
 
     def on_cancel_refused(self, event: CancelRefused) -> None:
-        if event.code == _UNKNOWN_ORDER:
-            self._strays.pop(event.client_order_id, None)
         # "Unknown order" to a cancel usually means that it has just filled: ask what became of it.
         tracked = self._state.tracker.get(event.client_order_id)
         if tracked is not None and not tracked.is_final:

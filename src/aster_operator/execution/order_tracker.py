@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from aster_operator.domain.enums import OrderStatus
+from aster_operator.domain.enums import OrderStatus, OrderType, TimeInForce
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import (
@@ -51,6 +51,13 @@ class TrackedOrder:
     @property
     def is_final(self) -> bool:
         return isinstance(self.state, _FINAL)
+
+    @property
+    def ends_at_once(self) -> bool:
+        """True for orders that are final by nature as soon as they are accepted."""
+        order = self.order
+        at_once = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+        return at_once or order.order_type is OrderType.MARKET
 
     @property
     def remaining_quantity(self) -> Decimal:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from aster_operator.domain.enums import OrderType, TimeInForce
 from aster_operator.domain.orders import Pending, Unknown
 from aster_operator.execution.order_tracker import OrderTracker, TrackedOrder
 from aster_operator.execution.policy import ExecutionPolicy
@@ -52,14 +51,8 @@ class OrderWatch:
         if isinstance(tracked.state, Unknown):
             return True
         waited_ms = now_ms - tracked.state.since_ms
-        if isinstance(tracked.state, Pending) or _ends_at_once(tracked):
+        if isinstance(tracked.state, Pending) or tracked.ends_at_once:
             return waited_ms >= deadline_ms
         if tracked.cancel_requested_ms is not None:
             return now_ms - tracked.cancel_requested_ms >= deadline_ms
         return not user_stream_healthy and waited_ms >= deadline_ms
-
-
-def _ends_at_once(tracked: TrackedOrder) -> bool:
-    """Orders that are final by nature as soon as they are accepted."""
-    order = tracked.order
-    return order.order_type is OrderType.MARKET or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)

@@ -66,7 +66,8 @@ class PairBook:
         return pair
 
     def resume(self, resumed: ResumedPair, now_ms: int) -> Pair:
-        """Take up a pair of an earlier run; an unbalanced one is closed at once."""
+        """Take up a pair of an earlier run; an unbalanced one is closed at once, and one that holds nothing
+        only waits for the orders it left behind."""
         pair = Pair(
             pair_ref=resumed.pair_ref,
             long=_resumed_leg(
@@ -85,9 +86,10 @@ class PairBook:
             ),
             target=min(resumed.long_quantity, resumed.short_quantity),
             lead=PositionSide.LONG,
-            phase=PairPhase.HOLDING,
+            phase=PairPhase.CLOSING if resumed.holds_nothing else PairPhase.HOLDING,
             phase_since_ms=now_ms,
             reason="resumed",
+            urgent=resumed.holds_nothing,
         )
         self.pairs[pair.pair_ref] = pair
         pair.observe_imbalance(now_ms)
@@ -197,10 +199,9 @@ def _resumed_leg(
     remembered: RememberedLeg | None,
     entry_price: Decimal | None,
 ) -> PairLeg:
-    leg = PairLeg(symbol, side, held=quantity)
+    leg = PairLeg(symbol, side, held=quantity, recorded_open=remembered is not None)
     if remembered is not None and quantity > 0:
         leg.opened_quantity = quantity
         leg.opened_cost = quantity * (remembered.entry_price if entry_price is None else entry_price)
         leg.first_fill_ms = leg.last_open_fill_ms = leg.last_fill_ms = remembered.opened_ms
-        leg.recorded_open = True
     return leg

@@ -35,7 +35,6 @@ class PairManager:
         """Fold a report and its fill into the tracker, the pairs and the books."""
         state, fill = self._state, event.fill
         tracked = state.tracker.apply_report(event.report)
-        self._desk.on_report(event.report)
         if tracked is not None:
             self.on_tracked(tracked)
         if fill is None or not state.tracker.is_new_fill(fill):
@@ -161,7 +160,7 @@ class PairManager:
         ended = False
         for pair in self._state.pairs.active():
             self._settle_for_less(pair, self._quotes(pair))
-            if self._worker.is_complete(pair):
+            if self._is_complete(pair):
                 self._advance(pair)
                 ended = True
                 continue
@@ -171,6 +170,13 @@ class PairManager:
                 elif not self._submit(pair, wish):
                     break
         return ended
+
+    def _is_complete(self, pair: Pair) -> bool:
+        # An order of an earlier run may still bring back what looks closed.
+        is_over = pair.phase is PairPhase.CLOSING or pair.lead_leg.held == 0
+        if is_over and self._state.strays.on_symbol(pair.long.symbol):
+            return False
+        return self._worker.is_complete(pair)
 
     def _settle_for_less(self, pair: Pair, quotes: dict[str, Quote]) -> None:
         """An opening lead that can get no further keeps what it has."""

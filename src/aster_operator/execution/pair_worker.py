@@ -233,7 +233,7 @@ class PairWorker:
 
     def _may_cancel(self, tracked: TrackedOrder, now_ms: int) -> bool:
         """True for an order known to live whose cancel was not asked for yet, or came to nothing."""
-        if isinstance(tracked.state, Pending | Unknown):
+        if tracked.ends_at_once or isinstance(tracked.state, Pending | Unknown):
             return False
         asked_ms = tracked.cancel_requested_ms
         return asked_ms is None or now_ms - asked_ms >= self.policy.answer_deadline_ms

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aster_operator.domain.commands import RecordPositionClosed, RecordPositionOpened
 from aster_operator.domain.enums import PositionSide
 from aster_operator.execution.pair import Pair, PairLeg
-from aster_operator.execution.reconciliation import RememberedPair, ResumedPair
+from aster_operator.execution.reconciliation import RememberedPair
 
 __all__ = ["closing_records", "opening_record", "position_ref", "vanished_records"]
 
@@ -32,24 +32,27 @@ def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> Reco
 
 
 def vanished_records(
-    remembered: RememberedPair, still_held: ResumedPair | None, now_ms: int
+    remembered: RememberedPair, resumed: Pair | None, now_ms: int
 ) -> Iterator[RecordPositionClosed]:
     """Rows for the legs that the venue no longer holds: when and at what price they went is not known.
 
-    `still_held` is what is left of the pair, None when nothing is.
+    `resumed` is what became of the pair, None when nothing of it is left.
     """
     for side, leg in ((PositionSide.LONG, remembered.long), (PositionSide.SHORT, remembered.short)):
-        if leg is not None and (still_held is None or still_held.quantity(side) == 0):
-            yield RecordPositionClosed(
-                at_ms=now_ms,
-                position_ref=f"{remembered.pair_ref}-{side[0]}",
-                closed_ms=now_ms,
-                entry_price=leg.entry_price,
-                exit_price=None,
-                quantity=leg.quantity,
-                realized_pnl=None,
-                reason="closed while no session was running",
-            )
+        if leg is None or (resumed is not None and resumed.leg(side).held > 0):
+            continue
+        if resumed is not None:
+            resumed.leg(side).recorded_open = False
+        yield RecordPositionClosed(
+            at_ms=now_ms,
+            position_ref=f"{remembered.pair_ref}-{side[0]}",
+            closed_ms=now_ms,
+            entry_price=leg.entry_price,
+            exit_price=None,
+            quantity=leg.quantity,
+            realized_pnl=None,
+            reason="closed while no session was running",
+        )
 
 
 def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:

@@ -47,13 +47,15 @@ class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
     long_entry_price: Decimal | None = None
     short_entry_price: Decimal | None = None
 
-    def quantity(self, side: PositionSide) -> Decimal:
-        return self.long_quantity if side is PositionSide.LONG else self.short_quantity
+    @property
+    def holds_nothing(self) -> bool:
+        return self.long_quantity == 0 and self.short_quantity == 0
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """`resumed` pairs to manage, `vanished` pair refs the venue no longer holds, own `stray_orders` of an
-    earlier run to cancel, symbols that hold something foreign, and what to tell the owner."""
+    """`resumed` pairs to manage (also those that hold nothing yet but left orders behind), `vanished` pair
+    refs the venue no longer holds, own `stray_orders` of an earlier run to cancel, symbols that hold
+    something foreign, and what to tell the owner."""
 
     resumed: tuple[ResumedPair, ...]
     vanished: tuple[str, ...]
@@ -77,13 +79,17 @@ def reconcile(
         for position in snapshot.positions
         if position.is_open
     }
+    own_orders = tuple(
+        order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id)
+    )
+    stray_symbols = {order.symbol for order in own_orders}
     resumed: list[ResumedPair] = []
     vanished: list[str] = []
     abandoned: list[str] = []
     for pair in sorted(remembered, key=_newest_first):
         long = held.pop((pair.symbol, PositionSide.LONG), None) if pair.long else None
         short = held.pop((pair.symbol, PositionSide.SHORT), None) if pair.short else None
-        if long is None and short is None:
+        if long is None and short is None and pair.symbol not in stray_symbols:
             vanished.append(pair.pair_ref)
         elif pair.symbol not in symbols:
             abandoned.append(
@@ -91,9 +97,6 @@ def reconcile(
             )
         else:
             resumed.append(_resumed(pair, long, short))
-    own_orders = tuple(
-        order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id)
-    )
     foreign_orders = [order for order in snapshot.open_orders if order not in own_orders]
     foreign_here = {key: abs(position.quantity) for key, position in held.items() if key[0] in symbols}
     notes = abandoned + [
