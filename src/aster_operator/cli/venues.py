@@ -87,7 +87,7 @@ def connect(
             ws_url=socket,
             clock=clock,
             ca_file=ca_file,
-            state_dir=None if venue == "sim" else Path(settings.state_dir),
+            state_dir=Path(settings.state_dir),
             timeout_s=settings.request_timeout_ms / 1000,
             recv_window_ms=settings.recv_window_ms,
         )
