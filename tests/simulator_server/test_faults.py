@@ -404,3 +404,46 @@ def test_broken_scenario_files_are_named_in_one_line(tmp_path: Path, text: str) 
 def test_a_scenario_may_be_given_as_an_object() -> None:
     scenario = parse_scenario({"name": "x", "description": "y", "steps": [{"at_s": 1, "do": "heal"}]})
     assert scenario.steps[0].times_ms() == [1000]
+
+
+def test_a_symbol_can_be_listed_fed_traded_and_delisted(trader: Trader) -> None:
+    server = trader.server
+    told = do(server, "list", symbol="NEWUSDT", price="12.34")
+    server.step_to(server.exchange.now_ms + 1000)
+    symbols = {row["symbol"]: row for row in trader.public("v3/exchangeInfo").json["symbols"]}
+    assert symbols["NEWUSDT"]["baseAsset"] == "NEW"
+    tick = next(row for row in symbols["NEWUSDT"]["filters"] if row["filterType"] == "PRICE_FILTER")
+    assert tick["tickSize"] == told["tick_size"]
+    recorder = Recorder()
+    server.subscriptions.add(recorder, "newusdt@bookTicker")
+    order = {"symbol": "NEWUSDT", "side": "BUY", "type": "MARKET", "quantity": "10"}
+    bought = trader.v3("POST", "order", **order)
+    assert bought.status == 200, bought.json
+    do(server, "feed", symbol="NEWUSDT", price="12.50")
+    server.step_to(server.exchange.now_ms + 1000)
+    assert recorder.payloads()[-1]["a"] == trader.public("v3/depth", symbol="NEWUSDT").json["asks"][0][0]
+    (position,) = trader.v3("GET", "positionRisk", symbol="NEWUSDT").json
+    assert float(position["unRealizedProfit"]) > 0
+    do(server, "delist", symbol="NEWUSDT")
+    (closed,) = trader.v3("GET", "positionRisk", symbol="NEWUSDT").json
+    assert float(closed["positionAmt"]) == 0
+    assert trader.v3("POST", "order", **order).code == -4141
+    assert server.exchange.audit().balanced
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("list", {"symbol": "BTCUSDT", "price": "1"}),
+        ("list", {"symbol": "new usdt", "price": "1"}),
+        ("list", {"symbol": "NEWUSDT"}),
+        ("list", {"symbol": "NEWUSDT", "price": "-1"}),
+        ("list", {"symbol": "NEWUSDT", "price": "cheap"}),
+        ("feed", {"symbol": "BTCUSDT", "price": "1"}),
+    ],
+)
+def test_senseless_listings_are_refused(
+    server: ExchangeServer, verb: str, arguments: dict[str, object]
+) -> None:
+    with pytest.raises(ControlRefusal):
+        do(server, verb, **arguments)

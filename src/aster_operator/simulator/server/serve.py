@@ -23,6 +23,7 @@ from aster_operator.simulator.server.faults import Faults
 from aster_operator.simulator.server.frames import Outgoing
 from aster_operator.simulator.server.http_host import HttpHost, StreamHost
 from aster_operator.simulator.server.listen_keys import ListenKeys
+from aster_operator.simulator.server.listing_verbs import ListingVerbs
 from aster_operator.simulator.server.market_driver import MarketDriver, MarketState, parse_pace
 from aster_operator.simulator.server.market_feed import MarketFeed
 from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
@@ -135,6 +136,7 @@ class ExchangeServer:
         )
         control.add_verbs(faults.verbs())
         control.add_verbs(market_verbs(self.exchange.control))
+        control.add_verbs(ListingVerbs(self.exchange).verbs())
         control.add_verbs(OrderStorm(self.exchange, self.settings.seed).verbs())
         return control
 
