@@ -1,0 +1,306 @@
+"""The core against a venue that fails in every way a venue can, in random order.
+
+At every step: no order is sent twice, no leg can exceed its limit, nothing is closed that is not held. Once
+the venue behaves again, every pair ends balanced or closed, and FLATTEN ends the session with nothing held.
+"""
+
+from decimal import Decimal
+
+from core_values import LONG, SHORT, START_MS, of_kind, settings_of
+from fake_venue import FakeVenue, Key, Manners
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from aster_operator.domain.commands import (
+    Command,
+    RecordPositionClosed,
+    RecordPositionOpened,
+    StopSession,
+    SubmitOrder,
+)
+from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.events import (
+    Event,
+    Feed,
+    FeedStatusChanged,
+    MarkUpdated,
+    OperatorAction,
+    OperatorRequested,
+    OrderChanged,
+    QuoteUpdated,
+    TimerFired,
+)
+from aster_operator.domain.orders import NewOrder
+from aster_operator.execution.core import TradingCore
+from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
+from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
+
+ZERO = Decimal(0)
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+MID = {"BTCUSDT": Decimal(50_000), "ETHUSDT": Decimal(2_000)}
+LEG_USD = Decimal(5_000)
+SETTLING_SECONDS = 120
+"""More than every deadline of the policy below, one after the other."""
+
+fractions = st.sampled_from([Decimal("0.001"), Decimal("0.3"), Decimal("0.97"), Decimal(1)])
+
+
+class VenueStorm(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.venue = FakeVenue(START_MS, dict(MID))
+        self.books: dict[str, RecordPositionOpened] = {}
+        self.heard: list[OrderChanged] = []
+        self.outside: dict[Key, Decimal] = {}
+        self.stops: list[StopSession] = []
+        self.runs = 0
+
+    @initialize(style=st.sampled_from(list(ExecutionStyle)))
+    def start(self, style: ExecutionStyle) -> None:
+        self.policy = ExecutionPolicy(
+            style=style, lead_deadline_ms=20_000, hedge_patience_ms=5_000, imbalance_deadline_ms=15_000
+        )
+        self.start_core()
+
+    def start_core(self) -> None:
+        self.runs += 1
+        self.heard.clear()
+        self.core = TradingCore(
+            settings_of(
+                symbols=SYMBOLS,
+                policy=self.policy,
+                run_id=f"run-{self.runs}",
+                remembered=self.remembered(),
+                hold_ms=30_000,
+            )
+        )
+        self.carry_out(self.core.start(self.venue.now_ms))
+        self.show_market()
+        self.hear_everything()
+
+    def remembered(self) -> tuple[RememberedPair, ...]:
+        """What the books hold of pairs that were never closed."""
+        refs = {row.pair_ref: row.symbol for row in self.books.values()}
+        return tuple(
+            RememberedPair(pair_ref=ref, symbol=symbol, long=self.leg(f"{ref}-L"), short=self.leg(f"{ref}-S"))
+            for ref, symbol in refs.items()
+        )
+
+    def leg(self, position_ref: str) -> RememberedLeg | None:
+        row = self.books.get(position_ref)
+        if row is None:
+            return None
+        return RememberedLeg(quantity=row.quantity, entry_price=row.entry_price, opened_ms=row.opened_ms)
+
+    # --- between core and venue -----------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        if isinstance(event, OrderChanged):
+            self.heard.append(event)
+        self.carry_out(self.core.handle(event))
+
+    def carry_out(self, commands: list[Command]) -> None:
+        commands = list(commands)
+        self.stops += of_kind(commands, StopSession)
+        for command in commands:
+            if isinstance(command, SubmitOrder):
+                self.check_order(command.order.value)
+            elif isinstance(command, RecordPositionOpened):
+                self.books.setdefault(command.position_ref, command)
+            elif isinstance(command, RecordPositionClosed):
+                assert command.position_ref in self.books
+                del self.books[command.position_ref]
+            self.venue.take(command)
+
+    def check_order(self, order: NewOrder) -> None:
+        key = (order.symbol, order.position_side)
+        assert order.quantity is not None
+        held = self.venue.positions.get(key, ZERO)
+        if order.opens_position:
+            mark = self.core.state.market.mark_of(order.symbol)
+            assert mark is not None
+            exposed = held + self.venue.live_opening(key) + order.quantity
+            assert exposed * mark <= LEG_USD * Decimal("1.01") + mark * Decimal("0.001")
+        else:
+            # The core may not have heard yet of what was closed from outside.
+            assert order.quantity <= held + self.outside.get(key, ZERO)
+
+    def show_market(self) -> None:
+        for symbol in SYMBOLS:
+            now_ms = self.venue.now_ms
+            self.feed(QuoteUpdated(event_ms=now_ms, received_ns=0, quote=self.venue.quote(symbol)))
+            self.feed(MarkUpdated(event_ms=now_ms, received_ns=0, mark=self.venue.mark(symbol)))
+
+    def pass_second(self) -> None:
+        self.venue.now_ms += 1_000
+        self.feed(TimerFired(event_ms=self.venue.now_ms, received_ns=0))
+        self.show_market()
+
+    def hear_everything(self) -> None:
+        venue = self.venue
+        while venue.stream or venue.account_stream or venue.answers:
+            for queue in (venue.stream, venue.account_stream, venue.answers):
+                if queue:
+                    self.feed(queue.pop(0))
+
+    # --- what can happen ------------------------------------------------------------------------------
+
+    @rule(seconds=st.integers(1, 6))
+    def time_passes(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.pass_second()
+
+    @rule()
+    def everything_is_heard_and_time_passes(self) -> None:
+        self.hear_everything()
+        self.pass_second()
+        self.hear_everything()
+
+    @rule(symbol=st.sampled_from(SYMBOLS), moved_bps=st.sampled_from([-30, -5, -1, 1, 5, 30]))
+    def price_moves(self, symbol: str, moved_bps: int) -> None:
+        mid = self.venue.mid[symbol] * (1 + Decimal(moved_bps) / 10_000)
+        self.venue.mid[symbol] = mid.quantize(Decimal("0.1"))
+        self.show_market()
+
+    @precondition(lambda self: self.venue.resting())
+    @rule(data=st.data(), fraction=fractions)
+    def resting_order_fills(self, data: st.DataObject, fraction: Decimal) -> None:
+        self.venue.fill_resting(data.draw(st.sampled_from(self.venue.resting())), fraction)
+
+    @precondition(lambda self: self.venue.resting())
+    @rule(data=st.data())
+    def resting_order_is_expired_by_the_venue(self, data: st.DataObject) -> None:
+        self.venue.expire(data.draw(st.sampled_from(self.venue.resting())))
+
+    @precondition(lambda self: self.venue.stream)
+    @rule(data=st.data())
+    def an_order_event_arrives(self, data: st.DataObject) -> None:
+        """Usually the oldest; sometimes the network hands over another one first."""
+        index = data.draw(st.sampled_from([0, 0, 0, len(self.venue.stream) - 1]))
+        self.feed(self.venue.stream.pop(index))
+
+    @precondition(lambda self: self.venue.account_stream)
+    @rule()
+    def an_account_event_arrives(self) -> None:
+        self.feed(self.venue.account_stream.pop(0))
+
+    @precondition(lambda self: self.venue.answers)
+    @rule(data=st.data())
+    def an_answer_arrives(self, data: st.DataObject) -> None:
+        self.feed(self.venue.answers.pop(data.draw(st.integers(0, len(self.venue.answers) - 1))))
+
+    @precondition(lambda self: self.heard)
+    @rule(data=st.data())
+    def an_old_report_arrives_again(self, data: st.DataObject) -> None:
+        self.feed(data.draw(st.sampled_from(self.heard[-30:])))
+
+    @rule(
+        manners=st.builds(
+            Manners,
+            lose_request=st.booleans(),
+            lose_answer=st.booleans(),
+            refuse=st.booleans(),
+            fill_fraction=fractions | st.just(ZERO),
+            lose_cancel=st.booleans(),
+        )
+    )
+    def the_venue_changes_its_manners(self, manners: Manners) -> None:
+        self.venue.manners = manners
+
+    @rule()
+    def the_venue_behaves(self) -> None:
+        self.venue.manners = Manners()
+
+    @rule(symbol=st.sampled_from(SYMBOLS), side=st.sampled_from([LONG, SHORT]), fraction=fractions)
+    def a_leg_is_closed_from_outside(self, symbol: str, side: PositionSide, fraction: Decimal) -> None:
+        key = (symbol, side)
+        before = self.venue.positions.get(key, ZERO)
+        self.venue.close_from_outside(key, fraction)
+        closed = before - self.venue.positions.get(key, ZERO)
+        self.outside[key] = self.outside.get(key, ZERO) + closed
+
+    @precondition(lambda self: self.venue.stream_up)
+    @rule(heard=st.booleans())
+    def the_user_stream_dies(self, heard: bool) -> None:
+        """What it had not delivered is lost; sometimes it takes a while until anybody notices."""
+        self.venue.stream_up = False
+        self.venue.stream.clear()
+        self.venue.account_stream.clear()
+        if heard:
+            self.feed_status(healthy=False)
+
+    @precondition(lambda self: not self.venue.stream_up)
+    @rule()
+    def the_user_stream_is_back(self) -> None:
+        self.feed_status(healthy=False)
+        self.venue.stream_up = True
+        self.feed_status(healthy=True)
+
+    def feed_status(self, *, healthy: bool) -> None:
+        self.feed(
+            FeedStatusChanged(
+                event_ms=self.venue.now_ms, received_ns=0, feed=Feed.USER, healthy=healthy, detail="closed"
+            )
+        )
+
+    @rule()
+    def the_operator_is_killed_and_started_again(self) -> None:
+        """Nothing that was under way to it arrives; its orders rest on, and the next run must find them."""
+        for queue in (self.venue.stream, self.venue.account_stream, self.venue.answers):
+            queue.clear()
+        self.venue.stream_up = True
+        self.start_core()
+
+    # --- what must be true in the end -----------------------------------------------------------------
+
+    def settle(self) -> None:
+        """The venue behaves and time passes. Resting orders never fill: the worst case for patience."""
+        self.venue.manners = Manners()
+        if not self.venue.stream_up:
+            self.the_user_stream_is_back()
+        self.hear_everything()
+        for _ in range(SETTLING_SECONDS):
+            self.pass_second()
+            self.hear_everything()
+
+    def teardown(self) -> None:
+        if self.runs == 0:
+            return
+        self.settle()
+        for symbol in SYMBOLS:
+            long, short = self.venue.held(symbol)
+            pairs = [pair for pair in self.core.state.pairs.active() if pair.long.symbol == symbol]
+            known = (
+                sum((pair.long.held for pair in pairs), ZERO),
+                sum((pair.short.held for pair in pairs), ZERO),
+            )
+            assert known == (long, short), f"{symbol}: thought {known}, holds {(long, short)}"
+            if not any(pair.has_live_orders for pair in pairs):
+                assert long == short, f"{symbol} is lopsided: {long} long, {short} short"
+        self.feed(
+            OperatorRequested(
+                event_ms=self.venue.now_ms, received_ns=0, action=OperatorAction.FLATTEN, actor="test"
+            )
+        )
+        self.hear_everything()
+        for _ in range(SETTLING_SECONDS):
+            if self.stops:
+                break
+            self.pass_second()
+            self.hear_everything()
+        assert len(self.stops) == 1
+        assert self.stops[0].open_positions == 0
+        assert all(quantity == 0 for quantity in self.venue.positions.values())
+        assert self.venue.resting() == []
+        assert self.books == {}
+
+
+TestVenueStorm = VenueStorm.TestCase
+TestVenueStorm.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
