@@ -13,7 +13,7 @@ from aster_operator.simulator.margin import (
     maintenance_margin_atoms,
     max_notional_usd,
 )
-from aster_operator.simulator.model import ATOMS
+from aster_operator.simulator.model import ATOMS, VenueRefusal
 
 from .helpers import make_exchange, place, with_account
 
@@ -139,3 +139,18 @@ def test_isolated_positions_carry_their_own_wallet() -> None:
     place(exchange, "alice", "SELL", quantity="0.3")
     assert exchange.positions("alice", "BTCUSDT")[0].isolated_wallet_atoms == 0
     assert exchange.audit().balanced
+
+
+@pytest.mark.parametrize("margin_type", list(MarginType))
+def test_opening_with_everything_leaves_room_for_the_fee(margin_type: MarginType) -> None:
+    exchange = with_account(make_exchange(), usdt=300)
+    if margin_type is MarginType.ISOLATED:
+        exchange.set_margin_type("alice", "BTCUSDT", margin_type)
+    with pytest.raises(VenueRefusal, match="-2019"):
+        place(exchange, "alice", "BUY", quantity="0.1")
+    place(exchange, "alice", "BUY", quantity="0.099")
+    asset = exchange.account("alice").assets[0]
+    assert asset.available_atoms >= 0
+    assert asset.cross_wallet_atoms >= asset.position_initial_atoms - asset.cross_unrealized_atoms or (
+        margin_type is MarginType.ISOLATED and asset.cross_wallet_atoms >= 0
+    )

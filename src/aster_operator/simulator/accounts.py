@@ -120,6 +120,12 @@ class Account:
             found = self.settings[symbol] = SymbolSettings()
         return found
 
+    def fee_rates_e8(self, spec: ContractSpec) -> tuple[int, int]:
+        """(maker, taker), the account's own where it has some."""
+        found = self.settings.get(spec.symbol)
+        own = None if found is None else found.fees_e8
+        return own if own is not None else (spec.maker_fee_e8, spec.taker_fee_e8)
+
     def position(self, spec: ContractSpec, position_side: PositionSide) -> Position:
         """The position, created flat when it was never touched."""
         key = (spec.symbol, position_side)

@@ -53,7 +53,7 @@ class Admission:
             raise refuse(-2022)
 
     def check_margin(self, account: Account, market: Market, order: SimulatedOrder, ticks: int) -> None:
-        """Leverage bracket and available balance if `order` opened at `ticks`."""
+        """Leverage bracket and available balance if `order` opened at `ticks`: margin, loss at once, fee."""
         if is_closing(order) or self._only_reduces(account, order):
             return
         spec, mark_e8 = market.spec, market.mark_e8
@@ -69,8 +69,18 @@ class Admission:
             spec.notional_atoms(ticks, order.remaining_lots)
             - spec.notional_at_mark_atoms(mark_e8, order.remaining_lots)
         )
-        if after - max(0, paid_over_mark) < 0 and after < before:
+        due_at_once = max(0, paid_over_mark) + self._opening_fee(account, market, order, ticks)
+        if after < due_at_once and after < before:
             raise refuse(-2019)
+
+    @staticmethod
+    def _opening_fee(account: Account, market: Market, order: SimulatedOrder, ticks: int) -> int:
+        """Commission the order will cost, so that opening with everything does not end below zero."""
+        spec = market.spec
+        best = market.book.opposite(order.side).best_matchable()
+        takes = best is not None and (ticks - best) * order.side.sign >= 0
+        rate_e8 = account.fee_rates_e8(spec)[1 if takes else 0]
+        return max(0, spec.notional_atoms(ticks, order.remaining_lots) * rate_e8 // ATOMS)
 
     def available(self, account: Account, asset: str) -> int:
         """Available balance in atoms, negative when the account is over-committed."""

@@ -57,7 +57,7 @@ class Clearing:
         notional = spec.notional_atoms(ticks, lots)
         position = account.position(spec, order.position_side)
         realized = self._apply(account, position, order.side.sign * lots, ticks)
-        commission = rounded_share(notional, self.fee_rates_e8(account, market)[0 if is_maker else 1], ATOMS)
+        commission = rounded_share(notional, account.fee_rates_e8(spec)[0 if is_maker else 1], ATOMS)
         self._state.ledger.credit_realized(account, asset, realized)
         self._state.ledger.charge_fee(account, asset, commission)
         account.updated_ms = position.updated_ms = now_ms
@@ -111,11 +111,6 @@ class Clearing:
         return realized
 
     # --- shared with funding, transfers and liquidation
-
-    def fee_rates_e8(self, account: Account, market: Market) -> tuple[int, int]:
-        """(maker, taker), the account's own where it has some."""
-        own = account.setting(market.spec.symbol).fees_e8
-        return own if own is not None else (market.spec.maker_fee_e8, market.spec.taker_fee_e8)
 
     def book_income(
         self,

@@ -235,7 +235,7 @@ class SimulatedExchange:
         )
 
     def fee_rates_e8(self, account_id: str, symbol: str) -> tuple[int, int]:
-        return self._engine.clearing.fee_rates_e8(self._state.account(account_id), self._state.market(symbol))
+        return self._state.account(account_id).fee_rates_e8(self._state.market(symbol).spec)
 
     # --- orders
 
