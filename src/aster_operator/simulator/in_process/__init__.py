@@ -1,0 +1,1 @@
+"""The embedded exchange as an `ExchangeClient` without a wire."""
