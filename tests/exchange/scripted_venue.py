@@ -67,6 +67,7 @@ class ScriptedVenue:
         self.connected = asyncio.Event()
         self.acknowledge = True
         self.refuse_sockets = False
+        self.refused = 0
         self.autoping = True
         self.empty_pongs = False
 
@@ -113,6 +114,7 @@ class ScriptedVenue:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refuse_sockets:
+            self.refused += 1
             return web.Response(status=503)
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)

@@ -273,7 +273,7 @@ async def test_a_failed_change_over_keeps_the_old_connection(venue: ScriptedVenu
     )
     await stream.open()
     venue.refuse_sockets = True
-    await asyncio.sleep(0.2)
+    await _until(lambda: venue.refused >= 2)
     await stream.fence()
     assert (len(venue.sockets), statuses) == (1, [])
     venue.refuse_sockets = False

@@ -1,5 +1,6 @@
 """Client and embedded exchange were written apart, from the same reference: here they meet."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,7 @@ from aster_operator.domain.events import AccountChanged, BarUpdated, OrderChange
 from aster_operator.domain.orders import NewOrder
 from aster_operator.exchange.client_protocol import MarketChannel
 from aster_operator.exchange.errors import FilterViolation, OrderNotFound
+from exchange.conftest import QUICK
 from exchange.embedded import client_of, embedded_exchange
 
 
@@ -97,3 +99,42 @@ async def test_tls_with_an_authority_of_its_own() -> None:
         assert "BTCUSDT" in await client.instruments()
         stream = await client.open_market_stream([MarketChannel(symbol="BTCUSDT")], lambda _: None)
         await stream.fence()
+
+
+async def test_local_books_follow_the_venues_through_a_lost_connection() -> None:
+    async with embedded_exchange() as server, client_of(server, "v3", link_settings=QUICK) as client:
+        told: list[tuple[str, bool]] = []
+        books = await client.open_order_books(["BTCUSDT"], on_live=lambda *now: told.append(now))
+
+        async def step_until_live() -> None:
+            async with asyncio.timeout(20):
+                while books.top("BTCUSDT") is None:
+                    server.driver.step_to(server.exchange.now_ms + 5000)
+                    await books.fence()
+                    await asyncio.sleep(0.01)
+
+        async def compare() -> None:
+            for _ in range(20):
+                # The market moves every five seconds; the stream is thinned to 100 ms, so that what changes
+                # then is sent a moment later.
+                change_ms = (server.exchange.now_ms // 5000 + 1) * 5000
+                server.driver.step_to(change_ms)
+                server.driver.step_to(change_ms + 200)
+                await books.fence()
+                shown = books.top("BTCUSDT", 5)
+                truth = await client.depth_snapshot("BTCUSDT", 5)
+                assert shown is not None
+                assert (shown.bids, shown.asks) == (truth.bids, truth.asks)
+
+        await step_until_live()
+        await compare()
+        for shard in books._stream._shards:
+            shard.link.socket.abort()
+        async with asyncio.timeout(20):
+            while told[-1][1]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert books.top("BTCUSDT") is None
+        await step_until_live()
+        await compare()
+        assert told == [("BTCUSDT", True), ("BTCUSDT", False), ("BTCUSDT", True)]
+        assert books.book("BTCUSDT").gaps == 0

@@ -21,6 +21,7 @@ from aster_operator.exchange.signing.parameters import ParameterValue
 from aster_operator.exchange.streams.link import LinkSettings
 from aster_operator.exchange.streams.market import MarketStream, MessageStream, ReceiverFactory
 from aster_operator.exchange.streams.names import names_of
+from aster_operator.exchange.streams.order_books import OrderBooks
 from aster_operator.exchange.streams.user import UserStream
 from aster_operator.exchange.transport import AiohttpTransport, Transport
 from aster_operator.exchange.wire.streams import MarketMessage
@@ -82,7 +83,7 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
         self._rest.server_time_ms = self.server_time
         self.spot = SpotCalls(self._rest)
         """The spot market of the same account."""
-        self._streams: list[MarketStream | MessageStream | UserStream] = []
+        self._streams: list[MarketStream | MessageStream | OrderBooks | UserStream] = []
 
     @property
     def rest(self) -> RestSession:
@@ -168,6 +169,23 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
         self._streams.append(stream)
         return stream
 
+    async def open_order_books(
+        self,
+        symbols: Sequence[str],
+        *,
+        speed_ms: int = 100,
+        on_live: Callable[[str, bool], None] = lambda _symbol, _live: None,
+    ) -> OrderBooks:
+        """Keep the whole books of `symbols` locally. Section 6.3.
+
+        `speed_ms` 100, 250 or 500; `on_live` hears (symbol, live) when a book becomes right or stops being
+        so. Raises TransportFailed when the first connection fails. Weight 20 for each snapshot.
+        """
+        books = OrderBooks(self, symbols, clock=self.clock, speed_ms=speed_ms, on_live=on_live)
+        await books.open()
+        self._streams.append(books)
+        return books
+
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> UserStream:
         """Follow own orders and account. Section 7.
 
@@ -188,7 +206,8 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
     async def close(self) -> None:
         """End the streams this client opened, its connections and its hold on the agent's key."""
         try:
-            for stream in self._streams:
+            # Books close their own stream, so the youngest goes first.
+            for stream in reversed(self._streams):
                 await stream.close()
         finally:
             self._streams.clear()

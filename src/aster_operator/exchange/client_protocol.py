@@ -77,6 +77,8 @@ class EventStream(Protocol):
 
 @runtime_checkable
 class ExchangeClient(Protocol):
+    """One venue for one account. `aster_operator.exchange.conformance` checks an implementation."""
+
     # The four names of the first source system: the minimum another venue offers to a strategy.
     async def place_market_order(
         self,

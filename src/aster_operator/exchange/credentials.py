@@ -7,7 +7,15 @@ from coincurve import PrivateKey
 
 from aster_operator.exchange.signing.keccak import keccak256
 
-__all__ = ["AgentCredentials", "ApiKeyCredentials", "Credentials", "CredentialsError", "Secret"]
+__all__ = [
+    "AgentCredentials",
+    "ApiKeyCredentials",
+    "Credentials",
+    "CredentialsError",
+    "Secret",
+    "address_of_private_key",
+    "checksum_address",
+]
 
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
 _PRIVATE_KEY = re.compile(r"^(0x)?[0-9a-fA-F]{64}$")

@@ -25,6 +25,8 @@ class Security(StrEnum):
 
 
 class Product(StrEnum):
+    """First part of the path; each product has its own host and limits."""
+
     FUTURES = "fapi"
     SPOT = "api"
 

@@ -143,9 +143,9 @@ class RateLimiter:
         if weight is None and orders is None:
             return
         self._roll(self._clock.now_ms())
-        if weight is not None and weight.isdigit():
+        if weight is not None and weight.isascii() and weight.isdecimal():
             self.used_weight = max(self.used_weight, int(weight))
-        if orders is not None and orders.isdigit():
+        if orders is not None and orders.isascii() and orders.isdecimal():
             self.used_orders = max(self.used_orders, int(orders))
 
     def block(self, seconds: float, *, banned: bool) -> None:

@@ -36,6 +36,8 @@ class RawResponse(NamedTuple):
 
 
 class Transport(Protocol):
+    """The seam: `AiohttpTransport` is the network, tests bring their own."""
+
     async def send(self, request: RawRequest) -> RawResponse:
         """Send once and return whatever was answered. Raises TransportFailed when nothing was."""
 

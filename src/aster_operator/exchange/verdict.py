@@ -46,7 +46,7 @@ def _quiet_s(response: RawResponse, message: str, now_ms: int) -> float:
     if banned_until is not None:
         return max(0.0, (int(banned_until[1]) - now_ms) / 1000)
     header = response.headers.get("Retry-After", "")
-    if header.isdigit():
+    if header.isascii() and header.isdecimal():
         return float(header)
     return _DEFAULT_QUIET_S.get(response.status, 0.0)
 

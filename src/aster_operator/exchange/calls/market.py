@@ -27,7 +27,7 @@ from aster_operator.exchange.wire.market import (
     TickerRecord,
 )
 
-__all__ = ["KLINE_INTERVALS", "MarketCalls"]
+__all__ = ["KLINE_INTERVALS", "MarketCalls", "only"]
 
 T = TypeVar("T")
 

@@ -68,6 +68,8 @@ class DrivenOn(StrEnum):
 
 
 class TriggerAction(StrEnum):
+    """What a trigger does to its leg."""
+
     PLACE_ORDER = "PLACE_ORDER"
     CANCEL_ORDER = "CANCEL_ORDER"
 

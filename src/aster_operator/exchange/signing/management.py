@@ -14,7 +14,13 @@ from aster_operator.exchange.signing.agent import domain_separator
 from aster_operator.exchange.signing.keccak import keccak256
 from aster_operator.exchange.signing.recoverable import reference_signature
 
-__all__ = ["MANAGEMENT_TYPES", "SIGNATURE_CHAIN_EVM", "ManagementSigner", "management_digest"]
+__all__ = [
+    "MANAGEMENT_TYPES",
+    "SIGNATURE_CHAIN_EVM",
+    "ManagementSigner",
+    "ManagementValue",
+    "management_digest",
+]
 
 SIGNATURE_CHAIN_EVM = 56
 """Chain id under which EVM wallets sign management calls."""

@@ -83,7 +83,7 @@ def _lock_file(path: Path, agent: str) -> int:
     except BlockingIOError:
         holder = os.pread(descriptor, 64, 0).split(b"\n")[0].decode(errors="replace")
         os.close(descriptor)
-        raise AgentKeyInUse(agent, int(holder) if holder.isdigit() else None) from None
+        raise AgentKeyInUse(agent, int(holder) if holder.isascii() and holder.isdecimal() else None) from None
     return descriptor
 
 

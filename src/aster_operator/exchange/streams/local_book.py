@@ -94,7 +94,8 @@ class LocalBook:
         return message.previous_update_id == self.update_id
 
     def _lose(self, message: DepthMessage) -> bool:
-        self.gaps += 1
+        # A snapshot that does not fit yet is no gap: nothing right has been lost.
+        self.gaps += self.state is BookState.LIVE
         self.state = BookState.WAITING
         self._waiting = [message]
         return False

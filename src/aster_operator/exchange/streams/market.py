@@ -33,7 +33,15 @@ from aster_operator.exchange.wire.streams import (
     MarkPriceMessage,
 )
 
-__all__ = ["MarketStream", "MessageStream", "ReceiverFactory", "event_of", "shards_of"]
+__all__ = [
+    "MarketStream",
+    "MessageStream",
+    "OnMessage",
+    "OnStatus",
+    "ReceiverFactory",
+    "event_of",
+    "shards_of",
+]
 
 _log = structlog.get_logger(__name__)
 _GARBAGE_LIMIT: Final = 20
