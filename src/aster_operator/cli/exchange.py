@@ -68,6 +68,9 @@ def _serve(
         int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
     ] = 1_000,
     tls: Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")] = False,
+    spot: Annotated[
+        bool, typer.Option("--spot/--no-spot", help="List a spot market beside each perpetual.")
+    ] = True,
     json_output: JsonOutput = False,
 ) -> int:
     import asyncio
@@ -92,6 +95,7 @@ def _serve(
         control_port=control_port,
         deposit_usdt=exact(deposit),
         tls=tls,
+        with_spot=spot,
     )
     return asyncio.run(_main(options, json_output=json_output))
 

@@ -37,6 +37,8 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     control_port: int = 0
     deposit_usdt: Decimal = Decimal(10_000)
     tls: bool = False
+    with_spot: bool = False
+    """A spot market beside each perpetual."""
 
 
 class EmbeddedVenue(msgspec.Struct, frozen=True):
@@ -92,7 +94,9 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
         )
     exchange = SimulatedExchange.from_history(
         history,
-        ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms),
+        ExchangeOptions(
+            seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms, with_spot=options.with_spot
+        ),
     )
     settings = ServerSettings(
         host=options.host,
