@@ -115,6 +115,34 @@ async def test_noop_takes_the_nonce_of_the_lost_order(venue: ScriptedVenue, clie
     assert int(noop.parameters["nonce"]) == error.nonce_us
 
 
+@pytest.mark.parametrize("arrives", ["before the query", "before the noop", "never"])
+async def test_an_unknown_outcome_is_resolved_without_sending_again(
+    venue: ScriptedVenue, client: AsterClient, arrives: str
+) -> None:
+    missing = _error(-2013, "Order does not exist.")
+    found = Answer(payloads.order(clientOrderId=NEW.client_order_id))
+    script = {
+        "before the query": [found],
+        "before the noop": [missing, found],
+        "never": [missing, missing],
+    }
+    venue.always("POST", ORDER, Answer(status=503))
+    venue.always("POST", "/fapi/v3/noop", Answer({"code": 200, "msg": "success"}))
+    venue.next("GET", ORDER, *script[arrives])
+    error = await _refusal(client.place_order(NEW), UnknownOutcome)
+    assert isinstance(error, UnknownOutcome)
+    report = await client.resolve_unknown("BTCUSDT", error)
+    assert (report is None) is (arrives == "never")
+    assert len([r for r in venue.requests if (r.method, r.path) == ("POST", ORDER)]) == 1
+    noops = venue.requests_to("/fapi/v3/noop")
+    assert len(noops) == (0 if arrives == "before the query" else 1)
+
+
+async def test_an_outcome_without_an_order_cannot_be_resolved(client: AsterClient) -> None:
+    with pytest.raises(ValueError, match="names no order"):
+        await client.resolve_unknown("BTCUSDT", UnknownOutcome("POST x", "lost", None, 5))
+
+
 async def test_an_order_whose_nonce_was_taken_is_not_sent_anew(
     venue: ScriptedVenue, client: AsterClient
 ) -> None:

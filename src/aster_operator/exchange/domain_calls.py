@@ -18,7 +18,7 @@ from aster_operator.exchange.calls.market import MarketCalls, only
 from aster_operator.exchange.calls.trading import TradingCalls
 from aster_operator.exchange.client_protocol import ClockOffset
 from aster_operator.exchange.environment import Environment
-from aster_operator.exchange.errors import MalformedResponse, NoChangeNeeded
+from aster_operator.exchange.errors import MalformedResponse, NoChangeNeeded, OrderNotFound, UnknownOutcome
 from aster_operator.exchange.wire.account import IncomeRecord
 from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
 
@@ -156,6 +156,24 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
             symbol, orig_client_order_id=client_order_id, quantity=quantity, price=price
         )
         return self._report(record)
+
+    async def resolve_unknown(self, symbol: str, outcome: UnknownOutcome) -> OrderReport | None:
+        """Find out what became of an order whose request got no clear answer; None when it does not exist.
+
+        Queries by client order id; if the venue knows nothing, takes the request's nonce (`noop`), so that
+        it can no longer arrive, and asks once more. With an API key there is no nonce to take, and None may
+        still be overtaken by a late arrival. Raises ValueError when `outcome` names no order. Weight 1 to 3.
+        Sections 4.4 and 8.1.
+        """
+        if outcome.client_order_id is None:
+            raise ValueError("the outcome names no order: query the account instead")
+        for is_last in (False, True):
+            try:
+                return await self.query_order(symbol, outcome.client_order_id)
+            except OrderNotFound:
+                if not is_last and outcome.nonce_us is not None:
+                    await self.noop(outcome.nonce_us)
+        return None
 
     def _report(self, record: OrderRecord) -> OrderReport:
         self._remember(record)
