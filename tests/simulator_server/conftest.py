@@ -28,6 +28,16 @@ def exchange(history: RecordedHistory) -> SimulatedExchange:
 
 
 @pytest.fixture
+def spot_exchange(history: RecordedHistory) -> SimulatedExchange:
+    """The same market with a spot market beside each perpetual."""
+    exchange = SimulatedExchange.from_history(
+        history, ExchangeOptions(seed=7, substep_ms=5000, with_spot=True)
+    )
+    exchange.advance_to(exchange.now_ms + 60_000)
+    return exchange
+
+
+@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(SECURITY_START_MS)
 
@@ -45,6 +55,16 @@ def make_server(exchange: SimulatedExchange, clock: ManualClock) -> Callable[...
 def server(make_server: Callable[..., ExchangeServer]) -> ExchangeServer:
     """Not started: no port is opened, requests go straight to its dispatcher."""
     return make_server()
+
+
+@pytest.fixture
+def spot_server(spot_exchange: SimulatedExchange, clock: ManualClock) -> ExchangeServer:
+    """Not started, with a spot side."""
+    return ExchangeServer(
+        ServerSettings(pace="lockstep", seed=7, control_token="test-token"),
+        exchange=spot_exchange,
+        clock=clock,
+    )
 
 
 @pytest.fixture

@@ -166,7 +166,8 @@ def test_builders_as_the_documentation_and_as_ccxt_sign_them(wallet: Wallet, cha
     assert wallet.v3("GET", "builder").json == []
 
 
-def test_transfers_move_money_between_the_wallets(trader: Trader) -> None:
+def test_transfers_move_money_between_the_wallets(spot_server: ExchangeServer, clock: ManualClock) -> None:
+    trader = Trader(spot_server, clock, 0)
     move = {"asset": "USDT", "kindType": "FUTURE_SPOT"}
     done = trader.v3("POST", "asset/wallet/transfer", **move, amount="100.5", clientTranId="one")
     assert done.json == {"tranId": 1, "status": "SUCCESS"}

@@ -20,9 +20,9 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 @pytest.fixture
-async def venue(exchange: SimulatedExchange) -> AsyncIterator[ExchangeServer]:
+async def venue(spot_exchange: SimulatedExchange) -> AsyncIterator[ExchangeServer]:
     settings = ServerSettings(pace=60, seed=7)
-    async with ExchangeServer(settings, exchange=exchange, clock=WallClock()) as server:
+    async with ExchangeServer(settings, exchange=spot_exchange, clock=WallClock()) as server:
         yield server
 
 

@@ -6,9 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from aster_operator.domain.clock import ManualClock
-from aster_operator.market_data.history import RecordedHistory
-from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
-from aster_operator.simulator.server import ExchangeServer, ServerSettings
+from aster_operator.simulator.server import ExchangeServer
 from simulator_server.trader import Answer, Trader
 
 
@@ -34,13 +32,8 @@ class SpotTrader(Trader):
 
 
 @pytest.fixture
-def spot_trader(history: RecordedHistory, clock: ManualClock) -> SpotTrader:
-    exchange = SimulatedExchange.from_history(
-        history, ExchangeOptions(seed=7, substep_ms=5000, with_spot=True)
-    )
-    exchange.advance_to(exchange.now_ms + 60_000)
-    server = ExchangeServer(ServerSettings(pace="lockstep", seed=7), exchange=exchange, clock=clock)
-    return SpotTrader(server, clock, 0)
+def spot_trader(spot_server: ExchangeServer, clock: ManualClock) -> SpotTrader:
+    return SpotTrader(spot_server, clock, 0)
 
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010"}
@@ -153,3 +146,19 @@ def test_without_a_spot_side_lists_are_empty_and_symbols_unknown(
     assert trader.spot("GET", "openOrders").json == []
     assert trader.spot("GET", "userTrades").json == []
     assert trader.spot("POST", "order", **BUY).code == -1121
+    move = {"asset": "USDT", "amount": "1", "clientTranId": "one", "kindType": "FUTURE_SPOT"}
+    refused = trader.spot("POST", "asset/wallet/transfer", **move)
+    assert refused.json == {"code": -1020, "msg": "This operation is not supported."}
+    assert trader.holdings() == {}
+    assert trader.v3("GET", "balance").json[0]["balance"] == "10000.00000000"
+
+
+def test_both_wallets_are_in_one_audit(spot_trader: SpotTrader) -> None:
+    spot_trader.fund("2000")
+    spot_trader.spot("POST", "order", **BUY)
+    purses = spot_trader.server.exchange.audit().detail
+    held = spot_trader.holdings()
+    for asset in ("USDT", "BTC"):
+        purse = purses[f"spot:wallet:{spot_trader.account.account_id}:{asset}"]
+        assert Decimal(purse) / 10**8 == sum(held[asset])
+    assert spot_trader.server.exchange.audit().balanced

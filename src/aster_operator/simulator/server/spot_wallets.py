@@ -1,11 +1,14 @@
-"""The spot wallets beside the futures accounts, and transfers between the two (section 4.6)."""
+"""Transfers between the futures and the spot wallet of an account (section 4.6), and what the latter holds.
+
+The money itself is in the exchange's books, so that one audit covers both sides.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
 
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.simulator.api import ExchangeApi
-from aster_operator.simulator.model import VenueRefusal
+from aster_operator.simulator.model import ATOMS, VenueRefusal
 from aster_operator.simulator.server import refusals
 
 __all__ = ["SpotWallets"]
@@ -15,34 +18,31 @@ MAX_TRANSFER_ID = 64
 
 
 class SpotWallets:
-    """Transfers, and the balances they lead to.
-
-    An exchange with a spot side keeps them in its own books; for one without, what leaves a futures wallet
-    waits here until it goes back.
-    """
+    """Numbers transfers and refuses those whose client id was used within seven days."""
 
     def __init__(self, exchange: ExchangeApi) -> None:
         self._exchange = exchange
-        self._balances: dict[str, dict[str, Decimal]] = {}
         self._transfer_ids: dict[tuple[str, str], int] = {}
         self._transfers = 0
 
     def balances(self, account_id: str) -> Mapping[str, tuple[Decimal, Decimal]]:
-        """(free, locked) of every asset held."""
+        """(free, locked) of every asset ever held; empty on an exchange without a spot side."""
         spot = self._exchange.spot
         if spot is None:
-            waiting = self._balances.get(account_id, {})
-            return {asset: (amount, Decimal(0)) for asset, amount in waiting.items()}
+            return {}
         return {
-            each.asset: (Decimal(each.free_atoms).scaleb(-8), Decimal(each.locked_atoms).scaleb(-8))
+            each.asset: (Decimal(each.free_atoms) / ATOMS, Decimal(each.locked_atoms) / ATOMS)
             for each in spot.balances(account_id)
         }
 
     def transfer(self, account_id: str, asset: str, amount: Decimal, client_id: str, to_spot: bool) -> int:
         """Move `amount` and return the transfer's id.
 
-        Raises VenueRefusal: -4055 for no amount, -2018 for too much, -4114 and -4115 for the client id.
+        Raises VenueRefusal: -1020 on an exchange without a spot side, -4055 for no amount, -2018 for too
+        much, -4114 and -4115 for the client id.
         """
+        if self._exchange.spot is None:
+            raise refusals.unsupported_operation()
         if amount <= 0:
             raise VenueRefusal(-4055, "Amount must be positive.")
         if len(client_id) >= MAX_TRANSFER_ID:
@@ -53,22 +53,7 @@ class SpotWallets:
             raise VenueRefusal(-4115, "Client tran id is duplicated.")
         if asset not in {view.asset for view in self._exchange.account(account_id).assets}:
             raise refusals.invalid_parameter("asset")
-        if self._exchange.spot is not None:
-            self._exchange.transfer(account_id, asset, amount, to_spot=to_spot)
-        else:
-            self._move(account_id, asset, amount, to_spot)
+        self._exchange.transfer(account_id, asset, amount, to_spot=to_spot)
         self._transfer_ids[account_id, client_id] = now_ms
         self._transfers += 1
         return self._transfers
-
-    def _move(self, account_id: str, asset: str, amount: Decimal, to_spot: bool) -> None:
-        wallet = self._balances.setdefault(account_id, {})
-        held = wallet.get(asset, Decimal(0))
-        if to_spot:
-            self._exchange.deposit(account_id, asset, -amount)
-            wallet[asset] = held + amount
-        else:
-            if amount > held:
-                raise VenueRefusal(-2018, "Balance is insufficient.")
-            self._exchange.deposit(account_id, asset, amount)
-            wallet[asset] = held - amount
