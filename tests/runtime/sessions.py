@@ -20,12 +20,12 @@ from aster_operator.execution.core_state import CoreSettings
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.market_data.history import load_history
-from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.runtime.journal import Journal, NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
 from aster_operator.runtime.session import Session, SessionBooks
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 
 ACCOUNT = "trader"

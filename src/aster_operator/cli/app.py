@@ -29,7 +29,7 @@ COMMANDS: dict[str, CommandSource] = {
     ),
     "run": CommandSource(
         "aster_operator.cli.run",
-        "Trade on a venue: the embedded exchange served elsewhere, the testnet, or the real thing.",
+        "Trade on a venue: the embedded exchange served elsewhere, on paper, the testnet, or the real thing.",
     ),
     "doctor": CommandSource(
         "aster_operator.cli.doctor",

@@ -8,13 +8,19 @@ import typer
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aster_operator.config.settings import Settings, Venue
+    from aster_operator.domain.clock import Clock
+    from aster_operator.exchange.aster_client import AsterClient
+    from aster_operator.exchange.client_protocol import ExchangeClient
 
 __all__ = ["register"]
 
-_HELP = """Trade on a venue: the embedded exchange served elsewhere, the testnet, or the real thing.
+_HELP = """Trade on a venue: the embedded exchange served elsewhere, on paper, the testnet, or the real thing.
 
-Keys and limits come from .env. On mainnet it asks before the first order; scripts say --yes-real-money.
+Keys and limits come from .env. On paper, live public data are traded with orders matched here: no keys, no
+money. On mainnet it asks before the first order; scripts say --yes-real-money.
 Ctrl-C ends it in good order: openings settle and hedged pairs stay, or everything is closed first with
 --on-stop flatten. Then it reports, and compares its books with the venue's.
 
@@ -25,7 +31,7 @@ Examples:
   aster-operator run --venue mainnet --poll-time 3600 --on-stop flatten
 """
 
-_VENUES = ("sim", "testnet", "mainnet")
+_VENUES = ("sim", "paper", "testnet", "mainnet")
 _STRATEGIES = ("delta-neutral",)
 _WORDS = "trade real money"
 
@@ -37,7 +43,8 @@ def register(app: typer.Typer) -> None:
 def _run(
     strategy: Annotated[str, typer.Option("--strategy", help="Strategy: delta-neutral.")] = "delta-neutral",
     venue: Annotated[
-        str | None, typer.Option("--venue", help="sim, testnet or mainnet (default: VENUE of the settings).")
+        str | None,
+        typer.Option("--venue", help="sim, paper, testnet or mainnet (default: VENUE)."),
     ] = None,
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="REST address instead of the venue's own.")
@@ -114,6 +121,15 @@ def _confirm(settings: "Settings") -> None:
         raise UserProblem("not confirmed", "mainnet", f"type '{_WORDS}', or pass --yes-real-money")
 
 
+def _paper_life(clock: "Clock") -> "Callable[[AsterClient], Awaitable[str]]":
+    """Paper accounts begin anew with every run, and so do their books."""
+
+    async def life(_client: "AsterClient") -> str:
+        return f"{clock.now_ns():x}"
+
+    return life
+
+
 async def _main(
     settings: "Settings", ca_file: Path | None, seconds: float | None, *, flatten: bool, json_output: bool
 ) -> int:
@@ -126,22 +142,29 @@ async def _main(
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.live_run import LiveRun
+    from aster_operator.runtime.paper import PaperClient
 
     console = Console(stderr=json_output)
     configure_logs("error" if console.is_terminal else settings.log_level)
     clock = WallClock()
     venue: Venue = settings.venue
-    client = connect(settings, clock, venue, ca_file=ca_file)
+    client = connect(settings, clock, venue, ca_file=ca_file, keys_needed=venue != "paper")
+    traded: ExchangeClient = client
+    account = client.account_label
+    life: Callable[[AsterClient], Awaitable[str]] = exchange_life
+    if venue == "paper":
+        traded = await PaperClient.open(client, settings.trading_pairs, settings.capital_usdt, clock)
+        account, life = "paper", _paper_life(clock)
     try:
         with LiveScreen(console, clock, f"Aster Operator on {venue}") as screen:
             run = LiveRun(
                 settings,
-                client,
+                traded,
                 venue=venue,
-                account=client.account_label,
+                account=account,
                 clock=clock,
                 flatten_on_stop=flatten,
-                exchange_life=lambda: exchange_life(client),
+                exchange_life=lambda: life(client),
                 watch=screen.watch,
                 on_notice=screen.notice,
                 on_warning=lambda warning: print_warnings((warning,)),
@@ -150,7 +173,7 @@ async def _main(
             with interrupts(run.interrupt):
                 result = await run.run(seconds)
     finally:
-        await client.close()
+        await traded.close()
     report = session_report(
         result.core,
         result.books,

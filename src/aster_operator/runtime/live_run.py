@@ -19,6 +19,9 @@ from aster_operator.runtime.trading_session import BothBooks, SessionIdentity, t
 
 __all__ = ["LiveResult", "LiveRun"]
 
+_TIME_OF_EVENTS = ("sim", "paper")
+"""Venues whose market time is that of their newest event."""
+
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
     core: TradingCore
@@ -33,7 +36,7 @@ class LiveRun:
     embedded exchange, whose trade numbers begin anew with each.
 
     On a sim venue market time is that of the newest market event, because it may run faster than the wall
-    clock; elsewhere it is the wall clock corrected by the measured offset.
+    clock, and so it is on paper; elsewhere it is the wall clock corrected by the measured offset.
     """
 
     def __init__(
@@ -129,12 +132,12 @@ class LiveRun:
             self._driver.request(action, self._stop_asked)
 
     async def _market_start_ms(self) -> int:
-        if self._venue != "sim":
+        if self._venue not in _TIME_OF_EVENTS:
             return self._market_now_ms()
         mark = await self._client.mark_price(self._settings.trading_pairs[0])
         return mark.event_ms
 
     def _market_now_ms(self) -> int:
-        if self._venue == "sim":
+        if self._venue in _TIME_OF_EVENTS:
             return self._start_ms if self._core is None else max(self._start_ms, self._core.state.now_ms)
         return self._clock.now_ms() + round(self._offset_ms)

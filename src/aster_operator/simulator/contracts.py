@@ -20,6 +20,7 @@ __all__ = [
     "ContractFacts",
     "build_contract",
     "contract_for_prices",
+    "contract_of",
     "make_brackets",
 ]
 
@@ -138,6 +139,22 @@ def build_contract(
         maker_fee_e8=maker_fee_e8,
         taker_fee_e8=taker_fee_e8,
         brackets=make_brackets(_MAJOR_TIERS if facts.is_major else _MINOR_TIERS),
+    )
+
+
+def contract_of(
+    instrument: Instrument,
+    *,
+    maker_fee_e8: int = DEFAULT_MAKER_FEE_E8,
+    taker_fee_e8: int = DEFAULT_TAKER_FEE_E8,
+) -> ContractSpec:
+    """The specification around a real venue's `instrument`: its own filters, our brackets and fees."""
+    known = KNOWN_CONTRACTS.get(instrument.symbol)
+    return ContractSpec(
+        instrument=instrument,
+        maker_fee_e8=maker_fee_e8,
+        taker_fee_e8=taker_fee_e8,
+        brackets=make_brackets(_MAJOR_TIERS if known is not None and known.is_major else _MINOR_TIERS),
     )
 
 
