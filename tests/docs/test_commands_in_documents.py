@@ -16,6 +16,7 @@ README = ROOT / "README.md"
 NOT_RUN = {
     "aster-operator doctor --venue testnet": "needs keys and the venue",
     "aster-operator run --venue testnet": "needs keys and the venue",
+    "aster-operator run --venue paper": "reads the real venue's public data",
     "aster-operator doctor --venue mainnet": "needs keys and the venue",
     "aster-operator run --venue mainnet": "trades real money",
 }
