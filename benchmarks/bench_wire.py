@@ -67,8 +67,8 @@ def signing(repeats: int) -> Iterator[Row]:
         "v1": wire_signing.ours_v1(),
         "plain": wire_signing.plain_v1(),
     }
-    taken = wire_signing.times_us(quick, 2000, repeats)
-    slow = wire_signing.times_us({"eth": wire_signing.eth_account_v3()}, 50, repeats)
+    taken = wire_signing.times_us(quick, 200, repeats)
+    slow = wire_signing.times_us({"eth": wire_signing.eth_account_v3()}, 10, repeats)
     yield row(
         "sign V3 order, parameters to bytes", "us", taken["ours"], 1.3,
         peer=taken["bare"], peer_name="bare libsecp256k1 signature",

@@ -92,12 +92,16 @@ def plain_v1() -> Callable[[], object]:
 
 
 def times_us(runs: dict[str, Callable[[], object]], loops: int, repeats: int) -> dict[str, float]:
-    """Median microseconds a call, the candidates taking turns; each repeat is its own fastest of three."""
+    """Median microseconds a call over `repeats` turns. A turn takes each candidate's fastest of twenty short
+    loops, mixed with the others', so that a busy neighbour slows all of them or none."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
-        for name, run in runs.items():
-            best = min(_loop(run, loops) for _ in range(3))
-            taken[name].append(best)
+        best = dict.fromkeys(runs, float("inf"))
+        for _ in range(20):
+            for name, run in runs.items():
+                best[name] = min(best[name], _loop(run, loops))
+        for name, value in best.items():
+            taken[name].append(value)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
