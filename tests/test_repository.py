@@ -144,15 +144,32 @@ def imported_packages() -> dict[str, set[str]]:
     return found
 
 
+# Modules that are imported only when what they need was installed on purpose, and the extra they belong to.
+OPTIONAL_MODULES = {"src/aster_operator/database/postgres.py": "postgres"}
+
+
+def packages_of_extra(extra: str) -> set[str]:
+    """What an extra asks for, with what those packages ask for themselves."""
+    packages = names_of(PROJECT["project"]["optional-dependencies"][extra])
+    return packages.union(*(names_of(importlib.metadata.requires(name) or []) for name in packages))
+
+
 def test_everything_the_program_imports_is_locked_for_running() -> None:
     distributions = importlib.metadata.packages_distributions()
-    run = locked(ROOT / "requirements" / "run.txt")
-    missing = {
-        package: sorted(places)
-        for package, places in imported_packages().items()
-        if not {normalised(name) for name in distributions.get(package, [package])} & run.keys()
-    }
+    run = locked(ROOT / "requirements" / "run.txt").keys()
+    missing = {}
+    for package, places in imported_packages().items():
+        names = {normalised(name) for name in distributions.get(package, [package])}
+        optional = {place for place, extra in OPTIONAL_MODULES.items() if names & packages_of_extra(extra)}
+        if not names & run and places - optional:
+            missing[package] = sorted(places - optional)
     assert missing == {}
+
+
+def test_optional_packages_are_locked_for_the_tests() -> None:
+    dev = locked(ROOT / "requirements" / "dev.txt").keys()
+    for extra in PROJECT["project"]["optional-dependencies"]:
+        assert packages_of_extra(extra) <= dev
 
 
 # --- documents ------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
+from aster_operator.database.engine import open_engine
 from aster_operator.database.schema import open_books
 
 
@@ -68,28 +69,37 @@ def postgres_server() -> Iterator[str]:
             "-E",
             "UTF8",
         )
+        rules = data / "pg_hba.conf"
+        guarded = "local all guarded scram-sha-256\n"  # the first rule that fits counts
+        rules.write_text(guarded + rules.read_text(encoding="utf-8"), encoding="utf-8")
         options = f"-k {home} -c listen_addresses='' -c fsync=off -c max_connections=50"
         log = str(home / "log")
         run(str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start")
         try:
-            yield f"postgresql+psycopg://operator@/postgres?host={home}"
+            yield f"postgresql://operator@/postgres?host={home}"
         finally:
             run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def run_on_server(url: str, statement: str) -> None:
+    """Run a statement that refuses to be part of a transaction."""
+    engine = open_engine(url)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(statement))
+    finally:
+        engine.dispose()
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database on the server."""
     name = f"t{abs(hash(request.node.nodeid))}"
-    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    run_on_server(postgres_server, f"CREATE DATABASE {name}")
     yield postgres_server.replace("/postgres?", f"/{name}?")
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    run_on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -89,7 +89,7 @@ def test_a_database_the_server_does_not_have(postgres_server: str) -> None:
 
 
 def test_a_missing_driver_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "pg8000", None)
     line = problem_of("postgresql://operator@localhost/books")
     assert "PostgreSQL driver" in line
     assert 'pip install "aster-operator[postgres]"' in line
@@ -130,7 +130,7 @@ def test_an_error_of_the_caller_rolls_back_and_passes(tmp_path: Path) -> None:
     [
         ("sqlite:////var/x.db", "/var/x.db"),
         ("sqlite://", "memory"),
-        ("postgresql://u:hunter22@host/books", "postgresql+psycopg://u:***@host/books"),
+        ("postgresql://u:hunter22@host/books", "postgresql+pg8000://u:***@host/books"),
         ("::", "the given address"),
     ],
 )

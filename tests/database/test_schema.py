@@ -4,13 +4,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from aster_operator.database.engine import open_engine
 from aster_operator.database.models import Base
@@ -188,3 +189,40 @@ def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     engine.dispose()
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a database without a write-ahead log, in the middle of a write."""
+    holder = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    holder.execute("CREATE TABLE other (id INTEGER)")
+    holder.execute("BEGIN IMMEDIATE")
+    yield holder
+    holder.close()
+
+
+def test_the_switch_to_the_log_waits_for_a_writer(tmp_path: Path, held: sqlite3.Connection) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    statements: list[str] = []
+
+    def watch(connection: sqlite3.Connection, record: object) -> None:
+        def note(statement: str) -> None:
+            statements.append(statement)
+            if statement == "BEGIN EXCLUSIVE":
+                held.execute("COMMIT")
+
+        connection.set_trace_callback(note)
+
+    event.listen(engine, "connect", watch, insert=True)
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    engine.dispose()
+    assert statements.count("PRAGMA journal_mode=WAL") == 2
+
+
+def test_a_writer_that_never_ends_is_told_of(
+    tmp_path: Path, held: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aster_operator.database.engine._BUSY_TIMEOUT_MS", 1)
+    with pytest.raises(DatabaseProblem, match=r"locked.*another program is writing"):
+        open_books(f"sqlite:///{tmp_path / 'x.db'}")

@@ -154,6 +154,15 @@ def test_the_notices_name_every_package_that_is_installed() -> None:
     assert locked - named == set()
 
 
+def test_the_notices_name_every_optional_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
+    for extra, packages in project["optional-dependencies"].items():
+        assert f"aster-operator[{extra}]" in notices
+        for package in packages:
+            assert re.search(rf"\b{re.match(r'[a-z0-9-]+', package)[0]} \(", notices), package
+
+
 def test_the_sample_data_travel_with_their_notice() -> None:
     notice = (PACKAGE / "market_data" / "sample" / "NOTICE.md").read_text(encoding="utf-8")
     licence = re.findall(r"^>.*$", notice, re.MULTILINE)

@@ -1,5 +1,6 @@
 """Opening the books: engines with the right pragmas, and database errors as one-line problems."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ BEGIN_MODE = "sqlite_begin_mode"
 """Execution option: `IMMEDIATE` takes SQLite's write lock when the transaction begins."""
 
 _BUSY_TIMEOUT_MS = 10_000
+_WAL_ATTEMPTS = 100
+_POSTGRES_DRIVER = "pg8000"
 
 
 def database_name(url: str | URL) -> str:
@@ -29,7 +32,8 @@ def database_name(url: str | URL) -> str:
         return "the given address"
     if parsed.get_backend_name() == "sqlite":
         return parsed.database or "memory"
-    return parsed.render_as_string(hide_password=True)
+    # What follows the `?` may hold a password too.
+    return parsed.set(query={}).render_as_string(hide_password=True)
 
 
 def open_engine(url: str | URL) -> Engine:
@@ -47,7 +51,12 @@ def open_engine(url: str | URL) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True)
+        if engine.driver == _POSTGRES_DRIVER:
+            from aster_operator.database.postgres import listen_for_connects
+
+            listen_for_connects(engine)
+        return engine
     except ModuleNotFoundError as error:
         raise DatabaseProblem(
             f"the PostgreSQL driver {error.name} is not installed",
@@ -64,14 +73,14 @@ def normalised_url(url: str | URL) -> URL:
     """`url` with the driver named and a SQLite file's path made absolute. Raises DatabaseProblem."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseProblem(
             "the database address cannot be understood",
             "DATABASE_URL",
             "write sqlite:///FILE or postgresql://user:password@host/name",
         ) from None
     if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
+        return parsed.set(drivername=f"postgresql+{_POSTGRES_DRIVER}")
     if parsed.get_backend_name() == "sqlite" and not _in_memory(parsed):
         return parsed.set(database=str(Path(str(parsed.database)).expanduser().absolute()))
     return parsed
@@ -102,11 +111,31 @@ def _prepare_sqlite(connection: Any, record: object) -> None:  # noqa: ARG001 - 
     cursor = connection.cursor()
     try:
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
     finally:
         cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Make the journal a write-ahead log, however many programs do so at the same time.
+
+    SQLite takes a read lock for the switch and then upgrades it; an upgrade never waits for the busy timeout,
+    since two of them would wait for each other. An exclusive transaction does wait: when one has come and
+    gone the way was free, and the switch is tried again.
+    """
+    for _ in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        else:
+            return
+        cursor.execute("BEGIN EXCLUSIVE")
+        cursor.execute("ROLLBACK")
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -120,10 +149,21 @@ def describing_errors(url: str | URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        text = one_line(str(error.orig))
+        text = one_line(_message(error.orig))
         raise DatabaseProblem(text, database_name(url), _remedy(text)) from error
     except SQLAlchemyError:
         raise
+
+
+def _message(error: BaseException | None) -> str:
+    """What a driver's error says. PostgreSQL's answers come as fields: M is the message, D its detail."""
+    fields = error.args[0] if error is not None and error.args else None
+    if isinstance(fields, dict):
+        return ": ".join(fields[name] for name in ("M", "D") if name in fields)
+    cause = error.__cause__ if error is not None else None
+    if isinstance(cause, OSError):
+        return f"no connection to the server: {cause.strerror or cause}"
+    return "the server closed the connection" if str(error) == "network error" else str(error)
 
 
 _REMEDIES = (
@@ -136,6 +176,7 @@ _REMEDIES = (
     ("disk is full", "free some space on the disk"),
     ("no such table", "run aster-operator db init"),
     ("does not exist", "check DATABASE_URL, then run aster-operator db init"),
+    ("ssl", "check sslmode and sslrootcert in DATABASE_URL"),
     ("password", "check user and password in DATABASE_URL"),
     ("connection", "check DATABASE_URL and that the server runs"),
 )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal_column, select
 
 from aster_operator.database.models import IncomeEntry, OrderJournal, Trade
 from aster_operator.database.selection import Selection
@@ -79,7 +79,7 @@ def totals(connection: Connection, selection: Selection) -> TradeFigures:
 
 def figures_by_day(connection: Connection, selection: Selection) -> dict[date, TradeFigures]:
     """Figures of each UTC day that has trades, oldest first."""
-    day = (Trade.timestamp_ms // DAY_MS).label("day")
+    day = _day_number(Trade.timestamp_ms).label("day")
     statement = select(*_SUMS, day).group_by(day, Trade.commission_asset).order_by(day)
     rows = connection.execute(selection.narrow(statement, Trade, Trade.timestamp_ms)).all()
     days = dict.fromkeys(row.day for row in rows)
@@ -106,13 +106,20 @@ def _joined(rows: Sequence[Row[*tuple[Any, ...]]]) -> TradeFigures:
     )
 
 
+def _day_number(time_ms: Any) -> ColumnElement[int]:
+    """Days from the epoch to the day of a column. The divisor is part of the text: PostgreSQL holds two
+    parameters for different, and an expression with one for ungrouped."""
+    number: ColumnElement[int] = time_ms // literal_column(str(DAY_MS), BigInteger)
+    return number
+
+
 def _day(number: int) -> date:
     return datetime.fromtimestamp(number * DAY_MS / 1000, UTC).date()
 
 
 def funding_by_day(connection: Connection, selection: Selection) -> dict[date, Decimal]:
     """Settled funding of each UTC day in dollar assets, signed: negative was paid."""
-    day = (IncomeEntry.time_ms // DAY_MS).label("day")
+    day = _day_number(IncomeEntry.time_ms).label("day")
     statement = (
         select(day, func.sum(IncomeEntry.income).label("income"))
         .where(IncomeEntry.income_type == FUNDING_TYPE, IncomeEntry.asset.in_(USD_ASSETS))
