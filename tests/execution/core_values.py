@@ -333,6 +333,13 @@ class Bench:
             commands += self.market()
         return commands
 
+    def pass_moved(self, seconds: int) -> list[Command]:
+        """Seconds go by in a market whose quote has moved up by ten."""
+        commands = []
+        for _ in range(seconds):
+            commands += self.timer() + self.quote("50009.9", "50010.1") + self.mark()
+        return commands
+
     def report(
         self,
         order: NewOrder,

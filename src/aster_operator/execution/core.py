@@ -227,15 +227,15 @@ class TradingCore:
             self._observe_equity()
             self._enforce_account_limits()
         self._manager.close_lone_legs()
-        if timer or isinstance(event, MarkUpdated):
-            self._check_risk()
+        closing = (timer or isinstance(event, MarkUpdated)) and self._close_risky()
         if self._stopping is not None:
             self._wind_down()
         else:
             self._settle_blind_openings()
         if self._stopping is None and timer and self.state.now_ms >= self._next_cycle_ms:
             self.run_cycle()
-        if not isinstance(event, MarkUpdated | BarUpdated) and self._manager.work():
+        idle = isinstance(event, MarkUpdated | BarUpdated) and not closing
+        if not idle and self._manager.work():
             # A pair opened completely or is gone: decide again with the next tick of the timer.
             self._next_cycle_ms = self.state.now_ms
         if self._stopping is not None:
@@ -289,10 +289,14 @@ class TradingCore:
             for pair in self.state.pairs.active():
                 self._manager.close_now(pair, f"{breach.rule}: {breach.reason}")
 
-    def _check_risk(self) -> None:
-        if any(pair.phase is PairPhase.HOLDING for pair in self.state.pairs.active()):
-            for decision in self.strategy.check_risk(build_cycle_view(self.state, entries_blocked=None)):
-                self._carry_out(decision, regular=False)
+    def _close_risky(self) -> bool:
+        """Close the held pairs that breach a limit; True when there were any."""
+        if not any(pair.phase is PairPhase.HOLDING for pair in self.state.pairs.active()):
+            return False
+        decisions = self.strategy.check_risk(build_cycle_view(self.state, entries_blocked=None))
+        for decision in decisions:
+            self._carry_out(decision, regular=False)
+        return bool(decisions)
 
     def _carry_out(self, decision: CycleDecision, *, regular: bool) -> None:
         """Act on a decision; record it in every regular cycle, and between them when it is a new one."""
