@@ -1,5 +1,6 @@
 """V3: EIP-712 signatures of an agent over the parameter text (protocol reference, section 2.2)."""
 
+import threading
 from typing import Final
 
 from coincurve import PrivateKey
@@ -38,7 +39,7 @@ def domain_separator(chain_id: int) -> bytes:
 class AgentSigner:
     """Signs parameter text with an agent's key for one chain."""
 
-    __slots__ = ("_digest", "_sign", "_tail", "chain_id", "signer", "user")
+    __slots__ = ("_digest", "_guard", "_sign", "_tail", "chain_id", "signer", "user")
 
     def __init__(self, credentials: AgentCredentials, chain_id: int) -> None:
         self.user = credentials.user
@@ -46,17 +47,22 @@ class AgentSigner:
         self.chain_id = chain_id
         self._sign = hex_signer(PrivateKey(credentials.secret_bytes()))
         self._digest = TypedMessageHasher(domain_separator(chain_id)).digest
+        # Hash and signature work in buffers made once, and the curve lets other threads run.
+        self._guard = threading.Lock()
         self._tail = f"&user={self.user}&signer={self.signer}"
 
     def signature(self, text: str) -> str:
         """Return the signature of `text` as 130 hex digits without 0x."""
-        return self._sign(self._digest(text.encode()))
+        with self._guard:
+            return self._sign(self._digest(text.encode()))
 
     def sign(self, text: str, nonce_us: int) -> str:
         """Return `text` with nonce, user, signer and, last, the signature."""
         joint = "&" if text else ""
         message = f"{text}{joint}nonce={nonce_us}{self._tail}"
-        return f"{message}&signature={self._sign(self._digest(message.encode()))}"
+        with self._guard:
+            signature = self._sign(self._digest(message.encode()))
+        return f"{message}&signature={signature}"
 
     def __repr__(self) -> str:
         return f"AgentSigner(user={self.user!r}, signer={self.signer!r}, chain_id={self.chain_id})"

@@ -6,7 +6,6 @@ reproduce known values, otherwise the reference is.
 """
 
 import ctypes
-import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,7 +50,10 @@ def _pointer(buffer: "ctypes.Array[ctypes.c_char]", offset: int) -> ctypes.c_voi
 
 
 class TypedMessageHasher:
-    """EIP-712 digests of `Message(string msg)` under one domain separator; safe to share among threads."""
+    """EIP-712 digests of `Message(string msg)` under one domain separator.
+
+    `digest` works in buffers of its own: callers on several threads guard it.
+    """
 
     def __init__(self, domain_separator: bytes) -> None:
         self._domain_separator = domain_separator
@@ -83,20 +85,18 @@ class TypedMessageHasher:
         output_slot = _pointer(output, 0)
         hash_size, struct_size, final_size = _size(32), _size(64), _size(66)
         reset, absorb, squeeze = library.keccak_reset, library.keccak_absorb, library.keccak_squeeze
-        lock = threading.Lock()
 
         def digest(message: bytes) -> bytes:
-            with lock:
-                reset(state)
-                absorb(state, message, _size(len(message)))
-                squeeze(state, struct_slot, hash_size, padding)
-                reset(state)
-                absorb(state, struct_at, struct_size)
-                squeeze(state, final_slot, hash_size, padding)
-                reset(state)
-                absorb(state, final_at, final_size)
-                squeeze(state, output_slot, hash_size, padding)
-                return output.raw
+            reset(state)
+            absorb(state, message, _size(len(message)))
+            squeeze(state, struct_slot, hash_size, padding)
+            reset(state)
+            absorb(state, struct_at, struct_size)
+            squeeze(state, final_slot, hash_size, padding)
+            reset(state)
+            absorb(state, final_at, final_size)
+            squeeze(state, output_slot, hash_size, padding)
+            return output.raw
 
         # Pointers do not own what they point at; the closure must.
         digest.__dict__["_buffers"] = (struct_input, final_input, output)

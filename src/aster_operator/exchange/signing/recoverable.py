@@ -4,7 +4,6 @@ The public call of `coincurve` is the reference and the fallback; the same C fun
 once save a twentieth of a signature, which is most of what is not the curve itself.
 """
 
-import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Final
@@ -24,7 +23,10 @@ def reference_signature(private_key: PrivateKey, digest: bytes) -> str:
 
 
 def hex_signer(private_key: PrivateKey) -> Callable[[bytes], str]:
-    """Return the quickest function that signs 32-byte digests like `reference_signature`."""
+    """Return the quickest function that signs 32-byte digests like `reference_signature`.
+
+    It works in buffers of its own and lets other threads run meanwhile: callers on several threads guard it.
+    """
 
     def reference(digest: bytes) -> str:
         return reference_signature(private_key, digest)
@@ -46,16 +48,13 @@ def _buffered(private_key: PrivateKey) -> Callable[[bytes], str]:
     signature = ffi.new("secp256k1_ecdsa_recoverable_signature *")
     compact, recovery = ffi.new("unsigned char[64]"), ffi.new("int *")
     content = ffi.buffer(compact, 64)
-    # The C calls let other threads run: the buffers need a guard.
-    lock = threading.Lock()
 
     def quick(digest: bytes) -> str:
         if len(digest) != 32:
             raise ValueError(f"a digest has 32 bytes, was {len(digest)}")
-        with lock:
-            if not sign(context, signature, digest, secret, none, none):
-                raise ValueError("the private key could not sign")
-            serialize(context, compact, recovery, signature)
-            return str(content[:].hex()) + _RECOVERY[recovery[0]]
+        if not sign(context, signature, digest, secret, none, none):
+            raise ValueError("the private key could not sign")
+        serialize(context, compact, recovery, signature)
+        return str(content[:].hex()) + _RECOVERY[recovery[0]]
 
     return quick
