@@ -38,6 +38,11 @@ class Admission:
     def check_counts(self, account: Account, market: Market, order_type: OrderType) -> None:
         """MAX_NUM_ORDERS counts every open order of the symbol, MAX_NUM_ALGO_ORDERS the conditional ones."""
         symbol, instrument = market.spec.symbol, market.spec.instrument
+        fewest = instrument.max_num_orders
+        if order_type.is_conditional:
+            fewest = min(fewest, instrument.max_num_algo_orders)
+        if len(account.open_orders) < fewest:
+            return
         mine = [order for order in account.open_orders.values() if order.symbol == symbol]
         if len(mine) >= instrument.max_num_orders:
             raise refuse(-2025)
@@ -58,7 +63,6 @@ class Admission:
             return
         spec, mark_e8 = market.spec, market.mark_e8
         asset = spec.instrument.margin_asset
-        before = self.available(account, asset)
         account.reserve(order, order.remaining_lots, ticks)
         exposure = symbol_exposure_atoms(account, spec, mark_e8)
         after = self.available(account, asset)
@@ -70,7 +74,7 @@ class Admission:
             - spec.notional_at_mark_atoms(mark_e8, order.remaining_lots)
         )
         due_at_once = max(0, paid_over_mark) + self._opening_fee(account, market, order, ticks)
-        if after < due_at_once and after < before:
+        if after < due_at_once and after < self.available(account, asset):
             raise refuse(-2019)
 
     @staticmethod

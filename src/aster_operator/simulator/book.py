@@ -53,7 +53,16 @@ class RestingOrder:
 class BookSide:
     """One side. `sign` is +1 for bids (higher is better) and -1 for asks."""
 
-    __slots__ = ("_hidden", "_ladder", "_ladder_cursor", "_queue_model", "_queues", "sign", "synthetic")
+    __slots__ = (
+        "_hidden",
+        "_ladder",
+        "_ladder_cursor",
+        "_own_lots",
+        "_queue_model",
+        "_queues",
+        "sign",
+        "synthetic",
+    )
 
     def __init__(self, sign: int, queue_model: QueueModel) -> None:
         self.sign = sign
@@ -61,6 +70,8 @@ class BookSide:
         self._ladder: list[int] = []
         self._ladder_cursor = 0
         self._queues: dict[int, list[RestingOrder]] = {}
+        # Displayed lots of account orders by tick; a level that is missing is counted when it is needed.
+        self._own_lots: dict[int, int] = {}
         self._hidden: dict[int, list[RestingOrder]] = {}
         self._queue_model = queue_model
 
@@ -104,11 +115,17 @@ class BookSide:
         """Displayed lots by tick, all owners together; not to be changed by the caller."""
         if not self._queues:
             return self.synthetic
-        merged = dict(self.synthetic)
+        merged, own_lots = dict(self.synthetic), self._own_lots
         for tick, queue in self._queues.items():
-            own = sum(resting.order.remaining_lots for resting in queue)
+            own = own_lots.get(tick)
+            if own is None:
+                own = own_lots[tick] = sum(resting.order.remaining_lots for resting in queue)
             merged[tick] = merged.get(tick, 0) + own
         return merged
+
+    def recount(self, tick: int) -> None:
+        """To be told when the remaining lots of an order resting at `tick` have changed."""
+        self._own_lots.pop(tick, None)
 
     def own_ladder(self) -> Ladder:
         """The market's own levels that still have lots, best first."""
@@ -200,6 +217,8 @@ class BookSide:
         queues = self._hidden if hidden else self._queues
         ahead = 0 if hidden else self.synthetic.get(order.price_ticks, 0)
         queues.setdefault(order.price_ticks, []).append(RestingOrder(order, ahead, hidden))
+        if order.price_ticks in self._own_lots and not hidden:
+            self._own_lots[order.price_ticks] += order.remaining_lots
 
     def remove(self, order: SimulatedOrder) -> bool:
         """Take `order` out; False when it is not here."""
@@ -210,6 +229,7 @@ class BookSide:
             for index, resting in enumerate(queue):
                 if resting.order is order:
                     del queue[index]
+                    self.recount(order.price_ticks)
                     if not queue:
                         del queues[order.price_ticks]
                     return True

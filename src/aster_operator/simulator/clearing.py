@@ -64,6 +64,7 @@ class Clearing:
         if is_maker:
             account.reserve(order, -lots, order.price_ticks)
         order.filled_lots += lots
+        market.book.side(order.side).recount(order.price_ticks)
         order.cost_atoms += notional
         order.updated_ms = now_ms
         is_filled = order.filled_lots == order.lots

@@ -36,7 +36,7 @@ class ContractSpec:
                 f"{self.instrument.lot.step} is finer than 1e-8 and cannot be booked exactly"
             )
 
-    @property
+    @cached_property
     def symbol(self) -> str:
         return self.instrument.symbol
 

@@ -142,6 +142,7 @@ class Engine:
         order.updated_ms = self.state.now_ms
         if ticks == old_ticks and lots <= old_lots:
             account.reserve(order, order.remaining_lots, ticks)
+            side.recount(ticks)
             self.desk.announce(order, ExecutionType.AMENDMENT)
             return
         side.remove(order)

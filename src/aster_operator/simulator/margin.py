@@ -63,11 +63,9 @@ def open_order_margin_atoms(account: Account, spec: ContractSpec, mark_e8: int) 
     leverage = account.setting(spec.symbol).leverage
     held = _notional(account, spec, PositionSide.BOTH, mark_e8)
     one_way = max(0, _one_way_exposure(account, spec, mark_e8) - abs(held))
-    sides = sum(
-        account.exposure_atoms.get((spec.symbol, position_side, position_side.opening_side), 0)
-        for position_side in (PositionSide.LONG, PositionSide.SHORT)
-    )
-    return initial_margin_atoms(one_way + sides, leverage)
+    long_open = account.exposure_atoms.get((spec.symbol, PositionSide.LONG, Side.BUY), 0)
+    short_open = account.exposure_atoms.get((spec.symbol, PositionSide.SHORT, Side.SELL), 0)
+    return initial_margin_atoms(one_way + long_open + short_open, leverage)
 
 
 def _one_way_exposure(account: Account, spec: ContractSpec, mark_e8: int) -> int:

@@ -125,6 +125,7 @@ class SpotClearing:
         self._ledger.charge_fee(account, gets[0], commission)
         account.updated_ms = order.updated_ms = now_ms
         order.filled_lots += lots
+        market.book.side(order.side).recount(order.price_ticks)
         order.cost_atoms += spec.notional_atoms(ticks, lots)
         is_filled = order.filled_lots == order.lots
         order.status = OrderStatus.FILLED if is_filled else OrderStatus.PARTIALLY_FILLED

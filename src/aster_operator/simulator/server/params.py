@@ -103,6 +103,9 @@ class Params(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
     def __len__(self) -> int:
         return len(self._values)
 
