@@ -75,5 +75,9 @@ def encode_parameters(parameters: Mapping[str, ParameterValue]) -> str:
     if text.encode().translate(None, _PLAIN) == _separators(len(pairs)):
         return text
     return "&".join(
-        [f"{quote_plus(name)}={quote_plus(wire_text(value))}" for name, value in parameters.items() if value is not None]
+        [
+            f"{quote_plus(name)}={quote_plus(wire_text(value))}"
+            for name, value in parameters.items()
+            if value is not None
+        ]
     )
