@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aster_operator.domain.enums import Side, SymbolStatus
 from aster_operator.domain.instruments import Instrument, LotFilter
+from aster_operator.domain.market import Quote
 
 BTC = Instrument(
     symbol="BTCUSDT",
@@ -209,6 +210,21 @@ def test_smallest_order_passes_every_filter_and_nothing_smaller_does(
     assert fits(smallest)
     below = int((smallest - lot.min_quantity) / lot.step)
     assert not any(fits(lot.min_quantity + n * lot.step) for n in range(max(0, below - 300), below))
+
+
+def test_a_quote_has_a_middle_a_width_and_two_touches() -> None:
+    quote = Quote(
+        symbol="BTCUSDT",
+        bid=Decimal("99.5"),
+        bid_quantity=Decimal(1),
+        ask=Decimal("100.5"),
+        ask_quantity=Decimal(2),
+        event_ms=0,
+        received_ns=0,
+    )
+    assert (quote.mid, quote.spread_bps) == (100, 100)
+    assert quote.touch(Side.BUY, passive=True) == quote.touch(Side.SELL, passive=False) == Decimal("99.5")
+    assert quote.touch(Side.SELL, passive=True) == quote.touch(Side.BUY, passive=False) == Decimal("100.5")
 
 
 def test_only_a_trading_symbol_trades() -> None:

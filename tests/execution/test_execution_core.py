@@ -624,6 +624,50 @@ def test_a_pair_is_not_opened_when_its_hedge_would_not_fit() -> None:
     assert lead.quantity == hedge.quantity == Decimal("0.495")
 
 
+def test_a_hedge_that_no_longer_fits_its_limit_unwinds_the_lead() -> None:
+    bench = Bench.started()
+    (lead,) = orders_in(bench.timer())
+    bench.accept(lead)
+    bench.mark("53000")
+    commands = bench.fill(lead)
+    assert any(
+        "risk refused SELL BTCUSDT SHORT" in text for text in notices_in(commands, NotifyLevel.WARNING)
+    )
+    (unwind,) = orders_in(bench.quote())
+    assert (side_of(unwind), unwind.order_type) == (SELL_LONG, OrderType.MARKET)
+
+
+def test_a_lead_that_risk_refuses_is_not_insisted_on() -> None:
+    bench = Bench.started(limits=limits_of(max_orders_per_minute=1), policy=TAKER)
+    (lead,) = orders_in(bench.timer())
+    bench.report(lead, OrderStatus.EXPIRED)
+    commands = bench.pass_time(3)
+    assert any("1 orders in the last minute" in text for text in notices_in(commands, NotifyLevel.WARNING))
+    assert bench.orders == [lead]
+    assert list(bench.core.state.pairs.active()) == []
+    assert decisions(bench)[-1][1].startswith("cooling down")
+
+
+@pytest.mark.parametrize(("wallet", "closes"), [("9700", False), ("9699", True)])
+def test_a_daily_loss_closes_what_is_held(wallet: str, closes: bool) -> None:
+    bench = Bench.started().opened()
+    both = [position_of("0.1", LONG), position_of("0.1", SHORT)]
+    bench.feed(account_changed(both, at_ms=bench.now_ms, wallet=wallet))
+    closing = orders_in(bench.timer())
+    assert [side_of(order) for order in closing] == ([SELL_LONG] if closes else [])
+    assert bench.pair.phase is (PairPhase.CLOSING if closes else PairPhase.HOLDING)
+
+
+def test_equity_is_unknown_while_a_mark_is_missing() -> None:
+    bench = Bench(TradingCore(settings_of()))
+    bench.core.start(START_MS)
+    bench.feed(snapshot_of([position_of("0.1", LONG)]))
+    assert bench.core.state.equity_usd() is None
+    assert bench.core.entries_blocked() == "account: account equity is not known yet"
+    bench.mark("50010")
+    assert bench.core.state.equity_usd() == 10_001
+
+
 def test_a_price_that_outgrows_the_capital_is_a_reason_to_wait_not_to_fall() -> None:
     bench = Bench.started(limits=limits_of(capital_usd=Decimal(100)))
     bench.now_ms += 1
