@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 import pytest
 from cli_calls import Run
+
+from aster_operator.market_data.history import sample_data_path
 
 CONTRACT = {
     "ledger", "strategy", "symbols", "market_minutes", "rotations", "volume_usd", "fees_usd", "funding_usd",
@@ -207,3 +210,15 @@ def test_help_shows_an_example(run: Run, command: str) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert f"aster-operator {command}" in done.stdout.split("Example")[1]
+
+
+def test_demo_plays_other_data_with_the_symbols_it_finds_there(run: Run, tmp_path: Path) -> None:
+    minutes = pl.read_parquet(sample_data_path() / "klines_1m.parquet")
+    file = tmp_path / "minutes.parquet"
+    renamed = minutes.filter(pl.col("symbol") == "ETHUSDT").head(120).with_columns(symbol=pl.lit("NEARUSDT"))
+    renamed.write_parquet(file)
+    done = run("demo", "--data", str(file), "--hours", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["symbols"] == ["NEARUSDT"]
+    assert report["ledger"] == "match"

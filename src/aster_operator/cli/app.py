@@ -44,6 +44,10 @@ COMMANDS: dict[str, CommandSource] = {
         "Replay a session's journal through a fresh core and compare every command.",
     ),
     "db": CommandSource("aster_operator.cli.database", "Prepare, summarise and export the books."),
+    "points": CommandSource(
+        "aster_operator.cli.points",
+        "Say what trading cost, and what a reward programme may give for it.",
+    ),
 }
 
 _HELP = """Trade perpetual futures on the Aster DEX, on the real venue or on the embedded exchange.

@@ -71,7 +71,7 @@ def _compare(
 ) -> int:
     import asyncio
 
-    from aster_operator.cli.demo import settings_for_the_sim
+    from aster_operator.cli.sim_settings import default_symbols, settings_for_the_sim
     from aster_operator.runtime.execution_comparison import ComparisonOptions
 
     if strategy != "delta-neutral":
@@ -79,7 +79,7 @@ def _compare(
     if pair != "same":
         raise typer.BadParameter(f"{pair!r} is not same", param_hint="--pair")
     styles = tuple(_style(name.strip()) for name in executions.split(","))
-    chosen = symbols or ",".join(_default_symbols(data))
+    chosen = symbols or ",".join(default_symbols(data))
     settings = settings_for_the_sim(env_file, {"TRADING_PAIRS": chosen}, _WIDE_LIMITS)
     options = ComparisonOptions(executions=styles, data=data, days=days, seed=seed)
     return asyncio.run(_main(settings, options, json_output=json_output))
@@ -93,18 +93,6 @@ def _style(name: str) -> "ExecutionStyle":
             f"{name!r} is not one of {', '.join(ExecutionStyle)}", param_hint="--executions"
         )
     return ExecutionStyle(name)
-
-
-def _default_symbols(data: Path | None) -> list[str]:
-    """BTCUSDT and ETHUSDT as far as the data have them, else the first symbol there."""
-    from aster_operator.config.problems import UserProblem
-    from aster_operator.market_data.history import HistoryError, recorded_symbols
-
-    try:
-        found = recorded_symbols(data)
-    except HistoryError as error:
-        raise UserProblem(str(error)) from error
-    return [symbol for symbol in ("BTCUSDT", "ETHUSDT") if symbol in found] or found[:1]
 
 
 async def _main(settings: "Settings", options: "ComparisonOptions", *, json_output: bool) -> int:

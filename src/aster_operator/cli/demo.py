@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
+from aster_operator.cli.sim_settings import default_symbols, keys_set, settings_for_the_sim
 
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.demo import DemoOptions
 
-__all__ = ["register", "settings_for_the_sim"]
-
-_DEMO_DEFAULTS = {
-    "CAPITAL_USDT": "10000",
-    "LEVERAGE": "5",
-    "MAX_POSITION_SIZE_PCT": "10",
-    "TRADING_PAIRS": "BTCUSDT,ETHUSDT",
-    "DAILY_VOLUME_TARGET": "500000",
-}
-"""What the demo trades with where the person has set nothing: sizes that show a rotation well."""
+__all__ = ["register"]
 
 _KEPT_BOOKS = 5
 
@@ -66,7 +58,7 @@ def _demo(
 
     from aster_operator.runtime.demo import DemoOptions
 
-    settings = _demo_settings(env_file)
+    settings = _demo_settings(env_file, data)
     warm_up_hours = 24.0 if data is None else 0.0
     options = DemoOptions(
         hours=hours, warm_up_hours=warm_up_hours, seed=seed, data=data, speed=speed, port=port
@@ -74,33 +66,14 @@ def _demo(
     return asyncio.run(_main(settings, options, json_output=json_output))
 
 
-def _demo_settings(env_file: str | None) -> "Settings":
+def _demo_settings(env_file: str | None, data: Path | None) -> "Settings":
     """The person's settings with the demo's values where nothing was set, and books of their own."""
     given = settings_from(env_file)
     overrides: dict[str, Any] = {}
-    if not {"DB_PATH", "DATABASE_URL"} & _keys_set(given):
+    if not {"DB_PATH", "DATABASE_URL"} & keys_set(given):
         overrides["DB_PATH"] = str(_new_books(Path(given.state_dir)))
-    return settings_for_the_sim(env_file, overrides)
-
-
-def settings_for_the_sim(
-    env_file: str | None, overrides: dict[str, Any], defaults: dict[str, str] | None = None
-) -> "Settings":
-    """Settings for the embedded exchange: what was not set gets the demo's values and `defaults`;
-    `overrides` win."""
-    unset = {
-        key: value
-        for key, value in (_DEMO_DEFAULTS | (defaults or {})).items()
-        if key not in _keys_set(settings_from(env_file, overrides=overrides))
-    }
-    return settings_from(env_file, overrides=unset | {"VENUE": "sim"} | overrides)
-
-
-def _keys_set(settings: "Settings") -> set[str]:
-    from aster_operator.config.fields import field_key
-
-    fields = type(settings).model_fields
-    return {field_key(fields[name]) for name in settings.model_fields_set}
+    defaults = {} if data is None else {"TRADING_PAIRS": ",".join(default_symbols(data))}
+    return settings_for_the_sim(env_file, overrides, defaults)
 
 
 def _new_books(state_dir: Path) -> Path:

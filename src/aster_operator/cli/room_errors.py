@@ -28,6 +28,7 @@ ROOM_REMEDIES: dict[str, str] = {
     "aster_operator.exchange.credentials.CredentialsError": "correct the keys in .env",
     "aster_operator.simulator.server.settings.ExchangeServerError": "",
     "aster_operator.market_data.history.HistoryError": "",
+    "aster_operator.rewards.errors.RewardsError": "",
     "aster_operator.strategy.risk_manager.LegTooSmall": "",
 }
 """Full class name and what to do; empty where the error's own text says it."""

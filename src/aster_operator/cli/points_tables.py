@@ -1,0 +1,221 @@
+"""Rewards and costs as tables and words for people."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+
+from aster_operator.cli.points_answer import Fit, PointsAnswer, book_notes
+from aster_operator.cli.points_books import BookReports
+from aster_operator.domain.money import plain_text
+from aster_operator.rewards.profile import NO_PROGRAMME, Liveness, Profile
+from aster_operator.rewards.report import EpochReport
+from aster_operator.rewards.summary import Totals, sum_up
+
+__all__ = ["print_answer", "print_profiles"]
+
+_EMPTY = (
+    "The books hold no trades and no funding that match, so there is nothing to score: trade first, or look "
+    "at --venue, --since, --until and --database-url."
+)
+_NONE_LIVE = (
+    "No programme that pays points for trading is known to run. Profiles without an end were documented "
+    "once; whether they still run, the venue's own page says."
+)
+_NOT_KNOWN = "n/a"
+
+
+def print_answer(answer: PointsAnswer) -> None:
+    """Print for each venue two tables, the verdict, what is at risk and what the figures do not hold."""
+    console = Console(highlight=False)
+    if not answer.books:
+        console.print(_EMPTY, soft_wrap=True)
+    for book in answer.books:
+        console.print(_activity_table(book))
+        if any(report.points for report in book.epochs):
+            console.print(_points_table(book))
+        elif any(report.earn for report in book.epochs):
+            console.print(_earn_table(book))
+        else:
+            console.print(_boost_table(book))
+        _print_words(console, answer, book)
+    if answer.fit is not None:
+        _print_fit(console, answer.fit)
+
+
+def _title(book: BookReports) -> str:
+    return book.venue if not book.instance else f"{book.venue} {book.instance}"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("Epoch from")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _first_cell(report: EpochReport) -> str:
+    return f"{report.epoch.first_day}{'' if report.is_complete else ' *'}"
+
+
+def _activity_table(book: BookReports) -> Table:
+    table = _table(
+        f"{_title(book)}: activity and cost",
+        *("Volume $", "Maker", "Position $h", "Hedged", "Fees $"),
+        *("Funding $", "Price PnL $", "Cost $", "per $100k"),
+    )
+    for report in book.epochs:
+        cost = report.cost
+        others = "".join(f" + {plain_text(paid)} {asset}" for asset, paid in cost.other_fees.items())
+        table.add_row(
+            _first_cell(report),
+            _whole(report.volume_usd),
+            _percent(report.maker_volume_usd, report.volume_usd),
+            _whole(report.position_usd_hours),
+            _percent(report.hedged_usd_hours, report.position_usd_hours),
+            _cents(cost.fees_usd + cost.liquidation_fees_usd) + others,
+            _cents(cost.funding_usd),
+            _cents(cost.realized_pnl_usd),
+            _cents(cost.total_usd),
+            _cents(report.cost_per_100k_usd),
+        )
+    totals = sum_up(book.epochs)
+    table.add_section()
+    table.add_row(
+        "total", _whole(totals.volume_usd), "", _whole(totals.position_usd_hours),
+        _percent(totals.hedged_usd_hours, totals.position_usd_hours), "", "", "",
+        _cents(totals.cost_usd), _cents(totals.cost_per_100k_usd), style="bold",
+    )  # fmt: skip
+    return table
+
+
+def _points_table(book: BookReports) -> Table:
+    table = _table(
+        "points and their price",
+        "Points, low to high", "base", "At risk", "$ per 1,000, best to worst", "base", "Break-even $/point",
+    )  # fmt: skip
+    rows: list[tuple[str, EpochReport | Totals]] = [(_first_cell(report), report) for report in book.epochs]
+    for name, of in [*rows, ("total", sum_up(book.epochs))]:
+        points, price, value = of.points, of.cost_per_1k_points_usd, of.break_even_point_value_usd
+        if points is None or price is None or value is None:
+            continue
+        if name == "total":
+            table.add_section()
+        at_risk = f"{of.hedged_share:.0%}"
+        table.add_row(
+            name,
+            f"{_whole(points.low)} to {_whole(points.high)}",
+            _whole(points.base),
+            at_risk,
+            _NOT_KNOWN if price.best is None else f"{_cents(price.best)} to {_cents(price.worst)}",
+            _cents(price.base),
+            _NOT_KNOWN if value.base is None else f"{value.base:,.5f}",
+            style="bold" if name == "total" else None,
+        )
+    return table
+
+
+def _earn_table(book: BookReports) -> Table:
+    table = _table(
+        "weeks that qualify", "Days", "Qualified", "Missing $", "Missing days", "Break-even USDF $"
+    )
+    for report in book.epochs:
+        if report.earn is not None:
+            table.add_row(
+                _first_cell(report),
+                str(report.active_days),
+                "yes" if report.earn.qualified else "no",
+                _whole(report.earn.missing_volume_usd),
+                str(report.earn.missing_days),
+                _whole(report.earn.break_even_collateral_usd),
+            )
+    return table
+
+
+def _boost_table(book: BookReports) -> Table:
+    table = _table("staking power", "Multiplier", "Volume $ to the next")
+    for report in book.epochs:
+        if report.boost is not None:
+            table.add_row(
+                _first_cell(report), str(report.boost.multiplier), _whole(report.boost.next_volume_usd)
+            )
+    return table
+
+
+def _print_words(console: Console, answer: PointsAnswer, book: BookReports) -> None:
+    console.print(f"Verdict: {answer.verdict_of(book)}", style="bold", soft_wrap=True)
+    for line in _risk_lines(answer.profile, book):
+        console.print(line, soft_wrap=True)
+    for note in book_notes(book):
+        console.print(f"- {note}", style="dim", soft_wrap=True)
+
+
+def _risk_lines(profile: Profile, book: BookReports) -> list[str]:
+    """The venue's view on hedged trading, where there is any such trading."""
+    share = sum_up(book.epochs).hedged_share
+    if share == 0:
+        return []
+    lines = [
+        f"Points at risk: {share:.0%} of the position-hours offset each other on one symbol. What is said "
+        "about that:"
+    ]
+    return lines + [
+        f"  [{view.source}, {view.confidence}] {view.text}".replace("[", r"\[")
+        for view in profile.stated_views
+    ]
+
+
+def _print_fit(console: Console, fit: Fit) -> None:
+    if fit.calibration is None:
+        console.print(f"No calibration: {fit.refusal}", style="bold", soft_wrap=True)
+        return
+    table = _table("calibration", "Official", "Fitted", "Residual")
+    for row in fit.calibration.rows:
+        table.add_row(
+            str(row.epoch.first_day), _whole(row.official), f"{row.fitted:,.1f}", f"{row.residual:+,.1f}"
+        )
+    console.print(table)
+    for name, weight in fit.calibration.weights.items():
+        console.print(f"  {name} = {weight:,.6f}", soft_wrap=True)
+    if fit.calibration.not_identified:
+        console.print(f"  no records for {', '.join(fit.calibration.not_identified)}", soft_wrap=True)
+    console.print(fit.calibration.statement, style="bold", soft_wrap=True)
+
+
+def _whole(amount: Decimal | None) -> str:
+    return _NOT_KNOWN if amount is None else f"{amount:,.0f}"
+
+
+def _cents(amount: Decimal | None) -> str:
+    return _NOT_KNOWN if amount is None else f"{amount:,.2f}"
+
+
+def _percent(part: Decimal, whole: Decimal) -> str:
+    return f"{part / whole:.0%}" if whole else "-"
+
+
+# --- the profiles ---------------------------------------------------------------------------------------
+
+
+def print_profiles(profiles: Sequence[Profile], today: date) -> None:
+    """List profiles with their dates and what these say about `today`."""
+    console = Console(highlight=False)
+    table = Table()
+    for column in ("Name", "Version", "Programme", "From", "To", "State", "Looked up"):
+        table.add_column(column)
+    for profile in profiles:
+        table.add_row(
+            profile.name + (" (default)" if profile.name == NO_PROGRAMME else ""),
+            str(profile.version),
+            profile.title,
+            str(profile.first or "-"),
+            str(profile.last or "-"),
+            profile.liveness(today),
+            str(profile.checked),
+        )
+    console.print(table)
+    if not any(profile.liveness(today) is Liveness.WITHIN_DATES for profile in profiles):
+        console.print(_NONE_LIVE, soft_wrap=True)
