@@ -35,6 +35,7 @@ from aster_operator.exchange.client_protocol import (
     StreamEvent,
 )
 from aster_operator.exchange.errors import refusal_of
+from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.in_process.values import (
     account_changed,
     bar_of,
@@ -45,7 +46,6 @@ from aster_operator.simulator.in_process.values import (
     position_report,
     request_of,
 )
-from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.model import (
     AccountEvent,
     BookEvent,
