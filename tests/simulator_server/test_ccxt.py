@@ -45,8 +45,8 @@ async def client(venue: ExchangeServer) -> AsyncIterator[Any]:
         api[name] = f"{venue.rest_url}/api"
     # ccxt tells futures from spot by the word fstream in the address.
     api["ws"] = {
-        "public": {"spot": f"{venue.ws_url}/stream", "swap": f"{venue.ws_url}/fstream/stream"},
-        "private": {"spot": f"{venue.ws_url}/ws", "swap": f"{venue.ws_url}/fstream/ws"},
+        "public": {"spot": f"{venue.ws_url}/sstream/stream", "swap": f"{venue.ws_url}/fstream/stream"},
+        "private": {"spot": f"{venue.ws_url}/sstream/ws", "swap": f"{venue.ws_url}/fstream/ws"},
     }
     try:
         async with asyncio.timeout(60):
@@ -274,7 +274,7 @@ async def test_watchers_of_the_account(venue: ExchangeServer, client: Any, watch
         following = asyncio.ensure_future(getattr(client, watcher)())
         account_id = venue.accounts[0].account_id
         while not following.done():
-            key = venue.listen_keys.current(account_id)
+            key = venue.services.listen_keys.current(account_id)
             if key is not None and venue.subscriptions.has(key):
                 break
             await asyncio.sleep(0.01)
@@ -289,3 +289,15 @@ async def test_watchers_of_the_account(venue: ExchangeServer, client: Any, watch
         assert seen["USDT"]["total"] < 10_000
     else:
         assert seen[0]["symbol"] == BTC
+
+
+async def test_spot_watchers(client: Any) -> None:
+    symbol = "BTC/USDT"
+    async with asyncio.timeout(30):
+        assert (await client.watch_ticker(symbol))["symbol"] == symbol
+        touch = await client.watch_bids_asks([symbol])
+        assert touch[symbol]["bid"] < touch[symbol]["ask"]
+        book = await client.watch_order_book(symbol, 20)
+        assert book["bids"][0][0] < book["asks"][0][0]
+        assert (await client.watch_trades(symbol))[-1]["symbol"] == symbol
+        assert (await client.watch_ohlcv(symbol, "1m"))[-1][4] > 0

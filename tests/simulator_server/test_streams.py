@@ -34,6 +34,7 @@ KEYS = {
     "btcusdt@miniTicker": "e E s c o h l v q",
     "btcusdt@ticker": "e E s p P w c Q o h l v q O C F L n",
     "btcusdt@bookTicker": "e u E T s b B a A",
+    "btcusdt@tradepro": "e E T s t p q h m",
     "btcusdt@depth5@100ms": "e E T s U u pu b a",
     "btcusdt@depth20": "e E T s U u pu b a",
     "btcusdt@depth@250ms": "e E T s U u pu b a",
@@ -263,7 +264,7 @@ def test_others_hear_nothing_of_it(trader: Trader, other_trader: Trader) -> None
 
 def test_listen_keys_live_an_hour_and_a_little(trader: Trader, clock: ManualClock) -> None:
     recorder = listen(trader)
-    key = trader.server.listen_keys.current(trader.account.account_id)
+    key = trader.server.services.listen_keys.current(trader.account.account_id)
     clock.advance_ms(HOUR_MS)
     assert trader.v3("PUT", "listenKey").json == {}
     assert trader.v3("PUT", "listenKey", listenKey="another").code == -1125
@@ -322,3 +323,23 @@ def test_a_position_in_danger_is_told_and_a_liquidation_is_public(trader: Trader
     assert forced_orders
     assert trader.v3("GET", "forceOrders", autoCloseType="LIQUIDATION").json
     assert server.exchange.audit().balanced
+
+
+def test_a_new_symbol_joins_the_streams_that_are_open(server: ExchangeServer) -> None:
+    all_marks, all_tickers, all_touches = "!markPrice@arr@1s", "!ticker@arr", "!bookTicker"
+    awaited = ("newusdt@bookTicker", "newusdt@kline_1m")
+    recorder = follow(server, all_marks, all_tickers, all_touches, *awaited)
+    run(server, MINUTE_MS)
+    assert {row["s"] for row in recorder.payloads(all_marks)[-1]} == {"BTCUSDT", "ETHUSDT"}
+    recorder.clear()
+    server.control.call("POST", "/sim/list", {"symbol": "NEWUSDT", "price": "12.5"})
+    run(server, MINUTE_MS)
+    symbols = {"BTCUSDT", "ETHUSDT", "NEWUSDT"}
+    assert {row["s"] for row in recorder.payloads(all_marks)[-1]} == symbols
+    assert {row["s"] for rows in recorder.payloads(all_tickers) for row in rows} == symbols
+    assert {row["s"] for row in recorder.payloads(all_touches)} == symbols
+    assert all(recorder.payloads(name) for name in awaited)
+    server.subscriptions.forget(recorder)
+    recorder.clear()
+    run(server, MINUTE_MS)
+    assert recorder.messages == []

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
-from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.model import KlineEvent, KlineRecord
 from aster_operator.simulator.server.intervals import (
     MONTH,
@@ -13,6 +12,7 @@ from aster_operator.simulator.server.intervals import (
     bar_open_ms,
     interval_ms,
 )
+from aster_operator.simulator.server.market_side import MarketSide
 
 __all__ = ["BarSource", "RunningBar", "klines_of", "merge_bars"]
 
@@ -74,7 +74,7 @@ def klines_of(
 class RunningBar:
     """The current bar of one interval, kept from the exchange's one-minute bars."""
 
-    def __init__(self, exchange: ExchangeApi, symbol: str, interval: str) -> None:
+    def __init__(self, exchange: MarketSide, symbol: str, interval: str) -> None:
         self._interval = interval
         self._open_ms = bar_open_ms(interval, exchange.now_ms)
         self._finished: list[KlineRecord] = []

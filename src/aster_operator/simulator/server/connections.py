@@ -7,7 +7,7 @@ from aster_operator.domain.clock import DAY_MS, MINUTE_MS, Clock
 from aster_operator.simulator.server.frames import CLOSE, PING, PONG, Outgoing, frame
 from aster_operator.simulator.server.frames import TEXT as TEXT_FRAME
 from aster_operator.simulator.server.messages import encode_json
-from aster_operator.simulator.server.subscriptions import ControlProtocol, Subscriptions
+from aster_operator.simulator.server.subscriptions import MAX_STREAMS, ControlProtocol, Subscriptions
 
 __all__ = ["GOING_AWAY", "POLICY_VIOLATION", "ConnectionStatistics", "SocketSettings", "StreamConnection"]
 
@@ -24,6 +24,7 @@ class SocketSettings:
     lifetime_ms: int = DAY_MS
     write_buffer_bytes: int = 8 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
+    max_streams: int = MAX_STREAMS
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class StreamConnection:
         self._settings = settings
         self._statistics = statistics
         self._clock = clock
-        self.control = ControlProtocol(subscriptions, self, combined)
+        self.control = ControlProtocol(subscriptions, self, combined, settings.max_streams)
         now_ns = clock.monotonic_ns()
         self._opened_ns = self._heard_ns = self._pinged_ns = now_ns
         self._second_ns = now_ns
@@ -65,6 +66,11 @@ class StreamConnection:
         self._stalled: list[bytes] | None = None
         self._is_half_open = False
         statistics.opened += 1
+
+    @property
+    def streams(self) -> list[str]:
+        """Names it is subscribed to."""
+        return self._subscriptions.names_of(self)
 
     # --- writing ------------------------------------------------------------------------------------
 

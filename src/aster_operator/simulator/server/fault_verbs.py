@@ -11,10 +11,9 @@ from aster_operator.simulator.server.control import ControlRefusal, Verb, intege
 from aster_operator.simulator.server.fault_gate import FaultGate
 from aster_operator.simulator.server.faults import FaultRule, Faults
 from aster_operator.simulator.server.http_host import StreamHost
+from aster_operator.simulator.server.product_streams import StreamProducts
 from aster_operator.simulator.server.routing import Services
 from aster_operator.simulator.server.settings import SecurityClock
-from aster_operator.simulator.server.stream_hub import StreamHub
-from aster_operator.simulator.server.subscriptions import Subscriptions
 
 __all__ = ["FaultVerbs"]
 
@@ -28,16 +27,14 @@ class FaultVerbs:
         faults: Faults,
         gate: FaultGate,
         front: StreamHost,
-        hub: StreamHub,
-        subscriptions: Subscriptions,
+        products: StreamProducts,
         security_clock: SecurityClock,
     ) -> None:
         self._services = services
         self._faults = faults
         self._gate = gate
         self._front = front
-        self._hub = hub
-        self._subscriptions = subscriptions
+        self._products = products
         self._security_clock = security_clock
         self._socket_actions: dict[str, Callable[[StreamConnection], None]] = {
             "cut": StreamConnection.cut,
@@ -95,9 +92,8 @@ class FaultVerbs:
         return {"touched": len(touched)}
 
     def _listens(self, connection: StreamConnection, pattern: str) -> bool:
-        names = self._subscriptions.names_of(connection)
-        keys = self._services.listen_keys
-        shown = ["user" if keys.account_of(name) is not None else name for name in names]
+        names = connection.streams
+        shown = ["user" if self._products.account_of(name) is not None else name for name in names]
         return pattern == "*" or any(fnmatchcase(name, pattern) for name in shown)
 
     def _clock(self, arguments: dict[str, Any]) -> Any:
@@ -110,9 +106,8 @@ class FaultVerbs:
         user = arguments.get("user")
         if user is not None and not isinstance(user, str):
             raise ControlRefusal('"user" must be an address')
-        expired = self._services.listen_keys.expire_now(None if user is None else user.lower())
-        self._hub.expire_keys(expired)
-        return {"expired": len(expired)}
+        account_id = None if user is None else user.lower()
+        return {"expired": sum(product.expire_now(account_id) for product in self._products.both())}
 
     def _ban(self, arguments: dict[str, Any]) -> Any:
         """`{"ms", "peer"}` bans an address with 418; `{"ms": 0}` pardons everybody."""

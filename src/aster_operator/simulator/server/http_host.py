@@ -4,7 +4,7 @@ import asyncio
 import errno
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -17,12 +17,11 @@ from aster_operator.simulator.server.connections import (
     GOING_AWAY,
     POLICY_VIOLATION,
     ConnectionStatistics,
-    SocketSettings,
     StreamConnection,
 )
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
+from aster_operator.simulator.server.product_streams import ProductStreams
 from aster_operator.simulator.server.settings import PortTakenError
-from aster_operator.simulator.server.subscriptions import MAX_STREAMS, Subscriptions
 
 __all__ = ["HttpHost", "StreamHost", "split_target", "stream_target"]
 
@@ -205,7 +204,8 @@ class HttpHost:
 
 
 class StreamHost(HttpHost):
-    """REST and WebSocket on one port."""
+    """REST and WebSocket on one port. `choose` tells from the path and the stream names of a socket which
+    product it has come for."""
 
     def __init__(
         self,
@@ -213,15 +213,13 @@ class StreamHost(HttpHost):
         port: int,
         answer: Answer,
         *,
-        subscriptions: Subscriptions,
-        sockets: SocketSettings,
+        choose: Callable[[str, Sequence[str]], ProductStreams],
         clock: Clock,
         max_body_bytes: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(host, port, answer, clock=clock, max_body_bytes=max_body_bytes, tls=tls)
-        self._subscriptions = subscriptions
-        self._sockets = sockets
+        self._choose = choose
         self.statistics = ConnectionStatistics()
         self.connections: dict[StreamConnection, None] = {}
 
@@ -231,14 +229,14 @@ class StreamHost(HttpHost):
             path, raw_query = split_target(request.raw_path)
             target = stream_target(path, raw_query)
             if target is not None:
-                return await self._serve_streams(request, *target)
+                return await self._serve_streams(request, self._choose(path, target[1]), *target)
         return await super()._handle(request)
 
     async def _serve_streams(
-        self, request: web.BaseRequest, combined: bool, names: list[str]
+        self, request: web.BaseRequest, product: ProductStreams, combined: bool, names: list[str]
     ) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=self._sockets.max_message_bytes
+            autoping=False, compress=False, max_msg_size=product.sockets.max_message_bytes
         )
         if not socket.can_prepare(request).ok:
             return web.Response(status=400, text="This path speaks WebSocket.")
@@ -247,14 +245,19 @@ class StreamHost(HttpHost):
         if transport is None:
             return socket
         connection = StreamConnection(
-            transport, self._subscriptions, self._sockets, self.statistics, self._clock, combined=combined
+            transport,
+            product.subscriptions,
+            product.sockets,
+            self.statistics,
+            self._clock,
+            combined=combined,
         )
         self.connections[connection] = None
-        if len(names) > MAX_STREAMS:
+        if len(names) > product.sockets.max_streams:
             connection.close(POLICY_VIOLATION, "Too many streams")
             names = []
         for name in names:
-            self._subscriptions.add(connection, name)
+            product.subscriptions.add(connection, name)
         try:
             await self._listen(socket, connection)
         finally:

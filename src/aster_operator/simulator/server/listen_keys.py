@@ -1,4 +1,4 @@
-"""Listen keys: one per account, valid for sixty minutes, renewed by their owner (section 4.7)."""
+"""Listen keys: one per account and product, valid for sixty minutes, renewed by their owner (section 4.7)."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,13 +17,21 @@ class _Key:
 
 
 class ListenKeys:
-    """Validity runs on the security clock; `grace_ms` spares clients that renew at exactly sixty minutes."""
+    """The keys of one product. Validity runs on the security clock; `grace_ms` spares clients that renew at
+    exactly sixty minutes. `product` keeps the keys of two products apart."""
 
     def __init__(
-        self, clock: Clock, seed: int, validity_ms: int = HOUR_MS, grace_ms: int = 2 * MINUTE_MS
+        self,
+        clock: Clock,
+        seed: int,
+        validity_ms: int = HOUR_MS,
+        grace_ms: int = 2 * MINUTE_MS,
+        *,
+        product: str = "",
     ) -> None:
         self._clock = clock
         self._seed = seed
+        self._product = product
         self._validity_ms = validity_ms
         self._grace_ms = grace_ms
         self._by_account: dict[str, _Key] = {}
@@ -35,7 +43,7 @@ class ListenKeys:
         key = self._active(account_id)
         if key is None:
             self._issued += 1
-            material = f"listen key {self._seed} {account_id} {self._issued}"
+            material = f"listen key {self._product}{self._seed} {account_id} {self._issued}"
             key = _Key(sha256(material.encode()).hexdigest(), account_id, 0)
             self._by_account[account_id] = self._by_text[key.text] = key
         key.expires_ms = self._clock.now_ms() + self._validity_ms

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
-from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.model import ContractSpec, KlineEvent, KlineRecord, MarkEvent, TradeEvent
+from aster_operator.simulator.server.market_side import MarketSide
 
 __all__ = ["AggregateTrade", "DayFigures", "DayStatistics", "MarkBar", "MarketFeed"]
 
@@ -74,7 +74,7 @@ class DayFigures:
 class DayStatistics:
     """A rolling 24-hour window of minute bars: running sums, and monotone queues for the extremes."""
 
-    def __init__(self, exchange: ExchangeApi, spec: ContractSpec) -> None:
+    def __init__(self, exchange: MarketSide, spec: ContractSpec) -> None:
         self._spec = spec
         self._bars: deque[KlineRecord] = deque()
         self._highs: deque[KlineRecord] = deque()
@@ -160,7 +160,7 @@ class DayStatistics:
 class MarketFeed:
     """Listens to the exchange and answers what REST and the streams ask."""
 
-    def __init__(self, exchange: ExchangeApi) -> None:
+    def __init__(self, exchange: MarketSide) -> None:
         self._exchange = exchange
         self._days: dict[str, DayStatistics] = {}
         self._aggregates: dict[str, deque[AggregateTrade]] = {}

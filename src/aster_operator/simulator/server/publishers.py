@@ -7,7 +7,7 @@ period; what happened exactly at that instant belongs to the period after it.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from aster_operator.simulator.api import BookView, ExchangeApi
+from aster_operator.simulator.api import BookView
 from aster_operator.simulator.model import (
     BookEvent,
     ContractSpec,
@@ -20,6 +20,7 @@ from aster_operator.simulator.model import (
 from aster_operator.simulator.server import stream_payloads
 from aster_operator.simulator.server.bars import RunningBar
 from aster_operator.simulator.server.market_feed import AggregateTrade, MarketFeed
+from aster_operator.simulator.server.market_side import MarketSide
 from aster_operator.simulator.server.number_text import symbol_text
 from aster_operator.simulator.server.render import update_id
 from aster_operator.simulator.server.stream_names import StreamName
@@ -39,7 +40,7 @@ class Publisher:
     def __init__(
         self,
         name: StreamName,
-        exchange: ExchangeApi,
+        exchange: MarketSide,
         market: MarketFeed,
         publish: Callable[[str, Any], None],
         schedule: "Callable[[Publisher], None]",
@@ -62,6 +63,10 @@ class Publisher:
 
     def joined(self) -> None:
         """Somebody has subscribed: a stream of pictures shows the current one at its next turn."""
+
+    def list_symbol(self, symbol: str) -> None:
+        """A symbol has been listed; told to the streams of all symbols only."""
+        self.symbols.append(symbol)
 
     def take(self, event: ExchangeEvent) -> None: ...
 
@@ -104,9 +109,8 @@ class MarkPrices(Publisher):
         self.wake()
 
     def flush(self, time_ms: int) -> None:
-        payloads = [
-            stream_payloads.mark_price(self.exchange.mark(symbol), time_ms) for symbol in self.symbols
-        ]
+        marks = [self.exchange.mark(symbol) for symbol in self.symbols]
+        payloads = [stream_payloads.mark_price(mark, time_ms) for mark in marks]
         self.publish(payloads if self.name.symbol is None else payloads[0])
         self.wake()
 
@@ -155,6 +159,10 @@ class Tickers(Publisher):
         for symbol in self.symbols:
             # The statistics of a symbol begin when they are first asked for.
             self.market.day(symbol)
+
+    def list_symbol(self, symbol: str) -> None:
+        super().list_symbol(symbol)
+        self.market.day(symbol)
 
     def joined(self) -> None:
         self._changed.update(dict.fromkeys(self.symbols))
@@ -286,7 +294,27 @@ class ForceOrders(Publisher):
         self._latest.clear()
 
 
+class SingleTrades(Publisher):
+    """Every trade by itself, in real time."""
+
+    events = (TradeEvent,)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._render = _TRADE_PAYLOADS[self.name.kind]
+
+    def take(self, event: ExchangeEvent) -> None:
+        if isinstance(event, TradeEvent):
+            self.publish(self._render(event))
+
+
+_TRADE_PAYLOADS: dict[str, Callable[[TradeEvent], dict[str, Any]]] = {
+    "trade": stream_payloads.trade,
+    "spotAggTrade": stream_payloads.spot_aggregate_trade,
+    "tradepro": stream_payloads.trade_with_parties,
+}
 _KINDS: dict[str, type[Publisher]] = {
+    **dict.fromkeys(_TRADE_PAYLOADS, SingleTrades),
     "aggTrade": AggregateTrades,
     "markPrice": MarkPrices,
     "kline": Klines,
@@ -299,7 +327,7 @@ _KINDS: dict[str, type[Publisher]] = {
 
 def make_publisher(
     name: StreamName,
-    exchange: ExchangeApi,
+    exchange: MarketSide,
     market: MarketFeed,
     publish: Callable[[str, Any], None],
     schedule: Callable[[Publisher], None],

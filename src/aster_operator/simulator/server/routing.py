@@ -43,6 +43,7 @@ class Services:
     auth: AuthSettings
     limiter: RateLimiter
     listen_keys: ListenKeys
+    spot_listen_keys: ListenKeys
     market: MarketFeed
     spot: SpotWallets
     protection: MarketMakerProtection

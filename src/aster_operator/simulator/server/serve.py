@@ -29,10 +29,12 @@ from aster_operator.simulator.server.market_feed import MarketFeed
 from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
 from aster_operator.simulator.server.market_verbs import market_verbs
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, encode_json
+from aster_operator.simulator.server.product_streams import ProductStreams, StreamProducts
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.routing import Services
 from aster_operator.simulator.server.scenario_player import ScenarioPlayer
 from aster_operator.simulator.server.settings import ExchangeServerError, SecurityClock, ServerSettings
+from aster_operator.simulator.server.spot_hub import SpotStreamHub
 from aster_operator.simulator.server.spot_wallets import SpotWallets
 from aster_operator.simulator.server.storm import OrderStorm
 from aster_operator.simulator.server.stream_hub import StreamHub
@@ -68,11 +70,10 @@ class ExchangeServer:
         for account in self._accounts:
             if not exchange.has_account(account.account_id):
                 exchange.create_account(account.account_id, settings.deposits)
-        self.subscriptions = Subscriptions()
-        self.listen_keys = ListenKeys(self.security_clock, settings.seed)
         market = MarketFeed(exchange)
-        self.hub = StreamHub(exchange, market, self.subscriptions, self.listen_keys)
-        self.driver = MarketDriver(exchange, clock, parse_pace(settings.pace), self.hub.on_time)
+        self.streams = StreamProducts(self._futures_streams(market), self._spot_streams())
+        self.subscriptions = self.streams.futures.subscriptions
+        self.driver = MarketDriver(exchange, clock, parse_pace(settings.pace), self.streams.on_time)
         self.limiter = RateLimiter(settings.limits, self.security_clock, self._limit_window)
         self.services = Services(
             exchange,
@@ -80,24 +81,24 @@ class ExchangeServer:
             self.registry,
             settings.auth,
             self.limiter,
-            self.listen_keys,
+            self.streams.futures.listen_keys,
+            self.streams.spot.listen_keys,
             market,
-            SpotWallets(exchange),
+            SpotWallets(exchange, self._on_transfer),
             MarketMakerProtection(exchange),
             instance=f"{clock.now_ns():x}",
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
         self.faults = Faults(settings.seed)
         self.gate = FaultGate(self.dispatcher, self.faults)
-        self.subscriptions.intercept = self._intercept
+        self.streams.intercept(self._intercept)
         self.control_token = settings.control_token or secrets.token_urlsafe(24)
         self._authority = _new_authority(settings.host) if settings.tls else None
         self._front = StreamHost(
             settings.host,
             settings.port,
             self.gate.answer,
-            subscriptions=self.subscriptions,
-            sockets=settings.sockets,
+            choose=self.streams.choose,
             clock=clock,
             max_body_bytes=settings.max_body_bytes,
             tls=None if self._authority is None else self._authority.server_context(),
@@ -116,6 +117,23 @@ class ExchangeServer:
         self._failure: BaseException | None = None
         self._stopped = asyncio.Event()
 
+    def _futures_streams(self, market: MarketFeed) -> ProductStreams:
+        subscriptions = Subscriptions()
+        keys = ListenKeys(self.security_clock, self.settings.seed)
+        hub = StreamHub(self.exchange, market, subscriptions, keys)
+        return ProductStreams(subscriptions, keys, self.settings.sockets, hub)
+
+    def _spot_streams(self) -> ProductStreams:
+        subscriptions = Subscriptions()
+        keys = ListenKeys(self.security_clock, self.settings.seed, product="spot ")
+        spot = self.exchange.spot
+        self._spot_hub = None if spot is None else SpotStreamHub(self.exchange, spot, subscriptions, keys)
+        return ProductStreams(subscriptions, keys, self.settings.spot_sockets, self._spot_hub)
+
+    def _on_transfer(self, account_id: str, to_spot: bool) -> None:
+        if self._spot_hub is not None:
+            self._spot_hub.transferred(account_id, to_spot=to_spot)
+
     def _control_api(self) -> ControlApi:
         control = ControlApi(
             self.services,
@@ -130,8 +148,7 @@ class ExchangeServer:
             self.faults,
             self.gate,
             self._front,
-            self.hub,
-            self.subscriptions,
+            self.streams,
             self.security_clock,
         )
         control.add_verbs(faults.verbs())
@@ -178,7 +195,7 @@ class ExchangeServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self._close_hosts()
-        self.hub.detach()
+        self.streams.detach()
         self._stopped.set()
 
     async def _close_hosts(self) -> None:
@@ -207,7 +224,8 @@ class ExchangeServer:
         """What the wall clock makes due: pings, lapsed listen keys, connections that are too old."""
         self._front.keep_house()
         self._back.keep_house()
-        self.hub.expire_keys(self.listen_keys.expire_due())
+        for product in self.streams.both():
+            product.expire_due()
 
     # --- addresses ----------------------------------------------------------------------------------
 
@@ -272,7 +290,7 @@ class ExchangeServer:
     def _intercept(self, stream: str, message: Outgoing) -> Iterable[Outgoing]:
         if not self.faults.touches_events:
             return (message,)
-        return self.faults.deliveries(stream, self.listen_keys.account_of(stream), message)
+        return self.faults.deliveries(stream, self.streams.account_of(stream), message)
 
     async def _answer_control(self, request: WireRequest) -> WireResponse | None:
         return self.control.dispatch(request)

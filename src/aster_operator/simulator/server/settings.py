@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.simulator.server.auth import AuthSettings
 from aster_operator.simulator.server.connections import SocketSettings
 from aster_operator.simulator.server.rate_limits import RateLimitSettings
 
 __all__ = ["ExchangeServerError", "PortTakenError", "SecurityClock", "ServerSettings"]
+
+
+SPOT_SOCKETS = SocketSettings(
+    messages_per_second=5,
+    ping_every_ms=3 * MINUTE_MS,
+    drop_without_pong_ms=10 * MINUTE_MS,
+    max_streams=1024,
+)
+"""Bounds of a spot socket (section 3)."""
 
 
 class ExchangeServerError(Exception):
@@ -50,6 +59,7 @@ class ServerSettings:
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: RateLimitSettings = field(default_factory=RateLimitSettings)
     sockets: SocketSettings = field(default_factory=SocketSettings)
+    spot_sockets: SocketSettings = SPOT_SOCKETS
     max_body_bytes: int = 1024 * 1024
 
 

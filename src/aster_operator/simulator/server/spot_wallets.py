@@ -3,7 +3,7 @@
 The money itself is in the exchange's books, so that one audit covers both sides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from aster_operator.domain.clock import DAY_MS
@@ -20,8 +20,14 @@ MAX_TRANSFER_ID = 64
 class SpotWallets:
     """Numbers transfers and refuses those whose client id was used within seven days."""
 
-    def __init__(self, exchange: ExchangeApi) -> None:
+    def __init__(
+        self,
+        exchange: ExchangeApi,
+        on_transfer: Callable[[str, bool], None] = lambda _account, _to_spot: None,
+    ) -> None:
+        """`on_transfer` is told the account and whether the money went to spot."""
         self._exchange = exchange
+        self._on_transfer = on_transfer
         self._transfer_ids: dict[tuple[str, str], int] = {}
         self._transfers = 0
 
@@ -56,4 +62,5 @@ class SpotWallets:
         self._exchange.transfer(account_id, asset, amount, to_spot=to_spot)
         self._transfer_ids[account_id, client_id] = now_ms
         self._transfers += 1
+        self._on_transfer(account_id, to_spot)
         return self._transfers

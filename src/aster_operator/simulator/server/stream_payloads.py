@@ -3,7 +3,7 @@
 from typing import Any
 
 from aster_operator.simulator.api import BookView
-from aster_operator.simulator.model import ForceOrderEvent, KlineRecord, MarkEvent
+from aster_operator.simulator.model import ForceOrderEvent, KlineRecord, MarkEvent, TradeEvent
 from aster_operator.simulator.server.market_feed import AggregateTrade, DayFigures
 from aster_operator.simulator.server.number_text import atoms_text, symbol_text
 from aster_operator.simulator.server.render import day_change, update_id
@@ -16,8 +16,14 @@ __all__ = [
     "kline",
     "mark_price",
     "mini_ticker",
+    "spot_aggregate_trade",
     "ticker",
+    "trade",
+    "trade_with_parties",
 ]
+
+NO_TRANSACTION = "0X" + 64 * "0"
+"""What the venue itself sends as the hash of a trade that is in no chain."""
 
 
 def aggregate_trade(trade: AggregateTrade, event_ms: int) -> dict[str, Any]:
@@ -177,4 +183,53 @@ def force_order(event: ForceOrderEvent, event_ms: int) -> dict[str, Any]:
             "z": text.quantity(order.filled_lots),
             "T": event.time_ms,
         },
+    }
+
+
+def trade(event: TradeEvent) -> dict[str, Any]:
+    """A single trade, told at the moment it happens."""
+    text = symbol_text(event.spec)
+    return {
+        "e": "trade",
+        "E": event.time_ms,
+        "s": event.spec.symbol,
+        "t": event.trade_id,
+        "p": text.price(event.ticks),
+        "q": text.quantity(event.lots),
+        "T": event.time_ms,
+        "m": event.buyer_is_maker,
+    }
+
+
+def spot_aggregate_trade(event: TradeEvent) -> dict[str, Any]:
+    """A spot trade as an aggregate of itself, as the spot REST side numbers them too."""
+    text = symbol_text(event.spec)
+    return {
+        "e": "aggTrade",
+        "E": event.time_ms,
+        "s": event.spec.symbol,
+        "a": event.trade_id,
+        "p": text.price(event.ticks),
+        "q": text.quantity(event.lots),
+        "f": event.trade_id,
+        "l": event.trade_id,
+        "T": event.time_ms,
+        "m": event.buyer_is_maker,
+        "M": True,
+    }
+
+
+def trade_with_parties(event: TradeEvent) -> dict[str, Any]:
+    """A trade with its parties; here everybody is in privacy mode and nothing is in a chain."""
+    text = symbol_text(event.spec)
+    return {
+        "e": "tradepro",
+        "E": event.time_ms,
+        "T": event.time_ms,
+        "s": event.spec.symbol,
+        "t": event.trade_id,
+        "p": text.price(event.ticks),
+        "q": text.quantity(event.lots),
+        "h": NO_TRANSACTION,
+        "m": ["hidden", "hidden"],
     }

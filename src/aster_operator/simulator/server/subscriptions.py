@@ -99,10 +99,17 @@ def _invalid(text: str) -> _ControlError:
 class ControlProtocol:
     """SUBSCRIBE and its relatives for one connection. `combined` says how data frames are wrapped."""
 
-    def __init__(self, subscriptions: Subscriptions, subscriber: Subscriber, combined: bool) -> None:
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        subscriber: Subscriber,
+        combined: bool,
+        max_streams: int = MAX_STREAMS,
+    ) -> None:
         self._subscriptions = subscriptions
         self._subscriber = subscriber
         self.combined = combined
+        self._max_streams = max_streams
 
     def answer(self, text: bytes) -> dict[str, Any]:
         """The reply to one control message; errors are replies too. A missing id is answered with null."""
@@ -155,7 +162,7 @@ class ControlProtocol:
     def subscribe(self, names: list[str]) -> None:
         """Raises nothing for unknown streams: the venue accepts them in silence."""
         known = set(self._subscriptions.names_of(self._subscriber))
-        if len(known | set(names)) > MAX_STREAMS:
+        if len(known | set(names)) > self._max_streams:
             raise _invalid("too many parameters")
         for name in names:
             self._subscriptions.add(self._subscriber, name)
