@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 
-.PHONY: bench-wire help install install-dev run test lint format clean lock
+.PHONY: bench-exchange bench-wire help install install-dev run test lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 
 bench-wire: install-dev  ## Measure the exchange client against its limits and its peers (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_wire.py $(ARGS)
+
+bench-exchange: install-dev  ## Measure the embedded exchange against its limits (ARGS=--json for lines)
+	@exec $(BIN)/python benchmarks/bench_exchange.py $(ARGS)
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,7 +1,7 @@
 """The embedded exchange in a process of its own, pinned to one core, for benchmarks that measure it.
 
     with venue(core=0) as exchange:
-        exchange.rest, exchange.accounts, exchange.cpu_seconds()
+        exchange.line["rest"], exchange.port, exchange.cpu_seconds()
 
 It is what `aster-operator exchange serve` serves (recorded minutes at real speed, a spot market beside each
 perpetual, wall-clock timestamps), with ten accounts and without request limits.
@@ -50,10 +50,10 @@ def cores() -> tuple[int, int]:
 
 
 @contextmanager
-def venue(core: int) -> Iterator[Venue]:
+def venue(core: int, pace: str = "1") -> Iterator[Venue]:
     """Start the exchange on `core` and end it with the block."""
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__)), str(core)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(Path(__file__)), str(core), pace], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
@@ -64,7 +64,7 @@ def venue(core: int) -> Iterator[Venue]:
         process.stdout.close()
 
 
-async def serve(core: int) -> None:
+async def serve(core: int, pace: str) -> None:
     from aster_operator.domain.clock import WallClock
     from aster_operator.market_data.history import load_history
     from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
@@ -76,6 +76,7 @@ async def serve(core: int) -> None:
     history = load_history()
     options = ExchangeOptions(start_ms=history.start_ms + DAY_MS, with_spot=True)
     settings = ServerSettings(
+        pace=pace,
         account_count=ACCOUNTS,
         deposits={"USDT": Decimal(1_000_000)},
         limits=RateLimitSettings(weight_per_minute=10**12, orders_per_minute=10**12),
@@ -87,4 +88,4 @@ async def serve(core: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
