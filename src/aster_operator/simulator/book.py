@@ -15,6 +15,7 @@ from aster_operator.simulator.model import SimulatedOrder
 
 __all__ = [
     "BookSide",
+    "Ladder",
     "OrderBook",
     "QueueModel",
     "RestingOrder",

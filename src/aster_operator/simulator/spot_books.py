@@ -9,7 +9,7 @@ from aster_operator.simulator.model import ATOMS, ContractSpec, ExecutionType, S
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.state import ExchangeState, Market
 
-__all__ = ["SpotAccount", "SpotClearing", "SpotLedger", "SpotTradeRecord", "base_atoms"]
+__all__ = ["SpotAccount", "SpotClearing", "SpotLedger", "SpotTradeRecord", "base_atoms", "delivered"]
 
 
 def base_atoms(spec: ContractSpec, lots: int) -> int:
