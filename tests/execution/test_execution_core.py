@@ -49,6 +49,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.fills import IncomeRow
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.core import TradingCore
+from aster_operator.execution.cycle_view import exposure_view
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
 from aster_operator.strategy.intents import PairPhase
@@ -489,7 +490,32 @@ def test_a_partial_foreign_close_is_levelled_first_then_all_is_closed() -> None:
     bench.fill(second)
     (third,) = orders_in(bench.commands)[-1:]
     bench.fill(third)
-    assert list(bench.core.state.pairs.active()) == []
+    assert bench.held() == (0, 0)
+    assert snapshots_in(bench.timer()) == ["somebody else traded on a pair of ours"]
+    bench.feed(snapshot_of(at_ms=bench.now_ms))
+    bench.timer()
+    assert list(bench.core.state.pairs.active()) == [], "over when the venue has confirmed it"
+
+
+def test_a_foreign_fill_that_a_snapshot_had_already_counted_hides_nothing() -> None:
+    bench = Bench.started().opened()
+    bench.feed(account_changed([position_of("0.07", LONG)], at_ms=bench.now_ms))
+    bench.pass_time(3)
+    # The venue's word comes first, the fill it speaks of afterwards: now 0.04 are thought to be held.
+    (level,) = orders_in(
+        bench.feed(snapshot_of([position_of("0.07", LONG), position_of("0.1", SHORT)], at_ms=bench.now_ms))
+    )
+    foreign_fill(bench, "0.03", LONG)
+    order = level
+    while True:
+        sent = orders_in(bench.fill(order))
+        if not sent:
+            break
+        (order,) = sent
+    assert bench.held() == (0, 0)
+    assert snapshots_in(bench.timer()) != []
+    (rest,) = orders_in(bench.feed(snapshot_of([position_of("0.03", LONG)], at_ms=bench.now_ms)))
+    assert (side_of(rest), rest.quantity) == (SELL_LONG, Decimal("0.03"))
 
 
 def test_a_leg_lost_unseen_is_found_from_the_account_stream() -> None:
@@ -511,6 +537,9 @@ def test_an_older_snapshot_does_not_overwrite_what_a_report_said_since() -> None
     old = snapshot_of([position_of("0.1", LONG), position_of("0.1", SHORT)], at_ms=bench.now_ms)
     commands = bench.feed(old)
     assert snapshots_in(commands) == ["the last one may be out of date"]
+    assert bench.held() == (0, 0)
+    bench.feed(snapshot_of(at_ms=bench.now_ms))
+    bench.timer()
     assert list(bench.core.state.pairs.active()) == []
 
 
@@ -622,6 +651,25 @@ def test_a_pair_is_not_opened_when_its_hedge_would_not_fit() -> None:
     bench.fill(hedge)
     assert bench.pair.phase is PairPhase.HOLDING
     assert lead.quantity == hedge.quantity == Decimal("0.495")
+
+
+def test_an_order_without_an_answer_counts_against_every_limit() -> None:
+    bench = Bench.started()
+    (lead,) = orders_in(bench.timer())
+    bench.feed(unclear(lead, bench.now_ms))
+    view = exposure_view(bench.core.state)
+    assert view.pending_open == {("BTCUSDT", LONG): LOT}
+    bench.fill(lead, "0.04")
+    view = exposure_view(bench.core.state)
+    assert view.pending_open[("BTCUSDT", LONG)] == Decimal("0.06")
+    assert view.held[("BTCUSDT", LONG)] == Decimal("0.04")
+
+
+def test_an_order_that_closes_counts_against_what_may_be_closed() -> None:
+    bench = Bench.started().opened()
+    (closing,) = orders_in(bench.operator(OperatorAction.FLATTEN))
+    view = exposure_view(bench.core.state)
+    assert (view.pending_close, view.pending_open) == ({("BTCUSDT", LONG): closing.quantity}, {})
 
 
 def test_a_hedge_that_no_longer_fits_its_limit_unwinds_the_lead() -> None:

@@ -190,6 +190,7 @@ class TradingCore:
                         f"{leg.symbol} {leg.position_side} holds {held}, we thought {leg.held}: corrected",
                     )
                     leg.held = held
+            pair.unconfirmed = False
             pair.observe_imbalance(state.now_ms)
         self._mismatch_since_ms = None
 
@@ -332,6 +333,9 @@ class TradingCore:
         blind = Feed.USER in state.feeds_down
         if blind and state.now_ms - self._snapshot_asked_ms >= self.settings.policy.blind_poll_ms:
             self._request_snapshot("the user stream is down")
+            return
+        if any(pair.unconfirmed for pair in self._quiet_pairs()):
+            self._request_snapshot("somebody else traded on a pair of ours")
             return
         disagrees = any(
             abs(state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held

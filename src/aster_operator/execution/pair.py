@@ -103,6 +103,8 @@ class Pair:
     urgent: bool = False
     flatten_now: bool = False
     """The hedge was refused: give up the excess without waiting for the deadline."""
+    unconfirmed: bool = False
+    """Moved by something that the venue's snapshots may hold as well: ask it before calling the pair over."""
     imbalance_since_ms: int | None = None
     worst_imbalance: Decimal = ZERO
     longest_imbalance_ms: int = 0

@@ -128,6 +128,8 @@ class PairBook:
         if newly > 0:
             self._applied[tracked.client_order_id] = tracked.filled_quantity
             self.moves += 1
+            if tracked.client_order_id not in leg.live_orders:
+                pair.unconfirmed = True
             leg.move(tracked.order.side, newly, tracked.average_price, now_ms)
             leg.failures = 0
             pair.observe_imbalance(now_ms)
@@ -159,6 +161,7 @@ class PairBook:
             leg = pair.leg(fill.position_side) if fill.position_side is not PositionSide.BOTH else None
             if leg is not None and leg.symbol == fill.symbol:
                 self.moves += 1
+                pair.unconfirmed = True
                 leg.move(fill.side, fill.quantity, fill.price, now_ms)
                 leg.book_fill(fill)
                 pair.observe_imbalance(now_ms)

@@ -172,9 +172,9 @@ class PairManager:
         return ended
 
     def _is_complete(self, pair: Pair) -> bool:
-        # An order of an earlier run may still bring back what looks closed.
+        # An order of an earlier run, or a fill counted twice, may hide that something is still held.
         is_over = pair.phase is PairPhase.CLOSING or pair.lead_leg.held == 0
-        if is_over and self._state.strays.on_symbol(pair.long.symbol):
+        if is_over and (pair.unconfirmed or self._state.strays.on_symbol(pair.long.symbol)):
             return False
         return self._worker.is_complete(pair)
 
