@@ -9,7 +9,7 @@ from aster_operator.cli.points_books import BookReports
 from aster_operator.rewards.calibration import Calibration
 from aster_operator.rewards.profile import Profile
 from aster_operator.rewards.records import Context
-from aster_operator.rewards.summary import verdict
+from aster_operator.rewards.summary import epoch_notes, verdict
 
 __all__ = ["Fit", "PointsAnswer", "book_notes"]
 
@@ -36,7 +36,8 @@ class PointsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def book_notes(book: BookReports) -> list[str]:
-    found = epochbook_notes(book.epochs)
+    """What the figures of a venue do not hold, one sentence each."""
+    found = epoch_notes(book.epochs)
     if book.unexplained_closes:
         found.append(
             f"{book.unexplained_closes} trades closed positions whose opening the books do not hold: "

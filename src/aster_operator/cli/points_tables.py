@@ -28,12 +28,13 @@ _NOT_KNOWN = "n/a"
 
 
 def print_answer(answer: PointsAnswer) -> None:
-    """Print for each venue two tables, the verdict, what is at risk and what the figures do not hold."""
+    """Print for each venue its tables, the verdict, what is at risk and what the figures do not hold."""
     console = Console(highlight=False)
     if not answer.books:
         console.print(_EMPTY, soft_wrap=True)
     for book in answer.books:
         console.print(_activity_table(book))
+        console.print(_cost_table(book))
         if any(report.points for report in book.epochs):
             console.print(_points_table(book))
         elif any(report.earn for report in book.epochs):
@@ -58,24 +59,30 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _first_cell(report: EpochReport) -> str:
-    return f"{report.epoch.first_day}{'' if report.is_complete else ' *'}"
+    return f"{report.epoch.first_day}{'' if report.is_complete else '*'}"
 
 
 def _activity_table(book: BookReports) -> Table:
-    table = _table(
-        f"{_title(book)}: activity and cost",
-        *("Volume $", "Maker", "Position $h", "Hedged", "Fees $"),
-        *("Funding $", "Price PnL $", "Cost $", "per $100k"),
-    )
+    table = _table(f"{_title(book)}: activity", "Trades", "Volume $", "Maker", "Position $h", "Hedged")
+    for report in book.epochs:
+        table.add_row(
+            _first_cell(report),
+            f"{report.trades:,}",
+            _whole(report.volume_usd),
+            _percent(report.maker_volume_usd, report.volume_usd),
+            _whole(report.position_usd_hours),
+            _percent(report.hedged_usd_hours, report.position_usd_hours),
+        )
+    return table
+
+
+def _cost_table(book: BookReports) -> Table:
+    table = _table("cost", "Fees $", "Funding $", "Price PnL $", "Cost $", "per $100k")
     for report in book.epochs:
         cost = report.cost
         others = "".join(f" + {plain_text(paid)} {asset}" for asset, paid in cost.other_fees.items())
         table.add_row(
             _first_cell(report),
-            _whole(report.volume_usd),
-            _percent(report.maker_volume_usd, report.volume_usd),
-            _whole(report.position_usd_hours),
-            _percent(report.hedged_usd_hours, report.position_usd_hours),
             _cents(cost.fees_usd + cost.liquidation_fees_usd) + others,
             _cents(cost.funding_usd),
             _cents(cost.realized_pnl_usd),
@@ -84,38 +91,38 @@ def _activity_table(book: BookReports) -> Table:
         )
     totals = sum_up(book.epochs)
     table.add_section()
-    table.add_row(
-        "total", _whole(totals.volume_usd), "", _whole(totals.position_usd_hours),
-        _percent(totals.hedged_usd_hours, totals.position_usd_hours), "", "", "",
-        _cents(totals.cost_usd), _cents(totals.cost_per_100k_usd), style="bold",
-    )  # fmt: skip
+    cells = (_cents(totals.cost_usd), _cents(totals.cost_per_100k_usd))
+    table.add_row("total", "", "", "", *cells, style="bold")
     return table
 
 
 def _points_table(book: BookReports) -> Table:
     table = _table(
-        "points and their price",
-        "Points, low to high", "base", "At risk", "$ per 1,000, best to worst", "base", "Break-even $/point",
-    )  # fmt: skip
-    rows: list[tuple[str, EpochReport | Totals]] = [(_first_cell(report), report) for report in book.epochs]
-    for name, of in [*rows, ("total", sum_up(book.epochs))]:
-        points, price, value = of.points, of.cost_per_1k_points_usd, of.break_even_point_value_usd
-        if points is None or price is None or value is None:
-            continue
-        if name == "total":
-            table.add_section()
-        at_risk = f"{of.hedged_share:.0%}"
-        table.add_row(
-            name,
-            f"{_whole(points.low)} to {_whole(points.high)}",
-            _whole(points.base),
-            at_risk,
-            _NOT_KNOWN if price.best is None else f"{_cents(price.best)} to {_cents(price.worst)}",
-            _cents(price.base),
-            _NOT_KNOWN if value.base is None else f"{value.base:,.5f}",
-            style="bold" if name == "total" else None,
-        )
+        "points, and what 1,000 of them cost",
+        *("Low to high", "Base", "At risk", "$ best to worst", "$ base", "$ a point"),
+    )
+    for report in book.epochs:
+        _add_points(table, _first_cell(report), report)
+    table.add_section()
+    _add_points(table, "total", sum_up(book.epochs), style="bold")
     return table
+
+
+def _add_points(table: Table, name: str, figures: EpochReport | Totals, style: str | None = None) -> None:
+    points, price = figures.points, figures.cost_per_1k_points_usd
+    value = figures.break_even_point_value_usd
+    if points is None or price is None or value is None:
+        return
+    table.add_row(
+        name,
+        f"{_whole(points.low)} to {_whole(points.high)}",
+        _whole(points.base),
+        f"{figures.hedged_share:.0%}",
+        _NOT_KNOWN if price.best is None else f"{_cents(price.best)} to {_cents(price.worst)}",
+        _cents(price.base),
+        _NOT_KNOWN if value.base is None else f"{value.base:,.5f}",
+        style=style,
+    )
 
 
 def _earn_table(book: BookReports) -> Table:
@@ -204,18 +211,20 @@ def print_profiles(profiles: Sequence[Profile], today: date) -> None:
     """List profiles with their dates and what these say about `today`."""
     console = Console(highlight=False)
     table = Table()
-    for column in ("Name", "Version", "Programme", "From", "To", "State", "Looked up"):
+    for column in ("Name", "From", "To"):
+        table.add_column(column, no_wrap=True)
+    for column in ("State", "Programme"):
         table.add_column(column)
     for profile in profiles:
         table.add_row(
-            profile.name + (" (default)" if profile.name == NO_PROGRAMME else ""),
-            str(profile.version),
-            profile.title,
+            profile.name,
             str(profile.first or "-"),
             str(profile.last or "-"),
             profile.liveness(today),
-            str(profile.checked),
+            f"{profile.title} (version {profile.version})",
         )
     console.print(table)
     if not any(profile.liveness(today) is Liveness.WITHIN_DATES for profile in profiles):
         console.print(_NONE_LIVE, soft_wrap=True)
+    looked_up = min(profile.checked for profile in profiles)
+    console.print(f"Default: {NO_PROGRAMME}. Sources last read: {looked_up}.", soft_wrap=True)

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal_column, select
 
 from aster_operator.database.models import IncomeEntry, OrderJournal, Trade
-from aster_operator.database.selection import Selection
+from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.domain.enums import LiquidityRole, OrderType, PositionSide, Side
 from aster_operator.domain.fills import Fill, IncomeRow
@@ -25,6 +25,7 @@ __all__ = [
     "fills",
     "funding_by_day",
     "income_rows",
+    "ledgers",
     "live_client_order_ids",
     "totals",
     "venues",
@@ -69,6 +70,19 @@ def venues(connection: Connection, selection: Selection) -> list[str]:
     traded = selection.narrow(select(Trade.venue).distinct(), Trade, Trade.timestamp_ms)
     earned = selection.narrow(select(IncomeEntry.venue).distinct(), IncomeEntry, IncomeEntry.time_ms)
     return sorted({*connection.execute(traded).scalars(), *connection.execute(earned).scalars()})
+
+
+def ledgers(connection: Connection, selection: Selection) -> list[LedgerKey]:
+    """Whose books hold trades or income among the selected rows, ordered by venue, account and instance."""
+    found: set[tuple[str, str, str]] = set()
+    for table, time_ms in ((Trade, Trade.timestamp_ms), (IncomeEntry, IncomeEntry.time_ms)):
+        statement = select(table.venue, table.account, table.instance).distinct()
+        rows = connection.execute(selection.narrow(statement, table, time_ms))
+        found.update((row.venue, row.account, row.instance) for row in rows)
+    return [
+        LedgerKey(venue=venue, account=account, instance=instance)
+        for venue, account, instance in sorted(found)
+    ]
 
 
 def totals(connection: Connection, selection: Selection) -> TradeFigures:

@@ -17,9 +17,9 @@ from aster_operator.rewards.epochs import Epoch, epoch_at, first_ms_of
 from aster_operator.rewards.errors import ProfileError, TooFewEpochs
 from aster_operator.rewards.features import Features
 from aster_operator.rewards.formula import counted_usd_hours
-from aster_operator.rewards.least_squares import solve_nnls, solve_nnls_rank
+from aster_operator.rewards.least_squares import independent_columns, solve_nnls
 from aster_operator.rewards.profile import PointsProfile, decode_yaml
-from aster_operator.rewards.records import Context
+from aster_operator.rewards.records import Context, require_amount
 from aster_operator.rewards.weights import Scenario
 
 __all__ = [
@@ -45,12 +45,9 @@ class OfficialTotal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     referral: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not self.points.is_finite() or self.points < 0:
-            raise ValueError("points must be a number of at least 0")
-        if self.team is not None and not self.team >= 1:
-            raise ValueError("team must be at least 1")
-        if self.referral is not None and not self.referral >= 0:
-            raise ValueError("referral must be at least 0")
+        require_amount("points", self.points)
+        require_amount("team", self.team, least=1)
+        require_amount("referral", self.referral)
 
 
 class _OfficialFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +102,8 @@ def load_official_totals(path: Path, profile: PointsProfile) -> tuple[OfficialTo
         epoch = epoch_at(first_ms_of(total.first), profile.week)
         if epoch.first_day != total.first:
             raise ProfileError(
-                f"{total.first} begins no epoch, {where}: write {epoch.first_day}, a {profile.week}"
+                f"{total.first} begins no epoch, {where}: write {epoch.first_day}, "
+                f"a {profile.week.capitalize()}"
             )
         if total.first in seen:
             raise ProfileError(f"{total.first} is listed twice, {where}: keep one of them")
@@ -145,7 +143,7 @@ def calibrate(
         )
         for epoch, row in zip(known, rows, strict=True)
     )
-    is_unique = solve_nnls_rank(rows) == len(names)
+    is_unique = independent_columns(rows) == len(names)
     return Calibration(
         weights=weights,
         rows=fitted,

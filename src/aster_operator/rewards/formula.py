@@ -16,7 +16,15 @@ from aster_operator.rewards.profile import PointsProfile
 from aster_operator.rewards.records import Context
 from aster_operator.rewards.weights import Scenario, Weights
 
-__all__ = ["Components", "Estimate", "adjustment_of", "components_of", "estimate", "total_points"]
+__all__ = [
+    "Components",
+    "Estimate",
+    "adjustment_of",
+    "components_of",
+    "counted_usd_hours",
+    "estimate",
+    "total_points",
+]
 
 _THOUSAND = Decimal(1000)
 _ONE = Decimal(1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-__all__ = ["solve_nnls", "solve_nnls_rank"]
+__all__ = ["independent_columns", "solve_nnls"]
 
 _Vector = list[Fraction]
 
@@ -28,7 +28,7 @@ def solve_nnls(rows: Sequence[Sequence[Decimal]], totals: Sequence[Decimal]) -> 
     return tuple(_as_decimal(value) for value in _lawson_hanson(gram, moments))
 
 
-def solve_nnls_rank(rows: Sequence[Sequence[Decimal]]) -> int:
+def independent_columns(rows: Sequence[Sequence[Decimal]]) -> int:
     """Number of independent columns; below their count, several sets of weights fit equally well."""
     remaining = [[Fraction(value) for value in row] for row in rows]
     rank = 0

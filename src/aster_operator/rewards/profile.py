@@ -18,7 +18,7 @@ import msgspec
 
 from aster_operator.rewards.epochs import Epoch, EpochWeek, first_ms_of
 from aster_operator.rewards.errors import ProfileError
-from aster_operator.rewards.records import Market, SymbolBoost
+from aster_operator.rewards.records import Market, SymbolBoost, require_amount
 from aster_operator.rewards.weights import Weight, WeightTable
 
 __all__ = [
@@ -75,6 +75,10 @@ class TeamTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     team_points: Decimal
     multiplier: Decimal
+
+    def __post_init__(self) -> None:
+        require_amount("team_points", self.team_points)
+        require_amount("multiplier", self.multiplier, least=1)
 
 
 class Campaign(
@@ -139,6 +143,10 @@ class PointsProfile(Campaign, frozen=True, forbid_unknown_fields=True, kw_only=T
     symbol_boosts: tuple[SymbolBoost, ...] = ()
     point_value_usd: Decimal = Decimal(0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_amount("point_value_usd", self.point_value_usd)
+
     def weight_list(self) -> tuple[Weight, ...]:
         return tuple(weight for weight in self.weights.items().values() if weight is not None)
 
@@ -177,6 +185,9 @@ class BoostTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     volume_above_usd: Decimal
     multiplier: Weight
+
+    def __post_init__(self) -> None:
+        require_amount("volume_above_usd", self.volume_above_usd)
 
 
 class StakingBoostProfile(

@@ -29,7 +29,14 @@ __all__ = [
     "Records",
     "SymbolBoost",
     "hourly_pnl",
+    "require_amount",
 ]
+
+
+def require_amount(name: str, value: Decimal | None, least: int = 0) -> None:
+    """Raise ValueError unless `value` is None or a finite number of at least `least`."""
+    if value is not None and not (value.is_finite() and value >= least):
+        raise ValueError(f"{name} must be a number of at least {least}")
 
 
 class Market(StrEnum):
@@ -155,6 +162,9 @@ class SymbolBoost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     first: date | None = None
     last: date | None = None
 
+    def __post_init__(self) -> None:
+        require_amount("boost", self.boost)
+
     def applies(self, symbol: str, time_ms: int) -> bool:
         if symbol != self.symbol:
             return False
@@ -167,6 +177,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     team: Decimal = Decimal(1)
     referral_points: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        require_amount("team", self.team, least=1)
+        require_amount("referral", self.referral_points)
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

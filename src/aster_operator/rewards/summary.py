@@ -108,12 +108,7 @@ def _points_sentences(totals: Totals, profile: PointsProfile, point_value_usd: D
         return ["The profile gives no points for it, so a point has no price (n/a)."]
     if totals.cost_usd <= 0:
         return ["Whatever points come of it come free."]
-    found = [
-        "1,000 points cost "
-        f"{_price(prices.base, 2)} (from {_price(prices.best, 2)} to {_price(prices.worst, 2)}), so a point "
-        f"must be worth {_price(values.base, 5)} (from {_price(values.best, 5)} to "
-        f"{_price(values.worst, 5)}) for the trading to have paid."
-    ]
+    found = [_price_sentence(prices, values)]
     if point_value_usd > 0:
         worth = [
             None if of is None else of * point_value_usd for of in (points.low, points.base, points.high)
@@ -124,6 +119,21 @@ def _points_sentences(totals: Totals, profile: PointsProfile, point_value_usd: D
             f"{usd_text(totals.cost_usd)} of cost."
         )
     return found
+
+
+def _price_sentence(prices: CostPerPoints, values: CostPerPoints) -> str:
+    """What points cost and must be worth. A price is n/a where the estimate is of no points."""
+    span = f"from {_price(prices.best, 2)} to {_price(prices.worst, 2)}"
+    worth = f"from {_price(values.best, 5)} to {_price(values.worst, 5)}"
+    if prices.base is None:
+        return (
+            f"Only bounds are known: 1,000 points cost {span}, so a point must be worth {worth} for the "
+            "trading to have paid."
+        )
+    return (
+        f"1,000 points cost {_price(prices.base, 2)} ({span}), so a point must be worth "
+        f"{_price(values.base, 5)} ({worth}) for the trading to have paid."
+    )
 
 
 def _price(amount: Decimal | None, places: int) -> str:
@@ -161,5 +171,5 @@ def epoch_notes(reports: Sequence[EpochReport]) -> list[str]:
         found.append(f"Fees paid in {', '.join(assets)} are in neither cost nor points: no price is known.")
     running = [str(report.epoch.first_day) for report in reports if not report.is_complete]
     if running:
-        found.append(f"Incomplete epochs: {', '.join(running)}; they begin or end outside the records.")
+        found.append(f"* Incomplete: {', '.join(running)}; the records do not cover the whole epoch.")
     return found
