@@ -19,18 +19,22 @@ Examples:
   aster-operator exchange serve
   aster-operator exchange serve --port 0 --json
   aster-operator exchange serve --data klines/ --speed 60 --seed 7
+  aster-operator exchange serve --market synthetic --symbols BTCUSDT,SOLUSDT
 """
 
 _SERVE_HELP = """Serve Aster on loopback: REST and WebSocket on one port, the control API on another.
 
-Plays recorded minutes as a moving book. With --json the first line on standard output is one JSON object
-with the addresses, the control token and demo accounts; it serves until Ctrl-C.
+Plays recorded minutes as a moving book, captured ticks, or a synthetic market that needs no data.
+With --json the first line on standard output is one JSON object with the addresses, the control token and
+demo accounts; it serves until Ctrl-C.
 
 \b
 Examples:
   aster-operator exchange serve
   aster-operator exchange serve --port 0 --json
   aster-operator exchange serve --data klines/ --speed 60 --seed 7
+  aster-operator exchange serve --market synthetic --symbols BTCUSDT,SOLUSDT
+  aster-operator exchange serve --market ticks --data captures/ --symbols BTCUSDT
 """
 
 
@@ -55,13 +59,27 @@ def _serve(
         ),
     ] = "1",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed and orders, same books.")] = 1,
+    market: Annotated[
+        str, typer.Option("--market", help="What to play: recorded minutes, synthetic, or captured ticks.")
+    ] = "recorded",
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="Kline Parquet file or folder (default: the sample); for ticks the folder of the captures.",
+        ),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", help="Play this one of the recordings in captured ticks; all if unset."),
     ] = None,
     symbols: Annotated[
         str | None,
-        typer.Option("--symbols", help="Symbols of the data to list, comma separated; all if unset."),
+        typer.Option(
+            "--symbols",
+            help="Symbols to list, comma separated (default: all recorded ones; synthetic BTCUSDT,ETHUSDT).",
+        ),
     ] = None,
     deposit: Annotated[float, typer.Option("--deposit", min=0, help="USDT on each demo account.")] = 10_000.0,
     substep_ms: Annotated[
@@ -76,16 +94,20 @@ def _serve(
     import asyncio
 
     from aster_operator.domain.money import exact
-    from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions
+    from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind
     from aster_operator.simulator.server.market_driver import parse_pace
 
     try:
         parse_pace(speed)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--speed") from error
+    if market not in tuple(MarketKind):
+        raise typer.BadParameter(f"{market!r} is none of {', '.join(MarketKind)}", param_hint="--market")
     chosen = tuple(name.strip().upper() for name in symbols.split(",") if name.strip()) if symbols else None
     options = EmbeddedVenueOptions(
         symbols=chosen,
+        market=MarketKind(market),
+        capture_session=session,
         data=data,
         seed=seed,
         substep_ms=substep_ms,

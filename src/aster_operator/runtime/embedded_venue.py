@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -11,21 +13,49 @@ from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import HOUR_MS, Clock
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.simulator.options import captured_sources, synthetic_sources
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
 from aster_operator.simulator.server.settings import ExchangeServerError
 
-__all__ = ["EmbeddedVenue", "EmbeddedVenueOptions", "ServerStepper", "VenueProblem", "embedded_venue"]
+__all__ = [
+    "EmbeddedVenue",
+    "EmbeddedVenueOptions",
+    "MarketKind",
+    "ServerStepper",
+    "VenueProblem",
+    "embedded_venue",
+]
+
+_SYNTHETIC_SYMBOLS = ("BTCUSDT", "ETHUSDT")
+_MARKET_DATA = "market data"
 
 
 class VenueProblem(UserProblem):
     """The embedded exchange cannot start as asked."""
 
 
+class MarketKind(StrEnum):
+    """What the embedded exchange plays."""
+
+    RECORDED = "recorded"
+    """Recorded minutes as a moving book."""
+    SYNTHETIC = "synthetic"
+    """Endless seeded markets that need no data."""
+    TICKS = "ticks"
+    """Captured books and trades, as they were."""
+
+
 class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to play and how. Times in ms; `data` None plays the bundled sample; `duration_ms` None plays to
-    the end of the data. Minutes before the start are known as klines."""
+    the end of the data. Minutes before the start are known as klines (`warm_up_ms`, recorded minutes only).
+
+    Captured ticks need `data`, the folder of the captures, and `symbols`; `capture_session` picks one of the
+    recordings in them, None plays all. A synthetic market takes no data and lists BTCUSDT and ETHUSDT unless
+    `symbols` says otherwise."""
 
     symbols: tuple[str, ...] | None
+    market: MarketKind = MarketKind.RECORDED
+    capture_session: str | None = None
     data: Path | None = None
     seed: int = 1
     substep_ms: int = 5_000
@@ -82,22 +112,9 @@ async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIt
 
 @asynccontextmanager
 async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
-    history = load_history(options.data, options.symbols)
-    start_ms = min(history.start_ms + options.warm_up_ms, history.end_ms)
-    end_ms = history.end_ms if options.duration_ms is None else start_ms + options.duration_ms
-    if end_ms > history.end_ms:
-        raise VenueProblem(
-            f"the data end {(history.end_ms - start_ms) / HOUR_MS:.1f} h after the start, "
-            f"{(end_ms - start_ms) / HOUR_MS:.1f} h were asked for",
-            "market data",
-            "ask for less, or give more with --data",
-        )
-    exchange = SimulatedExchange.from_history(
-        history,
-        ExchangeOptions(
-            seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms, with_spot=options.with_spot
-        ),
-    )
+    exchange = _exchange(options)
+    start_ms = exchange.now_ms
+    end_ms = _end_ms(options, start_ms, exchange.end_ms)
     settings = ServerSettings(
         host=options.host,
         port=options.port,
@@ -109,3 +126,65 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
     )
     async with ExchangeServer(settings, exchange=exchange, clock=clock) as server:
         yield EmbeddedVenue(server, start_ms, end_ms)
+
+
+def _exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
+    """Raises HistoryError, and VenueProblem for options that do not go together."""
+    chosen = ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, with_spot=options.with_spot)
+    if options.capture_session is not None and options.market is not MarketKind.TICKS:
+        raise VenueProblem(
+            "only captured ticks have sessions", "--session", "leave it out, or add --market ticks"
+        )
+    if options.market is MarketKind.RECORDED:
+        return _recorded(options, chosen)
+    try:
+        if options.market is MarketKind.SYNTHETIC:
+            sources = synthetic_sources(_without_data(options), chosen)
+        else:
+            sources = captured_sources(*_captures(options), chosen, options.capture_session)
+        return SimulatedExchange(sources, chosen)
+    except HistoryError:
+        raise
+    except ValueError as error:
+        raise VenueProblem(str(error), _MARKET_DATA, "choose others with --symbols") from error
+
+
+def _recorded(options: EmbeddedVenueOptions, chosen: ExchangeOptions) -> SimulatedExchange:
+    history = load_history(options.data, options.symbols)
+    start_ms = min(history.start_ms + options.warm_up_ms, history.end_ms)
+    return SimulatedExchange.from_history(history, replace(chosen, start_ms=start_ms))
+
+
+def _without_data(options: EmbeddedVenueOptions) -> tuple[str, ...]:
+    """The symbols of a synthetic market."""
+    if options.data is not None:
+        raise VenueProblem("a synthetic market plays no data", str(options.data), "leave --data out")
+    return options.symbols or _SYNTHETIC_SYMBOLS
+
+
+def _captures(options: EmbeddedVenueOptions) -> tuple[Path, tuple[str, ...]]:
+    """(folder, symbols) of captured ticks."""
+    if options.data is None or not options.data.is_dir():
+        raise VenueProblem(
+            "captured ticks are played from a folder with book_top, depth10 or agg_trades Parquet files",
+            "--data" if options.data is None else str(options.data),
+            "name the folder with --data",
+        )
+    if not options.symbols:
+        raise VenueProblem("captured ticks need symbols", "--symbols", "name some that were captured")
+    return options.data, options.symbols
+
+
+def _end_ms(options: EmbeddedVenueOptions, start_ms: int, data_end_ms: int | None) -> int | None:
+    """Where playing ends, None for never. Raises VenueProblem when the data end before that."""
+    if options.duration_ms is None:
+        return data_end_ms
+    end_ms = start_ms + options.duration_ms
+    if data_end_ms is not None and end_ms > data_end_ms:
+        raise VenueProblem(
+            f"the data end {(data_end_ms - start_ms) / HOUR_MS:.1f} h after the start, "
+            f"{options.duration_ms / HOUR_MS:.1f} h were asked for",
+            _MARKET_DATA,
+            "ask for less, or give more with --data",
+        )
+    return end_ms
