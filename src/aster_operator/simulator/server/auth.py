@@ -9,10 +9,20 @@ from aster_operator.domain.clock import Clock
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.accounts import AccountRegistry, Agent
 from aster_operator.simulator.server.eip712 import message_digest, recover_address
+from aster_operator.simulator.server.legacy_v3 import legacy_hash, legacy_signer
 from aster_operator.simulator.server.messages import WireRequest
 from aster_operator.simulator.server.params import Params, form_pairs, is_form_body
 
-__all__ = ["AuthSettings", "Authenticator", "Identity", "Permission", "Security", "split_signature"]
+__all__ = [
+    "AuthSettings",
+    "Authenticator",
+    "Identity",
+    "Permission",
+    "Security",
+    "signature_bytes",
+    "signed_by",
+    "split_signature",
+]
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
@@ -42,11 +52,13 @@ class Permission(Enum):
 class AuthSettings:
     """`chain_id` 1666 is main, 714 testnet. `strict_signatures` verifies the raw text only, without the
     re-encoded candidates some HTTP libraries make necessary. `nonce_window_ms` is the allowed distance
-    of a nonce from the security clock."""
+    of a nonce from the security clock. `legacy_v3` also accepts the retired scheme of section 2.5, whose
+    requests carry a `timestamp` beside the nonce."""
 
     chain_id: int = 1666
     nonce_window_ms: int = 60_000
     strict_signatures: bool = False
+    legacy_v3: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,33 @@ def _strip(part: bytes) -> tuple[bytes, str | None]:
     if not marker or b"&" in value:
         return part, None
     return head, value.decode("latin-1")
+
+
+def signature_bytes(text: str) -> bytes | None:
+    """The bytes of a signature with or without `0x`, None for what is not hexadecimal."""
+    try:
+        return bytes.fromhex(text.removeprefix("0x").removeprefix("0X"))
+    except ValueError:
+        return None
+
+
+def signed_by(message: bytes, signature_hex: str, signer: str, settings: AuthSettings) -> bool:
+    """Whether `signer` has signed the parameter string, in any of the readings of section 2.6."""
+    signature, address = signature_bytes(signature_hex), signer.lower()
+    if signature is None:
+        return False
+    if recover_address(message_digest(message, settings.chain_id), signature) == address:
+        return True
+    if settings.strict_signatures:
+        return False
+    # Some HTTP libraries re-write escapes after signing, and one official demo signs unescaped text.
+    pairs = form_pairs(message)
+    candidates = (urlencode(pairs), "&".join(f"{name}={value}" for name, value in pairs))
+    return any(
+        recover_address(message_digest(text.encode(), settings.chain_id), signature) == address
+        for text in candidates
+        if text.encode() != message
+    )
 
 
 def _is_listed(peer: str, whitelist: str) -> bool:
@@ -155,8 +194,8 @@ class Authenticator:
         if not signature:
             raise refusals.mandatory_parameter("signature")
         message = query + b"&" + body if query and body else query + body
-        if not self._signed_by(message, signature, signer.lower()):
-            raise refusals.invalid_signature()
+        if not signed_by(message, signature, signer, self._settings):
+            self._check_legacy(params, signature, signer, nonce_us)
         agent = self._registry.agent(signer, params.optional_text("user"))
         self._check_agent(agent, security, request.peer)
         if not reuses_nonce:
@@ -164,24 +203,18 @@ class Authenticator:
             self._registry.nonces(signer).use(nonce_us)
         return Identity(agent.account_id, nonce_us, signer.lower())
 
-    def _signed_by(self, message: bytes, signature_hex: str, signer: str) -> bool:
+    def _check_legacy(self, params: Params, signature_hex: str, signer: str, nonce_us: int) -> None:
+        """Raises VenueRefusal: -1022 for a signature that is none of the retired scheme's either, -1021."""
+        if not self._settings.legacy_v3 or "timestamp" not in params:
+            raise refusals.invalid_signature()
         try:
-            signature = bytes.fromhex(signature_hex.removeprefix("0x").removeprefix("0X"))
+            hashed = legacy_hash(params, params.text("user"), signer, nonce_us)
         except ValueError:
-            return False
-        chain_id = self._settings.chain_id
-        if recover_address(message_digest(message, chain_id), signature) == signer:
-            return True
-        if self._settings.strict_signatures:
-            return False
-        # Some HTTP libraries re-write escapes after signing, and one official demo signs unescaped text.
-        pairs = form_pairs(message)
-        candidates = (urlencode(pairs), "&".join(f"{name}={value}" for name, value in pairs))
-        return any(
-            recover_address(message_digest(text.encode(), chain_id), signature) == signer
-            for text in candidates
-            if text.encode() != message
-        )
+            raise refusals.invalid_signature() from None
+        signature = signature_bytes(signature_hex)
+        if signature is None or legacy_signer(hashed, signature) != signer.lower():
+            raise refusals.invalid_signature()
+        self._check_timestamp(params.integer("timestamp"), params)
 
     def _check_agent(self, agent: Agent, security: Security, peer: str) -> None:
         if agent.expires_ms is not None and agent.expires_ms <= self._clock.now_ms():
