@@ -88,6 +88,7 @@ class Builder:
     address: str
     name: str
     max_fee_rate: str
+    approved_ms: int
 
 
 @dataclass(slots=True)

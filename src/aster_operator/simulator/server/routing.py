@@ -19,7 +19,7 @@ from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.spot_wallets import SpotWallets
 
-__all__ = ["Call", "Endpoint", "MarginChange", "Services"]
+__all__ = ["Call", "Endpoint", "MarginChange", "MovedAsset", "Services"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,15 @@ class MarginChange:
     amount: str
     kind: int
     time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovedAsset:
+    """A row of a migration: what went from one account to another."""
+
+    asset: str
+    atoms: int
+    transfer_id: int
 
 
 @dataclass(slots=True)
@@ -50,6 +59,8 @@ class Services:
     instance: str = ""
     """Names this life of the exchange: trade and order numbers begin anew with each."""
     margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)
+    migrations: dict[tuple[str, str], tuple[MovedAsset, ...]] = field(default_factory=dict)
+    """By account, source or target, and batch."""
 
 
 @dataclass(slots=True)
@@ -89,7 +100,7 @@ Handler = Callable[[Call], Any]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A method and a name under `/fapi/v<version>/`, or under `/api/...` for spot.
+    """A method and a name under `/fapi/v<version>/`, or under `/api/...` for spot; version 0 is unversioned.
 
     `weight` is a number or depends on the parameters; `orders` counts the new orders of a request.
     `reuses_nonce`: the request names the nonce of an earlier one (section 4.4).
@@ -108,7 +119,8 @@ class Endpoint:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return tuple(f"/{self.product}/v{version}/{self.name}" for version in self.versions)
+        parts = (f"v{version}/" if version else "" for version in self.versions)
+        return tuple(f"/{self.product}/{part}{self.name}" for part in parts)
 
     def weight_of(self, params: Params) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(params)

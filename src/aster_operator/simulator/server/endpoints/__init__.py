@@ -2,12 +2,14 @@
 
 from aster_operator.simulator.server.endpoints.account import ACCOUNT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.agents import AGENT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.custody import CUSTODY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
 from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
 from aster_operator.simulator.server.endpoints.protection import PROTECTION_ENDPOINTS
 from aster_operator.simulator.server.endpoints.spot import SPOT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.strategies import STRATEGY_ENDPOINTS
+from aster_operator.simulator.server.endpoints.sub_accounts import SUB_ACCOUNT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
 
 __all__ = ["ENDPOINTS"]
@@ -21,5 +23,7 @@ ENDPOINTS = (
     *HISTORY_ENDPOINTS,
     *USER_STREAM_ENDPOINTS,
     *AGENT_ENDPOINTS,
+    *SUB_ACCOUNT_ENDPOINTS,
+    *CUSTODY_ENDPOINTS,
     *SPOT_ENDPOINTS,
 )

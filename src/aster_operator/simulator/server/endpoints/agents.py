@@ -16,7 +16,7 @@ from aster_operator.simulator.server.eip712 import (
 from aster_operator.simulator.server.params import DECIMAL_RANGE, is_form_body
 from aster_operator.simulator.server.routing import Call, Endpoint
 
-__all__ = ["AGENT_ENDPOINTS"]
+__all__ = ["AGENT_ENDPOINTS", "address_parameter", "use_nonce", "wallet_account"]
 
 SUCCESS = {"code": 200, "msg": "success"}
 # The order of the fields is the order of the signed type, whatever the order on the wire.
@@ -47,11 +47,13 @@ TYPES: dict[str, tuple[str, ...]] = {
     "ApproveBuilder": ("builder", "maxFeeRate", "builderName", "asterChain", "user", "nonce"),
     "UpdateBuilder": ("builder", "maxFeeRate", "asterChain", "user", "nonce"),
     "DelBuilder": ("builder", "asterChain", "user", "nonce"),
+    "UserAssetMigrate": ("asterChain", "user", "nonce"),
 }
 _NUMBERS = frozenset({"expired", "nonce"})
 _FLAGS = frozenset({"canSpotTrade", "canPerpTrade", "canWithdraw"})
 _MAY_BE_EMPTY = frozenset({"ipWhitelist"})
 DEFAULT_CHAIN_ID = 56
+MOST_APPROVED_USERS = 1000
 
 
 def _field(call: Call, name: str) -> FieldValue:
@@ -73,7 +75,7 @@ def _signature(call: Call) -> bytes:
         raise refusals.invalid_signature() from None
 
 
-def _wallet_account(call: Call, primary_type: str) -> Account:
+def wallet_account(call: Call, primary_type: str) -> Account:
     """The account whose main wallet signed the call. Raises VenueRefusal (-1022, -2015, -4225)."""
     fields = [(name[0].upper() + name[1:], _field(call, name)) for name in TYPES[primary_type]]
     sent_chain = call.params.optional_integer("signatureChainId", low=1)
@@ -87,11 +89,12 @@ def _wallet_account(call: Call, primary_type: str) -> Account:
     account = call.services.registry.account(user)
     if account is None:
         raise refusals.invalid_api_key()
-    _use_nonce(call, user)
+    use_nonce(call, user)
     return account
 
 
-def _use_nonce(call: Call, user: str) -> None:
+def use_nonce(call: Call, user: str) -> None:
+    """Judge and consume the nonce of a call `user` has signed. Raises VenueRefusal(-4225)."""
     nonce_us = call.params.integer("nonce", low=0)
     window_us = call.services.auth.nonce_window_ms * 1_000
     if abs(nonce_us - call.services.clock.now_us()) > window_us:
@@ -106,7 +109,8 @@ def _agent_of(call: Call, account: Account) -> Agent:
     return agent
 
 
-def _address(call: Call, name: str) -> str:
+def address_parameter(call: Call, name: str) -> str:
+    """A mandatory address as it was sent. Raises VenueRefusal(-1130) for what is none."""
     text = call.params.text(name)
     try:
         valid = len(bytes.fromhex(text.removeprefix("0x"))) == 20
@@ -118,7 +122,7 @@ def _address(call: Call, name: str) -> str:
 
 
 def _new_agent(call: Call, account: Account) -> None:
-    address = _address(call, "agentAddress").lower()
+    address = address_parameter(call, "agentAddress").lower()
     whitelist = call.params.get("ipWhitelist", "")
     can_withdraw = call.params.flag("canWithdraw")
     if can_withdraw and not whitelist:
@@ -137,7 +141,7 @@ def _new_agent(call: Call, account: Account) -> None:
 
 def approve_agent(call: Call) -> Any:
     """Let an API wallet act for the account."""
-    _new_agent(call, _wallet_account(call, "ApproveAgent"))
+    _new_agent(call, wallet_account(call, "ApproveAgent"))
     return SUCCESS
 
 
@@ -150,10 +154,10 @@ def register_and_approve_agent(call: Call) -> Any:
     values = {name: call.params.get(name, "") for name in names.split()}
     message = "&".join(f"{name}={value}" for name, value in values.items())
     chain_id = call.params.integer("signatureChainId", low=1)
-    user = _address(call, "user").lower()
+    user = address_parameter(call, "user").lower()
     if recover_address(message_digest(message.encode(), chain_id), _signature(call)) != user:
         raise refusals.invalid_signature()
-    _use_nonce(call, user)
+    use_nonce(call, user)
     if not call.exchange.has_account(user):
         call.exchange.create_account(user, {})
     _new_agent(call, call.services.registry.open(user))
@@ -162,7 +166,7 @@ def register_and_approve_agent(call: Call) -> Any:
 
 def update_agent(call: Call) -> Any:
     """New permissions and addresses of an agent."""
-    agent = _agent_of(call, _wallet_account(call, "UpdateAgent"))
+    agent = _agent_of(call, wallet_account(call, "UpdateAgent"))
     agent.ip_whitelist = call.params.get("ipWhitelist", "")
     agent.can_spot_trade = call.params.flag("canSpotTrade")
     agent.can_perp_trade = call.params.flag("canPerpTrade")
@@ -172,7 +176,7 @@ def update_agent(call: Call) -> Any:
 
 def delete_agent(call: Call) -> Any:
     """Take an agent's rights away at once."""
-    account = _wallet_account(call, "DelAgent")
+    account = wallet_account(call, "DelAgent")
     del account.agents[_agent_of(call, account).address]
     return SUCCESS
 
@@ -211,9 +215,11 @@ def _fee_rate(call: Call) -> str:
 
 def approve_builder(call: Call) -> Any:
     """Let a builder charge up to a fee rate on the account's orders."""
-    account = _wallet_account(call, "ApproveBuilder")
-    address = _address(call, "builder")
-    account.builders[address.lower()] = Builder(address, call.params.text("builderName"), _fee_rate(call))
+    account = wallet_account(call, "ApproveBuilder")
+    address = address_parameter(call, "builder")
+    account.builders[address.lower()] = Builder(
+        address, call.params.text("builderName"), _fee_rate(call), call.services.clock.now_ms()
+    )
     return SUCCESS
 
 
@@ -226,14 +232,14 @@ def _builder_of(call: Call, account: Account) -> Builder:
 
 def update_builder(call: Call) -> Any:
     """A new highest fee rate of a builder."""
-    account = _wallet_account(call, "UpdateBuilder")
+    account = wallet_account(call, "UpdateBuilder")
     _builder_of(call, account).max_fee_rate = _fee_rate(call)
     return SUCCESS
 
 
 def delete_builder(call: Call) -> Any:
     """Forget a builder."""
-    account = _wallet_account(call, "DelBuilder")
+    account = wallet_account(call, "DelBuilder")
     del account.builders[_builder_of(call, account).address.lower()]
     return SUCCESS
 
@@ -252,6 +258,24 @@ def builders(call: Call) -> Any:
     ]
 
 
+def approved_users(call: Call) -> Any:
+    """The accounts that have approved the caller as their builder, at most a thousand."""
+    start_ms = call.params.optional_integer("startTime", low=0) or 0
+    rows = [
+        {
+            "userAddress": account.user,
+            "builderAddress": builder.address,
+            "maxFeeRate": builder.max_fee_rate,
+            "builderName": builder.name,
+            "approveTime": builder.approved_ms,
+        }
+        for account in call.services.registry.accounts()
+        for address, builder in account.builders.items()
+        if address == call.account_id and builder.approved_ms > start_ms
+    ]
+    return rows[:MOST_APPROVED_USERS]
+
+
 _WALLET, _READ = Security.WALLET, Security.USER_DATA
 
 AGENT_ENDPOINTS = (
@@ -264,4 +288,5 @@ AGENT_ENDPOINTS = (
     Endpoint("POST", "updateBuilder", (3,), _WALLET, update_builder),
     Endpoint("DELETE", "builder", (3,), _WALLET, delete_builder),
     Endpoint("GET", "builder", (3,), _READ, builders),
+    Endpoint("GET", "builder/approvedUserList", (3,), _READ, approved_users, 5),
 )

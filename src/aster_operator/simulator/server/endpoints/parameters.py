@@ -95,5 +95,22 @@ PARAMETERS: dict[tuple[str, str], str] = {
     ("POST", "updateBuilder"): f"builder* maxFeeRate*:decimal {_WALLET}",
     ("DELETE", "builder"): f"builder* {_WALLET}",
     ("GET", "builder"): "",
+    ("GET", "builder/approvedUserList"): "startTime:integer",
+    ("POST", "sub-accounts/bind"): "childAddress* name* nonce*:integer user* childSignature* signature*",
+    ("POST", "createSubAccount"): "subAccountName* subSourceAddr* nonce*:integer user* signer* "
+    "childSignature* signature*",
+    ("GET", "getSubAccountList"): "",
+    (
+        "POST",
+        "updateSubAccount",
+    ): "subSourceAddr* nonce*:integer user* signer* subAccountName status signature*",
+    ("POST", "subAccountTransfer"): "toAccountAddress* asset* amount*:decimal kindType* nonce*:integer user* "
+    "signer* fromAccountAddress signature*",
+    ("POST", "asset/migrateUser"): _WALLET,
+    ("GET", "asset/migrateUser/history"): "batchId*",
+    ("POST", "aster/user-withdraw-info"): "",
+    ("POST", "aster/deposit-withdraw-history"): "",
+    ("GET", "announcement/direct"): "page:integer size:integer",
+    ("GET", "announcement/directById"): "id*:integer",
     ("POST", "asset/wallet/transfer"): _TRANSFER,
 }
