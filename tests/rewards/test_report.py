@@ -134,7 +134,9 @@ def test_a_ranked_stage_has_no_base_price(plan: Records) -> None:
     found = reports(plan, "genesis", Context())
     assert found[0].points
     assert found[0].points.base is None
-    assert "Only bounds are known: 1,000 points cost from $0.10 to n/a" in verdict(found, points_profile("genesis"), TODAY)
+    assert "Only bounds are known: 1,000 points cost from $0.10 to n/a" in verdict(
+        found, points_profile("genesis"), TODAY
+    )
     assert any("Not in the points: asset" in note for note in epoch_notes(found))
 
 

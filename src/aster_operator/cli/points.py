@@ -8,10 +8,14 @@ import typer
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 
 if TYPE_CHECKING:
+    from datetime import date
     from decimal import Decimal
+
+    from sqlalchemy import URL
 
     from aster_operator.cli.points_answer import Fit
     from aster_operator.cli.points_books import BookReports
+    from aster_operator.database.selection import Selection
     from aster_operator.rewards.profile import Profile
     from aster_operator.rewards.records import Context
 
@@ -54,34 +58,37 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="points")
 
 
+_Venue = Annotated[
+    Literal["sim", "paper", "testnet", "mainnet"] | None, typer.Option("--venue", help="Only this venue.")
+]
+_Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this UTC day or time on.")]
+_Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
+_Team = Annotated[str, typer.Option("--team", metavar="X", help="Your team's multiplier, such as 1.05.")]
+_Referral = Annotated[
+    str, typer.Option("--referral", metavar="POINTS", help="Your referral points of each epoch.")
+]
+_PointValue = Annotated[
+    str | None,
+    typer.Option("--point-value", metavar="USD", help="What a point is worth to you (default: nothing)."),
+]
+_Official = Annotated[
+    Path | None,
+    typer.Option("--official", metavar="FILE", help="Official totals by epoch (YAML) to fit weights to."),
+]
+
+
 def _points(
     context: typer.Context,
     profile: Annotated[
         str, typer.Option("--profile", metavar="NAME|FILE", help="Programme to score under.")
     ] = "none",
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="From this UTC day or time on.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")
-    ] = None,
-    venue: Annotated[
-        Literal["sim", "paper", "testnet", "mainnet"] | None, typer.Option("--venue", help="Only this venue.")
-    ] = None,
-    team: Annotated[
-        str, typer.Option("--team", metavar="X", help="Your team's multiplier, such as 1.05.")
-    ] = "1",
-    referral: Annotated[
-        str, typer.Option("--referral", metavar="POINTS", help="Your referral points of each epoch.")
-    ] = "0",
-    point_value: Annotated[
-        str | None,
-        typer.Option("--point-value", metavar="USD", help="What a point is worth to you (default: nothing)."),
-    ] = None,
-    official: Annotated[
-        Path | None,
-        typer.Option("--official", metavar="FILE", help="Official totals by epoch (YAML) to fit weights to."),
-    ] = None,
+    since: _Since = None,
+    until: _Until = None,
+    venue: _Venue = None,
+    team: _Team = "1",
+    referral: _Referral = "0",
+    point_value: _PointValue = None,
+    official: _Official = None,
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
     json_output: JsonOutput = False,
@@ -89,14 +96,9 @@ def _points(
     if context.invoked_subcommand is not None:
         return
     from aster_operator.cli.points_answer import PointsAnswer
-    from aster_operator.cli.points_books import read_books
     from aster_operator.cli.points_json import print_answer_json
     from aster_operator.cli.points_tables import print_answer
     from aster_operator.cli.times import selection
-    from aster_operator.database.engine import describing_errors
-    from aster_operator.database.schema import open_books
-    from aster_operator.domain.clock import WallClock
-    from aster_operator.rewards.epochs import utc_day
     from aster_operator.rewards.profile import load_profile
     from aster_operator.rewards.records import Context
 
@@ -106,19 +108,35 @@ def _points(
         team=_amount(team, "--team", least=1), referral_points=_amount(referral, "--referral", least=0)
     )
     value = None if point_value is None else _amount(point_value, "--point-value", least=0)
-    url = settings_from(env_file, database_url).database_url
-    engine = open_books(url)
-    with describing_errors(url), engine.connect() as connection:
-        books = read_books(connection, chosen, programme, known)
+    books = _books(settings_from(env_file, database_url).database_url, chosen, programme, known)
     answer = PointsAnswer(
         profile=programme,
         context=known,
-        today=utc_day(WallClock().now_ms()),
+        today=_today(),
         point_value_usd=value,
         books=tuple(books),
         fit=None if official is None else _fit(official, programme, known, books),
     )
     print_answer_json(answer) if json_output else print_answer(answer)
+
+
+def _books(
+    url: "str | URL", chosen: "Selection", programme: "Profile", known: "Context"
+) -> "list[BookReports]":
+    from aster_operator.cli.points_books import read_books
+    from aster_operator.database.engine import describing_errors
+    from aster_operator.database.schema import open_books
+
+    engine = open_books(url)
+    with describing_errors(url), engine.connect() as connection:
+        return read_books(connection, chosen, programme, known)
+
+
+def _today() -> "date":
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.rewards.epochs import utc_day
+
+    return utc_day(WallClock().now_ms())
 
 
 def _amount(text: str, option: str, *, least: int) -> "Decimal":
@@ -167,8 +185,6 @@ def _profiles(
 ) -> None:
     from aster_operator.cli.points_json import print_profiles_json
     from aster_operator.cli.points_tables import print_profiles
-    from aster_operator.domain.clock import WallClock
-    from aster_operator.rewards.epochs import utc_day
     from aster_operator.rewards.profile import load_profile, profile_text, shipped_profiles
 
     if name is not None and not json_output:
@@ -177,4 +193,4 @@ def _profiles(
     names = shipped_profiles() if name is None else [name]
     profiles = [load_profile(each) for each in names]
     show = print_profiles_json if json_output else print_profiles
-    show(profiles, utc_day(WallClock().now_ms()))
+    show(profiles, _today())

@@ -69,7 +69,7 @@ class CalibrationRow(msgspec.Struct, frozen=True, kw_only=True):
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """The fit. `weights` by name, units as in the profile. `not_identified`: weights the records say nothing
     about. `is_unique` False: other weights explain the totals just as well. `without_records`: epochs with a
-    total but nothing in the books. `statement` says in words how far it can be trusted."""
+    total but no complete records. `statement` says in words how far it can be trusted."""
 
     weights: dict[str, Decimal]
     rows: tuple[CalibrationRow, ...]
