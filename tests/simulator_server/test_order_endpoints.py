@@ -273,3 +273,28 @@ def test_order_counts_are_reported_and_limited(make_server, clock) -> None:  # t
     refused = trader.resting()
     assert (refused.status, refused.code) == (429, -1015)
     assert refused.json["msg"] == "Too many new orders; current limit is 3 orders per MINUTE."
+
+
+TRAIL = {"symbol": "BTCUSDT", "side": "SELL", "type": "TRAILING_STOP_MARKET", "callbackRate": "0.1"}
+
+
+def test_a_trailing_stop_without_a_quantity_closes_the_position(trader: Trader) -> None:
+    assert trader.v3("POST", "order", **TRAIL).code == -1102
+    trader.market("BUY", "0.030")
+    order = trader.v3("POST", "order", **TRAIL).json
+    assert (order["origQty"], order["reduceOnly"], order["status"]) == ("0.030", True, "NEW")
+    assert trader.v3("POST", "order", **(TRAIL | {"side": "BUY"})).code == -1102
+    trader.market("SELL", "0.030")
+    for _ in range(60):
+        trader.server.step_to(trader.server.exchange.now_ms + 60_000)
+    query = {"symbol": "BTCUSDT", "orderId": order["orderId"]}
+    assert trader.v3("GET", "order", **query).json["status"] == "EXPIRED"
+    assert {row["positionAmt"] for row in trader.v3("GET", "positionRisk").json} == {"0.000"}
+
+
+def test_in_hedge_mode_it_closes_the_side_it_names(trader: Trader) -> None:
+    assert trader.v3("POST", "positionSide/dual", dualSidePosition="true").status == 200
+    trader.market("BUY", "0.030", positionSide="LONG")
+    order = trader.v3("POST", "order", **TRAIL, positionSide="LONG").json
+    assert (order["origQty"], order["positionSide"], order["status"]) == ("0.030", "LONG", "NEW")
+    assert trader.v3("POST", "order", **TRAIL, positionSide="SHORT").code == -1102

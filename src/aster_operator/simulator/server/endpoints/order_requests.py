@@ -46,7 +46,8 @@ def _decimal_or_zero_is_absent(params: Params, name: str, wanted: bool) -> Decim
 def _trailed_quantity(call: Call, symbol: str, side: Side, position_side: PositionSide) -> Decimal | None:
     """What a trailing stop without a quantity closes: the whole position it is against, None without one.
 
-    Section 4.3 lists only the callback rate as mandatory for it, and clients leave the quantity out.
+    Section 4.3 lists only the callback rate as mandatory for it, and clients leave the quantity out. A stop
+    nobody sized protects what there is, so it may only reduce: it must not open the other side later.
     """
     for position in call.exchange.positions(call.account_id, symbol):
         if position.position_side is position_side and position.lots * side.sign < 0:
@@ -93,6 +94,7 @@ def order_request(call: Call, params: Params) -> OrderRequest:
     quantity = params.optional_decimal("quantity")
     if quantity is None and order_type is OrderType.TRAILING_STOP_MARKET:
         quantity = _trailed_quantity(call, symbol, side, position_side)
+        reduce_only = position_side is PositionSide.BOTH
     return OrderRequest(
         symbol=symbol,
         side=side,
