@@ -162,3 +162,15 @@ def test_both_wallets_are_in_one_audit(spot_trader: SpotTrader) -> None:
         purse = purses[f"spot:wallet:{spot_trader.account.account_id}:{asset}"]
         assert Decimal(purse) / 10**8 == sum(held[asset])
     assert spot_trader.server.exchange.audit().balanced
+
+
+def test_an_agent_trades_only_the_product_it_may(spot_trader: SpotTrader) -> None:
+    spot_trader.fund("2000")
+    agent = spot_trader.server.registry.agent(spot_trader.account.signer, spot_trader.account.user)
+    agent.can_spot_trade = False
+    assert spot_trader.spot("POST", "order", **BUY).code == -2015
+    assert spot_trader.spot("GET", "openOrders").json == []
+    assert spot_trader.market("BUY", "0.010").status == 200
+    agent.can_spot_trade, agent.can_perp_trade = True, False
+    assert spot_trader.spot("POST", "order", **BUY).status == 200
+    assert spot_trader.market("BUY", "0.010").code == -2015

@@ -27,6 +27,7 @@ __all__ = [
 DEFAULT_RECV_WINDOW_MS = 5_000
 MAX_RECV_WINDOW_MS = 60_000
 AHEAD_TOLERANCE_MS = 1_000
+SPOT_PREFIX = "/api/"
 
 
 class Security(Enum):
@@ -197,7 +198,7 @@ class Authenticator:
         if not signed_by(message, signature, signer, self._settings):
             self._check_legacy(params, signature, signer, nonce_us)
         agent = self._registry.agent(signer, params.optional_text("user"))
-        self._check_agent(agent, security, request.peer)
+        self._check_agent(agent, security, request)
         if not reuses_nonce:
             self._check_nonce_age(nonce_us)
             self._registry.nonces(signer).use(nonce_us)
@@ -216,14 +217,15 @@ class Authenticator:
             raise refusals.invalid_signature()
         self._check_timestamp(params.integer("timestamp"), params)
 
-    def _check_agent(self, agent: Agent, security: Security, peer: str) -> None:
+    def _check_agent(self, agent: Agent, security: Security, request: WireRequest) -> None:
         if agent.expires_ms is not None and agent.expires_ms <= self._clock.now_ms():
             raise refusals.invalid_api_key()
+        is_spot = request.path.startswith(SPOT_PREFIX)
         allowed = {
-            Security.TRADE: agent.can_perp_trade,
+            Security.TRADE: agent.can_spot_trade if is_spot else agent.can_perp_trade,
             Security.TRANSFER: agent.can_withdraw or agent.can_perp_trade,
         }.get(security, agent.can_read)
-        if not allowed or not _is_listed(peer, agent.ip_whitelist):
+        if not allowed or not _is_listed(request.peer, agent.ip_whitelist):
             raise refusals.invalid_api_key()
 
     def _check_nonce_age(self, nonce_us: int) -> None:
