@@ -214,6 +214,7 @@ class FakeVenue:
     def _fill(self, placed: VenueOrder, quantity: Decimal, price: Decimal) -> None:
         order = placed.order
         key = (order.symbol, order.position_side)
+        self.now_ms += 1
         placed.filled += quantity
         placed.cost += quantity * price
         done = placed.filled == order.quantity

@@ -142,7 +142,7 @@ class TradingCore:
             return
         state.portfolio.apply_snapshot(event.account, event.positions)
         if state.reconciled:
-            self._correct_legs()
+            self._correct_legs(event.event_ms)
             state.strays.forget_ended()
         else:
             self._resume_from(event)
@@ -157,7 +157,7 @@ class TradingCore:
         for remembered in self.settings.remembered:
             resumed, pair = by_ref.get(remembered.pair_ref), None
             if resumed is not None:
-                pair = state.pairs.resume(resumed, state.now_ms)
+                pair = state.pairs.resume(resumed, state.now_ms, known_at_ms=snapshot.event_ms)
                 state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {remembered.symbol}")
             elif remembered.pair_ref in result.vanished:
                 state.notify(
@@ -178,7 +178,7 @@ class TradingCore:
             # It may have filled before it ended: the venue knows.
             self._request_snapshot("an order of an earlier run has ended")
 
-    def _correct_legs(self) -> None:
+    def _correct_legs(self, known_at_ms: int) -> None:
         """The venue's word on what each quiet pair holds replaces ours."""
         state = self.state
         for pair in self._quiet_pairs():
@@ -190,6 +190,7 @@ class TradingCore:
                         f"{leg.symbol} {leg.position_side} holds {held}, we thought {leg.held}: corrected",
                     )
                     leg.held = held
+                leg.known_at_ms = known_at_ms
             pair.unconfirmed = False
             pair.observe_imbalance(state.now_ms)
         self._mismatch_since_ms = None

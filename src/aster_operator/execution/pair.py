@@ -37,6 +37,8 @@ class PairLeg:
     first_close_fill_ms: int | None = None
     last_fill_ms: int | None = None
     recorded_open: bool = False
+    known_at_ms: int = 0
+    """Venue time of the snapshot that `held` was last taken from: it holds every older fill."""
     retry_at_ms: int = 0
     failures: int = 0
     crosses: int = 0

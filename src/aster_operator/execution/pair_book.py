@@ -65,9 +65,9 @@ class PairBook:
         self.pairs[pair_ref] = pair
         return pair
 
-    def resume(self, resumed: ResumedPair, now_ms: int) -> Pair:
-        """Take up a pair of an earlier run; an unbalanced one is closed at once, and one that holds nothing
-        only waits for the orders it left behind."""
+    def resume(self, resumed: ResumedPair, now_ms: int, *, known_at_ms: int) -> Pair:
+        """Take up a pair of an earlier run as a snapshot of `known_at_ms` shows it; an unbalanced one is
+        closed at once, and one that holds nothing only waits for the orders it left behind."""
         pair = Pair(
             pair_ref=resumed.pair_ref,
             long=_resumed_leg(
@@ -91,6 +91,7 @@ class PairBook:
             reason="resumed",
             urgent=resumed.holds_nothing,
         )
+        pair.long.known_at_ms = pair.short.known_at_ms = known_at_ms
         self.pairs[pair.pair_ref] = pair
         pair.observe_imbalance(now_ms)
         return pair
@@ -162,7 +163,8 @@ class PairBook:
             if leg is not None and leg.symbol == fill.symbol:
                 self.moves += 1
                 pair.unconfirmed = True
-                leg.move(fill.side, fill.quantity, fill.price, now_ms)
+                if fill.event_ms > leg.known_at_ms:
+                    leg.move(fill.side, fill.quantity, fill.price, now_ms)
                 leg.book_fill(fill)
                 pair.observe_imbalance(now_ms)
                 return pair, leg
