@@ -15,8 +15,8 @@ from aster_operator.simulator.market_player import synthetic_market
 from aster_operator.simulator.model import BookEvent, ExchangeEvent, OrderRequest
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
-WARM_UP_HOURS = 24 * 32
-"""Rolling windows (recent trades, a month of minutes) are full after this."""
+WARM_UP_HOURS = 24 * 36
+"""Recent trades and minute bars (50,000 at most) are full after this; hourly bars go on to 20,000."""
 
 
 def day(repeats: int) -> tuple[float, float]:
