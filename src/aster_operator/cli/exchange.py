@@ -45,50 +45,60 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="exchange")
 
 
+_Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="REST and WebSocket port; 0 takes a free one.")
+]
+_ControlPort = Annotated[
+    int, typer.Option("--control-port", min=0, max=65535, help="Port of the control API; 0: a free one.")
+]
+_Speed = Annotated[
+    str,
+    typer.Option("--speed", help="Market time per wall time: a factor, max, or lockstep (moved by hand)."),
+]
+_Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed and orders, same books.")]
+_Market = Annotated[
+    str, typer.Option("--market", help="What to play: recorded minutes, synthetic, or captured ticks.")
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        help="Kline Parquet file or folder (default: the sample); for ticks the folder of the captures.",
+    ),
+]
+_Session = Annotated[
+    str | None,
+    typer.Option("--session", help="Play this one of the recordings in captured ticks; all if unset."),
+]
+_Symbols = Annotated[
+    str | None,
+    typer.Option(
+        "--symbols",
+        help="Symbols to list, comma separated (default: all recorded ones; synthetic BTCUSDT,ETHUSDT).",
+    ),
+]
+_Deposit = Annotated[float, typer.Option("--deposit", min=0, help="USDT on each demo account.")]
+_SubstepMs = Annotated[
+    int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
+]
+_Tls = Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")]
+_Spot = Annotated[bool, typer.Option("--spot/--no-spot", help="List a spot market beside each perpetual.")]
+
+
 def _serve(
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="REST and WebSocket port; 0 takes a free one.")
-    ] = 8545,
-    control_port: Annotated[
-        int, typer.Option("--control-port", min=0, max=65535, help="Port of the control API; 0: a free one.")
-    ] = 0,
-    speed: Annotated[
-        str,
-        typer.Option(
-            "--speed", help="Market time per wall time: a factor, max, or lockstep (moved by hand)."
-        ),
-    ] = "1",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed and orders, same books.")] = 1,
-    market: Annotated[
-        str, typer.Option("--market", help="What to play: recorded minutes, synthetic, or captured ticks.")
-    ] = "recorded",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="PATH",
-            help="Kline Parquet file or folder (default: the sample); for ticks the folder of the captures.",
-        ),
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option("--session", help="Play this one of the recordings in captured ticks; all if unset."),
-    ] = None,
-    symbols: Annotated[
-        str | None,
-        typer.Option(
-            "--symbols",
-            help="Symbols to list, comma separated (default: all recorded ones; synthetic BTCUSDT,ETHUSDT).",
-        ),
-    ] = None,
-    deposit: Annotated[float, typer.Option("--deposit", min=0, help="USDT on each demo account.")] = 10_000.0,
-    substep_ms: Annotated[
-        int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
-    ] = 1_000,
-    tls: Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")] = False,
-    spot: Annotated[
-        bool, typer.Option("--spot/--no-spot", help="List a spot market beside each perpetual.")
-    ] = True,
+    port: _Port = 8545,
+    control_port: _ControlPort = 0,
+    speed: _Speed = "1",
+    seed: _Seed = 1,
+    market: _Market = "recorded",
+    data: _Data = None,
+    session: _Session = None,
+    symbols: _Symbols = None,
+    deposit: _Deposit = 10_000.0,
+    substep_ms: _SubstepMs = 1_000,
+    tls: _Tls = False,
+    spot: _Spot = True,
     json_output: JsonOutput = False,
 ) -> int:
     import asyncio
@@ -147,8 +157,16 @@ def _words(venue: "EmbeddedVenue") -> str:
     from aster_operator.monitoring.time_text import utc_text
 
     server = venue.server
-    first = server.accounts[0]
     symbols = ", ".join(server.exchange.contracts())
+    accounts = [
+        line
+        for number, account in enumerate(server.accounts, start=1)
+        for line in (
+            f"  account {number}  user {account.user}",
+            f"             agent key {account.private_key}",
+            f"             API key {account.api_key}  secret {account.api_secret}",
+        )
+    ]
     return "\n".join(
         [
             "Aster on loopback, until Ctrl-C",
@@ -156,9 +174,7 @@ def _words(venue: "EmbeddedVenue") -> str:
             f"  WebSocket  {server.ws_url}",
             f"  control    {server.control_url}  (token {server.control_token})",
             f"  market     {symbols} from {utc_text(venue.start_ms)} UTC",
-            f"  account    user {first.user}",
-            f"             agent key {first.private_key}",
-            f"             API key {first.api_key}  secret {first.api_secret}",
+            *accounts,
             "  These keys open nothing but this exchange.",
         ]
     )
