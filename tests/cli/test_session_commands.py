@@ -193,6 +193,22 @@ def test_bad_input_is_one_clear_line_each_and_exit_code_two(
     assert not list(tmp_path.glob("logs/crash*"))
 
 
+KEYS = {
+    "WALLET_ADDRESS": "0x36db6E4a7b6C0985cc8921AF52e2023b19100eD7",
+    "ASTER_AGENT_PRIVATE_KEY": "0x" + "11" * 32,
+}
+
+
+def test_mainnet_says_what_the_venue_says_and_wants_to_be_confirmed(run: Run) -> None:
+    first = run("run", "--venue", "mainnet", environment=KEYS)
+    assert first.returncode == 2
+    assert "discourages hedging and wash trading" in first.stderr
+    assert "--i-understand-hedged-farming" in first.stderr
+    second = run("run", "--venue", "mainnet", "--i-understand-hedged-farming", environment=KEYS)
+    assert second.returncode == 2
+    assert "--yes-real-money" in second.stderr
+
+
 @pytest.mark.parametrize("command", [("demo",), ("exchange", "serve")])
 def test_a_taken_port_is_named(run: Run, command: tuple[str, ...]) -> None:
     with socket.socket() as taken:

@@ -18,7 +18,7 @@ NOT_RUN = {
     "aster-operator run --venue testnet": "needs keys and the venue",
     "aster-operator run --venue paper": "reads the real venue's public data",
     "aster-operator doctor --venue mainnet": "needs keys and the venue",
-    "aster-operator run --venue mainnet": "trades real money",
+    "aster-operator run --venue mainnet --i-understand-hedged-farming": "trades real money",
 }
 """Commands that no test may run. `make` targets are not run either, but checked with `make --dry-run`: `make
 run` and `make test` are what a fresh clone is tested with (`.ci/run`), and this very suite is `make test`."""

@@ -194,6 +194,33 @@ async def test_a_dead_user_stream_loses_nothing() -> None:
     assert bench.held(SYMBOL) == (ZERO, ZERO)
 
 
+async def test_trades_that_went_by_while_the_stream_was_down_are_read_back() -> None:
+    bench = await open_bench(hold_minutes=20)
+    await bench.run_minutes(5)
+    assert bench.session.user_stream is not None
+    await bench.session.user_stream.close()
+    now_ms = bench.stepper.now_ms
+    bench.session.post(
+        FeedStatusChanged(event_ms=now_ms, received_ns=0, feed=Feed.USER, healthy=False, detail="cut")
+    )
+    await bench.run_minutes(1)
+    for side in (PositionSide.LONG, PositionSide.SHORT):
+        await bench.client.close_position(SYMBOL, side)
+    await bench.run_minutes(1)
+    assert await ledger_differences(bench) != (), "nobody heard of the closing trades yet"
+
+    bench.session.user_stream = await bench.client.open_user_stream(bench.driver._arrived.append)
+    bench.session.post(
+        FeedStatusChanged(
+            event_ms=bench.stepper.now_ms, received_ns=0, feed=Feed.USER, healthy=True, detail=""
+        )
+    )
+    await bench.run_minutes(30)
+    assert await ledger_differences(bench) == ()
+    long, short = bench.held(SYMBOL)
+    assert long == short > 0, "and life goes on"
+
+
 async def test_a_lone_leg_is_found_within_ten_seconds_without_a_user_stream() -> None:
     bench = await open_bench(hold_minutes=120, exchange=new_exchange(substep_ms=1_000))
     await bench.run_minutes(5)

@@ -1,5 +1,6 @@
 """`aster-operator run`: the same session as the demo, on a venue that is already there."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ Ctrl-C ends it in good order: openings settle and hedged pairs stay, or everythi
 Examples:
   aster-operator run --strategy delta-neutral --venue testnet
   aster-operator run --venue sim --base-url http://127.0.0.1:8545 --ws-url ws://127.0.0.1:8545
-  aster-operator run --venue mainnet --poll-time 3600 --on-stop flatten
+  aster-operator run --venue mainnet --i-understand-hedged-farming --on-stop flatten
 """
 
 _VENUES = ("sim", "paper", "testnet", "mainnet")
@@ -67,6 +68,13 @@ def _run(
     yes_real_money: Annotated[
         bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
     ] = False,
+    i_understand_hedged_farming: Annotated[
+        bool,
+        typer.Option(
+            "--i-understand-hedged-farming",
+            help="Mainnet: I know what the venue says of long and short of one symbol.",
+        ),
+    ] = False,
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
     json_output: JsonOutput = False,
@@ -83,8 +91,10 @@ def _run(
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
     settings.require_credentials()
-    if settings.venue == "mainnet" and not yes_real_money:
-        _confirm(settings)
+    if settings.venue == "mainnet":
+        _say_what_the_venue_says(understood=i_understand_hedged_farming)
+        if not yes_real_money:
+            _confirm(settings)
     return asyncio.run(
         _main(settings, ca_file, seconds, flatten=on_stop == "flatten", json_output=json_output)
     )
@@ -109,6 +119,25 @@ def _seconds(poll_time: str) -> float | None:
     return seconds
 
 
+def _say_what_the_venue_says(*, understood: bool) -> None:
+    """Long and short of one symbol is what reward programmes adjust: the owner is told before it is traded.
+
+    Raises UserProblem until the owner has said to have understood.
+    """
+    from aster_operator.cli.errors import print_warnings
+    from aster_operator.config.problems import UserProblem
+    from aster_operator.rewards.profile import load_profile
+
+    views = load_profile("none").stated_views
+    print_warnings(tuple(f"{view.text} [{view.source}]" for view in views))
+    if not understood:
+        raise UserProblem(
+            "delta-neutral holds a LONG and a SHORT of one symbol, all of whose points are at risk",
+            "mainnet",
+            "pass --i-understand-hedged-farming to go on",
+        )
+
+
 def _confirm(settings: "Settings") -> None:
     """Raises UserProblem unless the owner types the words."""
     from aster_operator.config.problems import UserProblem
@@ -117,6 +146,8 @@ def _confirm(settings: "Settings") -> None:
         f"This trades real money on mainnet: {settings.capital_usdt} USDT at {settings.leverage}x on "
         f"{', '.join(settings.trading_pairs)}. Type '{_WORDS}' to go on"
     )
+    if not sys.stdin.isatty():
+        raise UserProblem("there is nobody to confirm", "mainnet", "pass --yes-real-money")
     if typer.prompt(question, err=True).strip().lower() != _WORDS:
         raise UserProblem("not confirmed", "mainnet", f"type '{_WORDS}', or pass --yes-real-money")
 

@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "Feed",
     "FeedStatusChanged",
+    "FillLearned",
     "IncomeSettled",
     "LeverageChanged",
     "MarkUpdated",
@@ -84,6 +85,12 @@ class OrderChanged(_Event, frozen=True):
     report: OrderReport
     fill: Fill | None = None
     from_stream: bool = True
+
+
+class FillLearned(_Event, frozen=True):
+    """An own trade read from the venue's history: the stream may have told of it, or may have been down."""
+
+    fill: Fill
 
 
 class OrderRefusedByVenue(_Event, frozen=True):
@@ -207,6 +214,7 @@ Event = (
     | TradePrinted
     | DepthUpdated
     | OrderChanged
+    | FillLearned
     | OrderRefusedByVenue
     | OrderOutcomeUnknown
     | OrderNotFound

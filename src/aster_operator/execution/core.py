@@ -23,6 +23,7 @@ from aster_operator.domain.events import (
     Event,
     Feed,
     FeedStatusChanged,
+    FillLearned,
     IncomeSettled,
     MarkUpdated,
     OperatorAction,
@@ -106,6 +107,8 @@ class TradingCore:
             case OrderChanged():
                 self._manager.on_order(event)
                 self._learn_of_strays(event)
+            case FillLearned():
+                self._manager.on_learned_fill(event.fill)
             case OrderRefusedByVenue() | OrderNotFound():
                 gone = (
                     self._desk.on_refusal(event)

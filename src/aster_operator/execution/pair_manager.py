@@ -4,6 +4,7 @@ from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.enums import PositionSide, TimeInForce
 from aster_operator.domain.events import OrderChanged
+from aster_operator.domain.fills import Fill
 from aster_operator.domain.market import Quote
 from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
@@ -37,11 +38,21 @@ class PairManager:
         tracked = state.tracker.apply_report(event.report)
         if tracked is not None:
             self.on_tracked(tracked)
-        if fill is None or not state.tracker.is_new_fill(fill):
+        if fill is not None:
+            self._book(fill, moves_legs=tracked is None)
+
+    def on_learned_fill(self, fill: Fill) -> None:
+        """A trade from the venue's history: money and volume only, since snapshots say what is held."""
+        self._book(fill, moves_legs=False)
+
+    def _book(self, fill: Fill, *, moves_legs: bool) -> None:
+        """Enter a fill once; one of nobody's order we know moves the leg it hits, if `moves_legs`."""
+        state = self._state
+        if not state.tracker.is_new_fill(fill):
             return
         state.portfolio.book_fill(fill)
         owner = state.pairs.apply_fill(fill)
-        if owner is None and tracked is None:
+        if owner is None and moves_legs:
             owner = state.pairs.apply_foreign_fill(fill, state.now_ms)
             if owner is not None:
                 state.notify(

@@ -167,8 +167,9 @@ class CommandRunner:
 
     async def _snapshot(self, now_ms: int) -> Event:
         account = await self._client.account_snapshot()
-        positions = await self._client.get_position_risk()
+        # Orders first: one that fills between the two reads is then in both, never in neither.
         open_orders = await self._client.open_orders()
+        positions = await self._client.get_position_risk()
         return VenueSnapshotTaken(
             event_ms=now_ms,
             received_ns=self._clock.now_ns(),

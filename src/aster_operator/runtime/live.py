@@ -5,7 +5,7 @@ as an event. A request that hangs never holds up the others.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -87,7 +87,9 @@ class LiveDriver:
                 continue
             self._start_all(session.decide(event))
             if session.claim_income():
-                tasks.create_task(self._read_income())
+                tasks.create_task(self._read(session.read_income))
+            if session.claim_fills():
+                tasks.create_task(self._read(session.read_fills))
 
     def _start_all(self, commands: Sequence[Command]) -> None:
         if self._tasks is None:
@@ -125,13 +127,13 @@ class LiveDriver:
             )
         )
 
-    async def _read_income(self) -> None:
+    async def _read(self, read: Callable[[int], Awaitable[None]]) -> None:
         delay_s = _RETRY_S
         while True:
             try:
-                await self._session.read_income(self._market_now_ms())
+                await read(self._market_now_ms())
             except ExchangeError as error:
-                _log.warning("income could not be read, trying again", error=str(error), delay_s=delay_s)
+                _log.warning("history could not be read, trying again", error=str(error), delay_s=delay_s)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MAX_RETRY_S)
             else:

@@ -76,9 +76,12 @@ class LockstepDriver:
         while True:
             event = session.take()
             if event is None:
-                if not session.claim_income():
+                if session.claim_fills():
+                    await session.read_fills(self._stepper.now_ms)
+                elif session.claim_income():
+                    await session.read_income(self._stepper.now_ms)
+                else:
                     return
-                await session.read_income(self._stepper.now_ms)
                 continue
             await self._carry_out(list(session.decide(event)))
 

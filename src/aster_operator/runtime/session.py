@@ -15,6 +15,9 @@ from aster_operator.domain.commands import Command, Notify, StopSession
 from aster_operator.domain.events import (
     AccountChanged,
     Event,
+    Feed,
+    FeedStatusChanged,
+    FillLearned,
     IncomeSettled,
     OperatorAction,
     OperatorRequested,
@@ -75,6 +78,7 @@ class Session:
         self._inbox: deque[Event] = deque()
         self._income_since_ms = start_ms
         self._income_wanted = False
+        self._fills_wanted = False
 
     # --- streams --------------------------------------------------------------------------------------
 
@@ -143,6 +147,10 @@ class Session:
                 self.books.record_order_report(event)
                 if event.fill is not None:
                     self.books.record_fill(event.fill)
+            case FillLearned():
+                self.books.record_fill(event.fill)
+            case FeedStatusChanged(feed=Feed.USER, healthy=True):
+                self._fills_wanted = True
             case IncomeSettled():
                 self.books.record_income(event.row)
             case AccountChanged() if event.reason == "FUNDING_FEE":
@@ -156,6 +164,17 @@ class Session:
         """True once after each funding payment the account stream told of: its rows are to be read now."""
         wanted, self._income_wanted = self._income_wanted, False
         return wanted
+
+    def claim_fills(self) -> bool:
+        """True once after each time the user stream came back: trades may have gone by unheard."""
+        wanted, self._fills_wanted = self._fills_wanted, False
+        return wanted
+
+    async def read_fills(self, now_ms: int) -> None:
+        """Read the session's trades from the venue and queue them; those known already change nothing."""
+        for symbol in self.core.settings.strategy.symbols:
+            for fill in await self.client.fills(symbol, self.start_ms, now_ms):
+                self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
 
     async def read_income(self, now_ms: int) -> None:
         """Read settled funding rows and queue them; what was read before is recognised by the books."""
