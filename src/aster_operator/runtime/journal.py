@@ -25,7 +25,7 @@ _FORMAT_VERSION = 1
 class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, tag="Header"):
     """What a replay needs to rebuild the core. Holds no secret: the account is named by its address."""
 
-    format_version: int
+    format_version: int = _FORMAT_VERSION
     code_version: str
     started_ms: int
     settings: CoreSettings

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
+from aster_operator.domain.commands import Command, RequestSnapshot
 from aster_operator.domain.events import Event, Feed, FeedStatusChanged, OperatorAction
 from aster_operator.exchange.client_protocol import StreamEvent
 from aster_operator.exchange.errors import ExchangeError
@@ -95,7 +95,7 @@ class LiveDriver:
         if self._tasks is None:
             raise RuntimeError("the driver is not running")
         for command in commands:
-            if isinstance(command, SubmitOrder | CancelOrder | QueryOrder | RequestSnapshot):
+            if isinstance(command, VenueCommand):
                 self._tasks.create_task(self._carry_out(command))
             else:
                 self._session.runner.keep(command)

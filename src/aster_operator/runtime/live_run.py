@@ -70,9 +70,14 @@ class LiveRun:
         self._core: TradingCore | None = None
         self._driver: LiveDriver | None = None
         self._stop_asked: str | None = None
+        self._interrupted = False
 
-    def interrupt(self, actor: str = "the owner (Ctrl-C)") -> None:
-        """Ask for the end: openings settle or, with `flatten_on_stop`, everything is closed first."""
+    def interrupt(self) -> None:
+        """The owner asks for the end: openings settle, or everything is closed with `flatten_on_stop`."""
+        self._interrupted = self._interrupted or self._stop_asked is None
+        self._ask_to_stop("the owner (Ctrl-C)")
+
+    def _ask_to_stop(self, actor: str) -> None:
         if self._stop_asked is None:
             self._stop_asked = actor
             self._forward_stop()
@@ -113,16 +118,15 @@ class LiveRun:
                 trading.session, self._market_now_ms, self._tick, stop_after_s=poll_time_s
             )
             self._forward_stop()
-            await self._driver.run(lambda: self.interrupt("the end of --poll-time"))
+            await self._driver.run(lambda: self._ask_to_stop("the end of --poll-time"))
             now_ms = max(self._market_now_ms(), trading.core.state.now_ms)
             books = await trading.collect_books(now_ms)
-            by_owner = self._stop_asked is not None and "owner" in self._stop_asked
-            trading.recorder.finish_run(now_ms, "interrupted" if by_owner else "finished")
+            trading.recorder.finish_run(now_ms, "interrupted" if self._interrupted else "finished")
             return LiveResult(
                 core=trading.core,
                 books=books,
                 market_minutes=(now_ms - start_ms) // MINUTE_MS,
-                interrupted=by_owner,
+                interrupted=self._interrupted,
                 warnings=trading.ready.warnings,
             )
 

@@ -8,7 +8,7 @@ the core in the same order.
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
+from aster_operator.domain.commands import Command
 from aster_operator.domain.events import (
     BarUpdated,
     DepthUpdated,
@@ -18,6 +18,7 @@ from aster_operator.domain.events import (
     TradePrinted,
 )
 from aster_operator.exchange.client_protocol import StreamEvent
+from aster_operator.runtime.command_runner import VenueCommand
 from aster_operator.runtime.session import Session
 
 __all__ = ["LockstepDriver", "MarketStepper"]
@@ -87,7 +88,7 @@ class LockstepDriver:
 
     async def _carry_out(self, commands: list[Command]) -> None:
         for command in commands:
-            if not isinstance(command, SubmitOrder | CancelOrder | QueryOrder | RequestSnapshot):
+            if not isinstance(command, VenueCommand):
                 self._session.runner.keep(command)
                 continue
             answer = await self._session.runner.run(command, self._stepper.now_ms)

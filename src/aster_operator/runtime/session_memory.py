@@ -20,18 +20,15 @@ class SessionMemory(msgspec.Struct, frozen=True, kw_only=True):
 
     pairs: tuple[RememberedPair, ...]
     volume_by_day: dict[int, Decimal]
-    last_fill_ms: int | None
 
 
 def remember(connection: Connection, book: LedgerKey, now_ms: int) -> SessionMemory:
     """Read the memory of `book` as of `now_ms`."""
     day_ms = utc_day_start_ms(now_ms)
     today = queries.totals(connection, Selection(book=book, since_ms=day_ms))
-    fills = queries.fills(connection, Selection(book=book, since_ms=day_ms))
     return SessionMemory(
         pairs=_open_pairs(connection, book),
         volume_by_day={day_ms: today.volume} if today.volume else {},
-        last_fill_ms=max((fill.event_ms for fill in fills), default=None),
     )
 
 

@@ -160,7 +160,6 @@ def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journ
     if identity.journal_path is None:
         return NoJournal()
     header = JournalHeader(
-        format_version=1,
         code_version=version("aster-operator"),
         started_ms=now_ms,
         settings=core.settings,
