@@ -62,11 +62,11 @@ format: install-dev  ## Format the code and sort imports
 
 lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
+		--no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
 	echo ccxt | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate -o requirements/peers.txt
+		--no-strip-extras --no-emit-index-url --no-header --no-annotate -o requirements/peers.txt
 
 bench-wire: install-dev  ## Measure the exchange client against its limits and its peers (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_wire.py $(ARGS)
