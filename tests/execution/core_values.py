@@ -271,7 +271,7 @@ def settings_of(
         account="main",
         margin_asset="USDT",
         limits=limits or limits_of(),
-        strategy=DeltaNeutralParameters(
+        delta_neutral=DeltaNeutralParameters(
             symbols=symbols, hold_time_ms=hold_ms, daily_volume_target_usd=Decimal(daily_usd)
         ),
         policy=policy or ExecutionPolicy(),
@@ -321,7 +321,7 @@ class Bench:
     def market(self) -> list[Command]:
         """A fresh quote and mark of every symbol."""
         commands = []
-        for symbol in self.core.settings.strategy.symbols:
+        for symbol in self.core.settings.symbols:
             commands += self.quote(symbol=symbol) + self.mark(symbol=symbol)
         return commands
 

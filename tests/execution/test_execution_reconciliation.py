@@ -31,6 +31,7 @@ from aster_operator.execution.reconciliation import (
     Reconciliation,
     RememberedLeg,
     RememberedPair,
+    own_open_orders,
     reconcile,
 )
 
@@ -67,12 +68,7 @@ def test_a_matched_pair_is_resumed_with_the_venues_quantities_and_prices() -> No
     assert quantities(result) == [("old-1", "0.1", "0.1")]
     assert (pair.long_entry_price, pair.short_entry_price) == (50001, 50002)
     assert (pair.long, pair.short) == (leg_of(), leg_of())
-    assert (result.vanished, result.stray_orders, result.foreign_symbols, result.notes) == (
-        (),
-        (),
-        frozenset(),
-        (),
-    )
+    assert (result.vanished, result.foreign_symbols, result.notes) == ((), frozenset(), ())
 
 
 def test_a_lone_leg_is_resumed_to_be_closed() -> None:
@@ -133,8 +129,9 @@ def test_a_pair_on_a_symbol_that_is_not_traded_any_more_is_left_alone() -> None:
 
 def test_own_orders_are_strays_and_foreign_orders_are_reported() -> None:
     orders = [resting(OWN_ID), resting("web_9f"), resting("web_else", "DOGEUSDT")]
-    result = reconcile(snapshot_of([], orders), [], SYMBOLS)
-    assert [order.client_order_id for order in result.stray_orders] == [OWN_ID]
+    snapshot = snapshot_of([], orders)
+    result = reconcile(snapshot, [], SYMBOLS)
+    assert [order.client_order_id for order in own_open_orders(snapshot)] == [OWN_ID]
     assert result.notes == ("order 1 on BTCUSDT is not ours: left alone",)
 
 

@@ -153,7 +153,7 @@ async def open_bench(
         account=ACCOUNT,
         margin_asset="USDT",
         limits=limits,
-        strategy=DeltaNeutralParameters(
+        delta_neutral=DeltaNeutralParameters(
             symbols=symbols,
             hold_time_ms=hold_minutes * 60_000,
             daily_volume_target_usd=Decimal(daily_volume_usd),

@@ -20,7 +20,7 @@ SYMBOL = "BTCUSDT"
 
 
 async def ledger_differences(bench: Bench) -> tuple[str, ...]:
-    symbols = bench.core.settings.strategy.symbols
+    symbols = bench.core.settings.symbols
     venue_fills = [fill for symbol in symbols for fill in await bench.client.fills(symbol, 0)]
     venue_income = await bench.client.income_rows(0, income_type="FUNDING_FEE")
     account = await bench.client.account_snapshot()

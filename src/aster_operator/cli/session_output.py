@@ -36,8 +36,8 @@ def session_report(
 
     own_fills = [fill for fill in books.own_fills if ours(fill.client_order_id)]
     return build_report(
-        strategy=core.strategy.name,
-        symbols=core.settings.strategy.symbols,
+        strategy=core.strategy_name,
+        symbols=core.settings.symbols,
         market_minutes=market_minutes,
         seed=seed,
         fills=own_fills,

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.domain.commands import Command, Notify, NotifyLevel
-from aster_operator.domain.events import Feed
+from aster_operator.domain.events import Feed, OperatorAction
 from aster_operator.domain.instruments import Instrument
 from aster_operator.execution.market_view import MarketView
 from aster_operator.execution.order_tracker import OrderTracker
@@ -15,7 +15,9 @@ from aster_operator.execution.pair_book import PairBook
 from aster_operator.execution.policy import ExecutionPolicy
 from aster_operator.execution.portfolio import Portfolio
 from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.execution.strategy_desk import StrategyDesk
 from aster_operator.execution.stray_orders import StrayOrders
+from aster_operator.strategy.intents import CycleDecision
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 from aster_operator.strategy.risk_manager import RiskManager
 
@@ -25,24 +27,33 @@ __all__ = ["CoreSettings", "CoreState"]
 class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the core is built from: written as the head of the journal, so that a replay can rebuild it.
 
-    `volume_by_day` carries the traded notional of earlier runs (UTC day start in ms to USD).
+    A strategy takes part when its parameters are there. `volume_by_day` carries the traded notional of
+    earlier runs (UTC day start in ms to USD).
     """
 
     run_id: str
     account: str
     margin_asset: str
     limits: RiskLimits
-    strategy: DeltaNeutralParameters
     policy: ExecutionPolicy
     instruments: dict[str, Instrument]
+    delta_neutral: DeltaNeutralParameters | None = None
     remembered: tuple[RememberedPair, ...] = ()
     volume_by_day: dict[int, Decimal] = {}
     first_sequence: int = 0
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Everything the session trades and must follow, each symbol once."""
+        return () if self.delta_neutral is None else self.delta_neutral.symbols
+
 
 @dataclass(slots=True)
 class CoreState:
-    """`now_ms` is the largest event time seen; `out` collects the commands of the event being handled."""
+    """`now_ms` is the largest event time seen; `out` collects the commands of the event being handled.
+
+    `paused` says who paused entries, `stopping` how the session is to end; None while neither is so.
+    """
 
     settings: CoreSettings
     portfolio: Portfolio
@@ -57,6 +68,11 @@ class CoreState:
     foreign_symbols: frozenset[str] = frozenset()
     feeds_down: dict[Feed, str] = field(default_factory=dict)
     strays: StrayOrders = field(default_factory=StrayOrders)
+    desks: list[StrategyDesk] = field(default_factory=list)
+    decisions: dict[str, CycleDecision] = field(default_factory=dict)
+    paused: str | None = None
+    stopping: OperatorAction | None = None
+    snapshot_pending: bool = False
 
     @classmethod
     def fresh(cls, settings: CoreSettings) -> "CoreState":

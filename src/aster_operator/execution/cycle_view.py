@@ -13,12 +13,12 @@ from aster_operator.strategy.risk_manager import ExposureView
 __all__ = ["build_cycle_view", "exposure_view", "pair_status"]
 
 
-def build_cycle_view(state: CoreState, *, entries_blocked: str | None) -> CycleView:
+def build_cycle_view(state: CoreState, symbols: tuple[str, ...], *, entries_blocked: str | None) -> CycleView:
     """Everything one pass of the strategy may look at, as plain values."""
     pairs = tuple(pair_status(state, pair) for pair in state.pairs.active())
     return CycleView(
         now_ms=state.now_ms,
-        markets={symbol: _symbol_market(state, symbol) for symbol in state.settings.strategy.symbols},
+        markets={symbol: _symbol_market(state, symbol) for symbol in symbols},
         pairs=pairs,
         volume_today_usd=state.portfolio.volume_on_day(state.now_ms),
         reopen_after_ms=dict(state.reopen_after_ms),
@@ -91,25 +91,23 @@ def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
 
 
 def _committed_gross_usd(state: CoreState) -> Decimal:
-    """Gross notional held, ours or not, plus what the opening pairs are still going to add."""
+    """Gross notional held, ours or not, plus what all desks are still going to add."""
     view = exposure_view(state)
     total = sum(
         (quantity * view.marks.get(symbol, ZERO) for (symbol, _), quantity in view.held.items()), ZERO
     )
-    for pair in state.pairs.active():
-        if pair.phase is PairPhase.OPENING:
-            for leg in pair.legs:
-                total += max(pair.target - leg.held, ZERO) * view.marks.get(leg.symbol, ZERO)
+    for desk in state.desks:
+        for symbol, quantity in desk.still_to_open():
+            total += quantity * view.marks.get(symbol, ZERO)
     return total
 
 
 def exposure_view(state: CoreState) -> ExposureView:
     """Held and pending quantities by position, for the risk gate."""
     held: dict[tuple[str, PositionSide], Decimal] = {}
-    for pair in state.pairs.active():
-        for leg in pair.legs:
-            key = (leg.symbol, leg.position_side)
-            held[key] = held.get(key, ZERO) + leg.held
+    for desk in state.desks:
+        for key, quantity in desk.held():
+            held[key] = held.get(key, ZERO) + quantity
     for position in state.portfolio.open_positions():
         key = (position.symbol, position.position_side)
         if key not in held:

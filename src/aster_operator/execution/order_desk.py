@@ -1,11 +1,11 @@
-"""The desk every order goes over: built from a wish, passed by the risk gate, numbered, tracked, sent.
+"""The desk every order goes over: numbered, passed by the risk gate, tracked, sent.
 
 It also takes in what the venue answers to single orders and decides whom to ask again.
 """
 
 from aster_operator.domain.client_ids import derive_client_order_id
 from aster_operator.domain.commands import CancelOrder, NotifyLevel, QueryOrder, SubmitOrder
-from aster_operator.domain.enums import OrderType, TimeInForce
+from aster_operator.domain.enums import PositionSide, Side
 from aster_operator.domain.events import (
     CancelRefused,
     Feed,
@@ -18,31 +18,38 @@ from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.cycle_view import exposure_view
 from aster_operator.execution.order_tracker import TrackedOrder
 from aster_operator.execution.order_watch import OrderWatch
-from aster_operator.execution.pair import PairLeg
-from aster_operator.execution.pair_worker import OrderWish, Urgency
 
 __all__ = ["OrderDesk"]
 
 
 class OrderDesk:
-    """Sends wishes of one strategy. `first_sequence` continues the numbering of an earlier run."""
+    """Sends the orders of all strategies. `first_sequence` continues the numbering of an earlier run."""
 
-    def __init__(self, state: CoreState, strategy_name: str) -> None:
+    def __init__(self, state: CoreState) -> None:
         self._state = state
-        self._strategy_name = strategy_name
         self._sequence = state.settings.first_sequence
         self._watch = OrderWatch(state.settings.policy, state.tracker)
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def submit(self, leg: PairLeg, wish: OrderWish, *, hedges: bool) -> TrackedOrder | Refused:
-        """Send the wish, or return why the risk gate refused it."""
-        order = self._new_order(leg, wish)
+    def next_client_order_id(
+        self, strategy: str, symbol: str, side: Side, position_side: PositionSide
+    ) -> str:
+        """Id for the next order; it stays the next one until an order has been sent."""
+        return derive_client_order_id(
+            self._state.settings.run_id, strategy, symbol, side, position_side, self._sequence
+        )
+
+    def submit(self, order: NewOrder, *, hedges: bool = False) -> TrackedOrder | Refused:
+        """Send an order, or return why the risk gate refused it.
+
+        `hedges` marks an order that only completes what another leg has already filled.
+        """
         verdict = self._state.risk_manager.approve(order, exposure_view(self._state), hedges=hedges)
         if isinstance(verdict, Refused):
             self._state.notify(
                 NotifyLevel.WARNING,
-                f"risk refused {order.side} {leg.symbol} {leg.position_side}: {verdict.reason}",
+                f"risk refused {order.side} {order.symbol} {order.position_side}: {verdict.reason}",
             )
             return verdict
         self._sequence += 1
@@ -136,29 +143,3 @@ class OrderDesk:
         tracked = self._state.tracker.get(event.client_order_id)
         if tracked is not None and not tracked.is_final:
             self.query(tracked)
-
-    def _new_order(self, leg: PairLeg, wish: OrderWish) -> NewOrder:
-        settings = self._state.settings
-        instrument = settings.instruments[leg.symbol]
-        at_market = wish.urgency is Urgency.FORCE
-        lot = instrument.market_lot if at_market else instrument.lot
-        resting_or_not = TimeInForce.GTX if wish.urgency is Urgency.REST else TimeInForce.IOC
-        return NewOrder(
-            client_order_id=derive_client_order_id(
-                settings.run_id,
-                self._strategy_name,
-                leg.symbol,
-                wish.side,
-                leg.position_side,
-                self._sequence,
-            ),
-            symbol=leg.symbol,
-            side=wish.side,
-            position_side=leg.position_side,
-            order_type=OrderType.MARKET if at_market else OrderType.LIMIT,
-            quantity=min(wish.quantity, lot.max_quantity) if lot.max_quantity > 0 else wish.quantity,
-            price=wish.price,
-            time_in_force=None if at_market else resting_or_not,
-            self_trade_prevention=settings.policy.self_trade_prevention,
-            reason=wish.reason,
-        )

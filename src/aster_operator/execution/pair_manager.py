@@ -2,12 +2,11 @@
 
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.commands import NotifyLevel
-from aster_operator.domain.enums import PositionSide, TimeInForce
-from aster_operator.domain.events import OrderChanged
+from aster_operator.domain.enums import OrderType, PositionSide, TimeInForce
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.market import Quote
 from aster_operator.domain.money import plain_text, usd_text
-from aster_operator.domain.orders import Cancelled, Expired, Refused, Rejected
+from aster_operator.domain.orders import Cancelled, Expired, NewOrder, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
@@ -15,6 +14,7 @@ from aster_operator.execution.pair import Pair, PairLeg
 from aster_operator.execution.pair_worker import CancelWish, OrderWish, PairWorker, Urgency
 from aster_operator.execution.position_records import closing_records, opening_record
 from aster_operator.strategy.intents import ClosePair, OpenPair, PairPhase
+from aster_operator.strategy.parameters import DeltaNeutralParameters
 
 __all__ = ["PairManager"]
 
@@ -24,42 +24,38 @@ _MAX_RETRY_DOUBLINGS = 6
 class PairManager:
     """Works all pairs of the session over one order desk."""
 
-    def __init__(self, state: CoreState, desk: OrderDesk) -> None:
+    def __init__(
+        self, state: CoreState, orders: OrderDesk, parameters: DeltaNeutralParameters, strategy_name: str
+    ) -> None:
         self._state = state
-        self._desk = desk
+        self._orders = orders
+        self._parameters = parameters
+        self._strategy_name = strategy_name
         self._worker = PairWorker(state.settings.policy, state.tracker, dict(state.instruments))
         self._pair_sequence = 0
 
     # --- orders of the pairs --------------------------------------------------------------------------
 
-    def on_order(self, event: OrderChanged) -> None:
-        """Fold a report and its fill into the tracker, the pairs and the books."""
-        state, fill = self._state, event.fill
-        tracked = state.tracker.apply_report(event.report)
-        if tracked is not None:
-            self.on_tracked(tracked)
-        if fill is not None:
-            self._book(fill, moves_legs=tracked is None)
+    def on_own_fill(self, fill: Fill) -> bool:
+        """Book a fill of an order of a pair; False when it is of no pair."""
+        owner = self._state.pairs.apply_fill(fill)
+        self._record_opening(owner)
+        return owner is not None
 
-    def on_learned_fill(self, fill: Fill) -> None:
-        """A trade from the venue's history: money and volume only, since snapshots say what is held."""
-        self._book(fill, moves_legs=False)
-
-    def _book(self, fill: Fill, *, moves_legs: bool) -> None:
-        """Enter a fill once; one of nobody's order we know moves the leg it hits, if `moves_legs`."""
+    def on_foreign_fill(self, fill: Fill) -> bool:
+        """A fill of nobody's order we know moves the leg it hits; False when it hits none."""
         state = self._state
-        if not state.tracker.is_new_fill(fill):
-            return
-        state.portfolio.book_fill(fill)
-        owner = state.pairs.apply_fill(fill)
-        if owner is None and moves_legs:
-            owner = state.pairs.apply_foreign_fill(fill, state.now_ms)
-            if owner is not None:
-                state.notify(
-                    NotifyLevel.CRITICAL,
-                    f"{fill.side} {fill.quantity} {fill.symbol} {fill.position_side} was filled by "
-                    f"{fill.client_order_id}, which is not our order",
-                )
+        owner = state.pairs.apply_foreign_fill(fill, state.now_ms)
+        if owner is not None:
+            state.notify(
+                NotifyLevel.CRITICAL,
+                f"{fill.side} {fill.quantity} {fill.symbol} {fill.position_side} was filled by "
+                f"{fill.client_order_id}, which is not our order",
+            )
+        self._record_opening(owner)
+        return owner is not None
+
+    def _record_opening(self, owner: tuple[Pair, PairLeg] | None) -> None:
         if owner is not None and owner[0].phase is PairPhase.OPENING:
             self._record(*owner)
 
@@ -133,10 +129,6 @@ class PairManager:
             if pair.phase is PairPhase.HOLDING and pair.imbalance != 0:
                 self.close_now(pair, f"lone leg: {pair.long.held} long against {pair.short.held} short")
 
-    def flatten_all(self) -> None:
-        for pair in self._state.pairs.active():
-            self.close_now(pair, "flatten requested")
-
     def close_now(self, pair: Pair, reason: str) -> None:
         """Close a pair crossing the spread, the larger leg first; nothing new for one already closing so."""
         if pair.phase is PairPhase.CLOSING and pair.urgent:
@@ -156,12 +148,12 @@ class PairManager:
             return
         pair.urgent = True
         for client_order_id in tuple(pair.lead_leg.live_orders):
-            self._desk.cancel(client_order_id, reason)
+            self._orders.cancel(client_order_id, reason)
         if not pair.lead_leg.live_orders:
             pair.target = pair.lead_leg.held
 
     def _cool_down(self, pair: Pair) -> None:
-        cooldown_ms = self._state.settings.strategy.reopen_cooldown_ms
+        cooldown_ms = self._parameters.reopen_cooldown_ms
         self._state.reopen_after_ms[pair.long.symbol] = self._state.now_ms + cooldown_ms
 
     # --- work -----------------------------------------------------------------------------------------
@@ -177,7 +169,7 @@ class PairManager:
                 continue
             for wish in self._worker.plan(pair, self._quotes(pair), self._state.now_ms):
                 if isinstance(wish, CancelWish):
-                    self._desk.cancel(wish.client_order_id, wish.reason)
+                    self._orders.cancel(wish.client_order_id, wish.reason)
                 elif not self._submit(pair, wish):
                     break
         return ended
@@ -200,7 +192,7 @@ class PairManager:
         leg = pair.leg(wish.position_side)
         other = pair.short if leg is pair.long else pair.long
         hedges = wish.side is leg.opening_side and leg.held < other.held
-        result = self._desk.submit(leg, wish, hedges=hedges)
+        result = self._orders.submit(self._new_order(leg, wish), hedges=hedges)
         if isinstance(result, Refused):
             leg.retry_at_ms = self._state.now_ms + self._state.settings.policy.retry_ms
             if hedges:
@@ -212,6 +204,27 @@ class PairManager:
         if wish.urgency is not Urgency.REST:
             leg.crosses += 1
         return True
+
+    def _new_order(self, leg: PairLeg, wish: OrderWish) -> NewOrder:
+        state = self._state
+        instrument = state.instruments[leg.symbol]
+        at_market = wish.urgency is Urgency.FORCE
+        lot = instrument.market_lot if at_market else instrument.lot
+        resting_or_not = TimeInForce.GTX if wish.urgency is Urgency.REST else TimeInForce.IOC
+        return NewOrder(
+            client_order_id=self._orders.next_client_order_id(
+                self._strategy_name, leg.symbol, wish.side, leg.position_side
+            ),
+            symbol=leg.symbol,
+            side=wish.side,
+            position_side=leg.position_side,
+            order_type=OrderType.MARKET if at_market else OrderType.LIMIT,
+            quantity=min(wish.quantity, lot.max_quantity) if lot.max_quantity > 0 else wish.quantity,
+            price=wish.price,
+            time_in_force=None if at_market else resting_or_not,
+            self_trade_prevention=state.settings.policy.self_trade_prevention,
+            reason=wish.reason,
+        )
 
     def _advance(self, pair: Pair) -> None:
         """Move a pair whose phase is complete on: to being held, or out of the book."""

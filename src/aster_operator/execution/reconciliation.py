@@ -16,7 +16,7 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import OrderReport
 from aster_operator.domain.positions import PositionReport
 
-__all__ = ["Reconciliation", "RememberedLeg", "RememberedPair", "ResumedPair", "reconcile"]
+__all__ = ["Reconciliation", "RememberedLeg", "RememberedPair", "ResumedPair", "own_open_orders", "reconcile"]
 
 
 class RememberedLeg(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +54,17 @@ class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """`resumed` pairs to manage (also those that hold nothing yet but left orders behind), `vanished` pair
-    refs the venue no longer holds, own `stray_orders` of an earlier run to cancel, symbols that hold
-    something foreign, and what to tell the owner."""
+    refs the venue no longer holds, symbols that hold something foreign, and what to tell the owner."""
 
     resumed: tuple[ResumedPair, ...]
     vanished: tuple[str, ...]
-    stray_orders: tuple[OrderReport, ...]
     foreign_symbols: frozenset[str]
     notes: tuple[str, ...]
+
+
+def own_open_orders(snapshot: VenueSnapshotTaken) -> tuple[OrderReport, ...]:
+    """Resting orders that bear our mark: an earlier run's, when nothing was sent yet."""
+    return tuple(order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id))
 
 
 def reconcile(
@@ -79,9 +82,7 @@ def reconcile(
         for position in snapshot.positions
         if position.is_open
     }
-    own_orders = tuple(
-        order for order in snapshot.open_orders if is_own_client_order_id(order.client_order_id)
-    )
+    own_orders = own_open_orders(snapshot)
     stray_symbols = {order.symbol for order in own_orders}
     resumed: list[ResumedPair] = []
     vanished: list[str] = []
@@ -112,7 +113,6 @@ def reconcile(
     return Reconciliation(
         resumed=tuple(resumed),
         vanished=tuple(vanished),
-        stray_orders=own_orders,
         foreign_symbols=frozenset(symbol for symbol, _ in foreign_here),
         notes=tuple(notes),
     )

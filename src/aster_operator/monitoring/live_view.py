@@ -74,7 +74,7 @@ class LiveView:
         table = Table(expand=True, box=None, header_style="dim")
         for name in ("Symbol", "State", "Long", "Short", "Δ base", "Age", "Pair PnL", "Mark", "Decision"):
             table.add_column(name, justify="left" if name in ("Symbol", "State", "Decision") else "right")
-        for symbol in self._core.settings.strategy.symbols:
+        for symbol in self._core.settings.symbols:
             pair = self._core.state.pairs.on_symbol(symbol)
             mark = self._core.state.market.mark_of(symbol)
             decision = self._core.decisions.get(symbol)
@@ -100,21 +100,24 @@ class LiveView:
         )
 
     def _age(self, status: PairStatus) -> str:
-        if status.held_since_ms is None:
+        parameters = self._core.settings.delta_neutral
+        if status.held_since_ms is None or parameters is None:
             return "-"
-        hold_min = self._core.settings.strategy.hold_time_ms / 60_000
         held_min = (self._core.state.now_ms - status.held_since_ms) / 60_000
-        return f"{held_min:.0f}/{hold_min:.0f} min"
+        return f"{held_min:.0f}/{parameters.hold_time_ms / 60_000:.0f} min"
 
     def _totals(self) -> Table:
         portfolio = self._core.state.portfolio
         equity = self._core.state.equity_usd()
         today = portfolio.volume_on_day(self._core.state.now_ms)
-        target = self._core.settings.strategy.daily_volume_target_usd
         table = Table.grid(padding=(0, 3))
-        share = Decimal(0) if target == 0 else today * 100 / target
+        volume = f"volume today ${today:,.0f}"
+        if self._core.settings.delta_neutral is not None:
+            target = self._core.settings.delta_neutral.daily_volume_target_usd
+            share = Decimal(0) if target == 0 else today * 100 / target
+            volume += f" of ${target:,.0f} ({share:.0f} %)"
         table.add_row(
-            Text(f"volume today ${today:,.0f} of ${target:,.0f} ({share:.0f} %)"),
+            Text(volume),
             Text(f"fees ${portfolio.fees:,.2f}"),
             Text(f"funding {usd_text(portfolio.funding, signed=True)}"),
             Text("equity n/a" if equity is None else f"equity ${equity:,.2f}", style="bold"),

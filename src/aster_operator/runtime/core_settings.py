@@ -70,7 +70,7 @@ def core_settings(
         account=account,
         margin_asset=next(iter(instruments.values())).margin_asset,
         limits=risk_limits(settings),
-        strategy=strategy_parameters(settings),
+        delta_neutral=strategy_parameters(settings),
         policy=execution_policy(settings),
         instruments=dict(instruments),
         remembered=tuple(remembered),

@@ -184,7 +184,7 @@ class _Run:
         start_ms: int,
         ledger: LedgerVerdict,
     ) -> ComparedRun:
-        symbols = core.settings.strategy.symbols
+        symbols = core.settings.symbols
         venue_fills = [fill for symbol in symbols for fill in await self._client.fills(symbol, 0)]
         venue_income = await self._client.income_rows(0, income_type="FUNDING_FEE")
         account = await self._client.account_snapshot()
@@ -234,7 +234,10 @@ def _breached(core: TradingCore) -> int:
     lot_grace = Decimal("1.02")
     over_leg = any(notional > limits.leg_notional_usd * lot_grace for notional in legs.values())
     over_total = gross > limits.total_notional_limit_usd * lot_grace
-    over_budget = state.portfolio.volume_on_day(state.now_ms) > core.settings.strategy.daily_volume_target_usd
+    parameters = core.settings.delta_neutral
+    over_budget = parameters is not None and (
+        state.portfolio.volume_on_day(state.now_ms) > parameters.daily_volume_target_usd
+    )
     return int(over_leg or over_total or over_budget)
 
 

@@ -87,8 +87,7 @@ class Session:
         take = on_event if on_event is not None else self.post
         self.user_stream = await self.client.open_user_stream(take)
         channels = [
-            MarketChannel(symbol=symbol, trades=False, depth=False)
-            for symbol in self.core.settings.strategy.symbols
+            MarketChannel(symbol=symbol, trades=False, depth=False) for symbol in self.core.settings.symbols
         ]
         self.market_stream = await self.client.open_market_stream(channels, take)
 
@@ -172,7 +171,7 @@ class Session:
 
     async def read_fills(self, now_ms: int) -> None:
         """Read the session's trades from the venue and queue them; those known already change nothing."""
-        for symbol in self.core.settings.strategy.symbols:
+        for symbol in self.core.settings.symbols:
             for fill in await self.client.fills(symbol, self.start_ms, now_ms):
                 self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
 

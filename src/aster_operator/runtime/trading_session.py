@@ -80,7 +80,7 @@ class TradingSession(msgspec.Struct, frozen=True):
             own_fills = queries.fills(connection, selection)
             own_income = queries.income_rows(connection, selection, "FUNDING_FEE")
         venue_fills: list[Fill] = []
-        for symbol in self.core.settings.strategy.symbols:
+        for symbol in self.core.settings.symbols:
             venue_fills += await client.fills(symbol, self.start_ms, now_ms)
         venue_income = await client.income_rows(self.start_ms, now_ms, income_type="FUNDING_FEE")
         account = await client.account_snapshot()
@@ -135,7 +135,7 @@ async def trading_session(
         )
         recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
         recorder.start_run(
-            core.strategy.name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
+            core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
         )
         journal = _journal(identity, core, now_ms)
         session = Session(

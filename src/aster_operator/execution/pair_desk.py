@@ -1,0 +1,265 @@
+"""The desk of `delta-neutral`: asks the strategy, carries its decisions out, keeps every pair hedged."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from aster_operator.domain.commands import NotifyLevel, RecordDecision
+from aster_operator.domain.events import (
+    BarUpdated,
+    Event,
+    MarkUpdated,
+    OperatorAction,
+    OperatorRequested,
+    TimerFired,
+    VenueSnapshotTaken,
+)
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.money import ZERO
+from aster_operator.domain.orders import OrderReport
+from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.cycle_view import build_cycle_view
+from aster_operator.execution.entry_gate import entries_blocked
+from aster_operator.execution.order_desk import OrderDesk
+from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.pair import Pair
+from aster_operator.execution.pair_manager import PairManager
+from aster_operator.execution.position_records import vanished_records
+from aster_operator.execution.reconciliation import reconcile
+from aster_operator.execution.strategy_desk import PositionKey, Resumption
+from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
+from aster_operator.strategy.intents import ClosePair, CycleDecision, OpenPair, PairPhase
+from aster_operator.strategy.parameters import DeltaNeutralParameters
+
+__all__ = ["PairDesk"]
+
+_WAIT_RETRY_MS = 10_000
+
+
+class PairDesk:
+    """All pairs of the session, over the shared state and order desk. Implements `StrategyDesk`."""
+
+    def __init__(self, state: CoreState, orders: OrderDesk, parameters: DeltaNeutralParameters) -> None:
+        self.parameters = parameters
+        self.strategy = DeltaNeutralStrategy(parameters, state.risk_manager)
+        self._state = state
+        self._manager = PairManager(state, orders, parameters, self.strategy.name)
+        self._next_cycle_ms = 0
+        self._next_regular_ms = 0
+
+    @property
+    def name(self) -> str:
+        return self.strategy.name
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self.parameters.symbols
+
+    @property
+    def moves(self) -> int:
+        return self._state.pairs.moves
+
+    # --- learning -------------------------------------------------------------------------------------
+
+    def learn(self, event: Event) -> None:
+        if isinstance(event, OperatorRequested) and event.action is OperatorAction.RESUME_ENTRIES:
+            self._next_cycle_ms = self._state.now_ms
+
+    def on_tracked(self, tracked: TrackedOrder) -> None:
+        self._manager.on_tracked(tracked)
+
+    def on_own_fill(self, fill: Fill) -> bool:
+        return self._manager.on_own_fill(fill)
+
+    def on_foreign_fill(self, fill: Fill) -> bool:
+        return self._manager.on_foreign_fill(fill)
+
+    def on_funding(self, row: IncomeRow) -> None:
+        self._state.pairs.apply_funding(row.symbol, row.income)
+
+    # --- truth ----------------------------------------------------------------------------------------
+
+    def claims(self, order: OrderReport) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """None: a pair is worked with new orders, whatever rests of the old ones goes."""
+        return False
+
+    def resume(self, snapshot: VenueSnapshotTaken) -> Resumption:
+        state = self._state
+        result = reconcile(snapshot, state.settings.remembered, self.symbols)
+        by_ref = {resumed.pair_ref: resumed for resumed in result.resumed}
+        for remembered in state.settings.remembered:
+            resumed, pair = by_ref.get(remembered.pair_ref), None
+            if resumed is not None:
+                pair = state.pairs.resume(resumed, state.now_ms, known_at_ms=snapshot.event_ms)
+                state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {remembered.symbol}")
+            elif remembered.pair_ref in result.vanished:
+                state.notify(
+                    NotifyLevel.WARNING, f"pair {remembered.pair_ref} is no longer held at the venue"
+                )
+            else:
+                continue
+            if not state.strays.on_symbol(remembered.symbol):
+                state.out.extend(vanished_records(remembered, pair, state.now_ms))
+        return Resumption(foreign_symbols=result.foreign_symbols, notes=result.notes)
+
+    def correct(self, snapshot: VenueSnapshotTaken) -> None:
+        state = self._state
+        for pair in self._quiet_pairs():
+            for leg in pair.legs:
+                held = abs(state.portfolio.held(leg.symbol, leg.position_side).quantity)
+                if held != leg.held:
+                    state.notify(
+                        NotifyLevel.CRITICAL,
+                        f"{leg.symbol} {leg.position_side} holds {held}, we thought {leg.held}: corrected",
+                    )
+                    leg.held = held
+                leg.known_at_ms = snapshot.event_ms
+            pair.unconfirmed = False
+            pair.observe_imbalance(state.now_ms)
+
+    def must_ask(self) -> str | None:
+        if any(pair.unconfirmed for pair in self._quiet_pairs()):
+            return "somebody else traded on a pair of ours"
+        return None
+
+    def disagrees(self) -> bool:
+        return any(
+            abs(self._state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held
+            for pair in self._quiet_pairs()
+            for leg in pair.legs
+        )
+
+    def _quiet_pairs(self) -> Iterator[Pair]:
+        """Pairs without live orders that have their symbol to themselves: what they hold can be checked."""
+        pairs = list(self._state.pairs.active())
+        for pair in pairs:
+            alone = sum(1 for other in pairs if other.long.symbol == pair.long.symbol) == 1
+            if alone and not pair.has_live_orders:
+                yield pair
+
+    # --- exposure -------------------------------------------------------------------------------------
+
+    def held(self) -> Iterator[tuple[PositionKey, Decimal]]:
+        for pair in self._state.pairs.active():
+            for leg in pair.legs:
+                yield (leg.symbol, leg.position_side), leg.held
+
+    def still_to_open(self) -> Iterator[tuple[str, Decimal]]:
+        for pair in self._state.pairs.active():
+            if pair.phase is PairPhase.OPENING:
+                for leg in pair.legs:
+                    yield leg.symbol, max(pair.target - leg.held, ZERO)
+
+    # --- deciding -------------------------------------------------------------------------------------
+
+    def think(self, event: Event) -> None:
+        state, timer = self._state, isinstance(event, TimerFired)
+        self._manager.close_lone_legs()
+        closing = (timer or isinstance(event, MarkUpdated)) and self._close_risky()
+        if state.stopping is not None:
+            self._wind_down(state.stopping)
+        else:
+            self._settle_blind_openings()
+        if state.stopping is None and timer and state.now_ms >= self._next_cycle_ms:
+            self.run_cycle()
+        idle = isinstance(event, MarkUpdated | BarUpdated) and not closing
+        if not idle and self._manager.work():
+            # A pair opened completely or is gone: decide again with the next tick of the timer.
+            self._next_cycle_ms = state.now_ms
+
+    def run_cycle(self) -> tuple[CycleDecision, ...]:
+        """One pass of the strategy's loop, its intents carried out, its decisions recorded."""
+        now_ms = self._state.now_ms
+        regular = now_ms >= self._next_regular_ms
+        if regular:
+            self._next_regular_ms = now_ms + self.parameters.cycle_interval_ms
+        decisions = self.strategy.run_cycle(
+            build_cycle_view(self._state, self.symbols, entries_blocked=entries_blocked(self._state))
+        )
+        for decision in decisions:
+            self._carry_out(decision, regular=regular)
+        self._next_cycle_ms = min((self._next_regular_ms, *self._hold_ends_ms()))
+        if any(decision.action == "wait" for decision in decisions):
+            # What an opening waits for (data, a cooldown, a funding stamp) may end long before the interval.
+            self._next_cycle_ms = min(self._next_cycle_ms, now_ms + _WAIT_RETRY_MS)
+        return decisions
+
+    def _hold_ends_ms(self) -> Iterator[int]:
+        """When the pairs now held will have been held long enough, as far as that lies ahead."""
+        for pair in self._state.pairs.active():
+            if pair.phase is PairPhase.HOLDING and pair.held_since_ms is not None:
+                end_ms = pair.held_since_ms + self.parameters.hold_time_ms
+                if end_ms > self._state.now_ms:
+                    yield end_ms
+
+    def _close_risky(self) -> bool:
+        """Close the held pairs that breach a limit; True when there were any."""
+        if not any(pair.phase is PairPhase.HOLDING for pair in self._state.pairs.active()):
+            return False
+        decisions = self.strategy.check_risk(
+            build_cycle_view(self._state, self.symbols, entries_blocked=None)
+        )
+        for decision in decisions:
+            self._carry_out(decision, regular=False)
+        return bool(decisions)
+
+    def _carry_out(self, decision: CycleDecision, *, regular: bool) -> None:
+        """Act on a decision; record it in every regular cycle, and between them when it is a new one."""
+        state = self._state
+        previous = state.decisions.get(decision.symbol)
+        state.decisions[decision.symbol] = decision
+        if regular or previous is None or _gist(previous) != _gist(decision):
+            state.emit(
+                RecordDecision(
+                    at_ms=state.now_ms,
+                    strategy=self.name,
+                    symbol=decision.symbol,
+                    action=decision.action,
+                    reason=decision.reason,
+                    numbers=decision.numbers,
+                )
+            )
+        match decision.intent:
+            case OpenPair() as intent:
+                self._manager.open(intent)
+            case ClosePair() as intent:
+                self._manager.close(intent)
+            case None:
+                pass
+
+    def _settle_blind_openings(self) -> None:
+        """Chase no opening on data that is not to be trusted; what it filled is still hedged."""
+        state, limits = self._state, self._state.settings.limits
+        for pair in state.pairs.active():
+            blind = next((f"{feed} feed is down" for feed in state.feeds_down), None)
+            if blind is None:
+                view = state.market.of(pair.lead_leg.symbol)
+                blind = view.staleness(state.now_ms, limits.max_mark_age_ms, limits.max_quote_age_ms)
+            if blind is not None:
+                self._manager.settle_opening(pair, blind)
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def close_all(self, reason: str) -> None:
+        for pair in self._state.pairs.active():
+            self._manager.close_now(pair, reason)
+
+    def _wind_down(self, action: OperatorAction) -> None:
+        if action is OperatorAction.FLATTEN:
+            self.close_all("flatten requested")
+        else:
+            for pair in self._state.pairs.active():
+                self._manager.settle_opening(pair, "session stops")
+
+    @property
+    def is_quiet(self) -> bool:
+        return all(pair.phase is PairPhase.HOLDING for pair in self._state.pairs.active())
+
+    @property
+    def open_position_count(self) -> int:
+        return sum(1 for pair in self._state.pairs.active() for leg in pair.legs if leg.held != 0)
+
+
+def _gist(decision: CycleDecision) -> tuple[str, str]:
+    """Action and reason without the figures, which change all the time."""
+    return decision.action, re.sub(r"[\d.,]+", "#", decision.reason)
