@@ -1,0 +1,1 @@
+"""The mid-frequency strategy; see strategy.py."""

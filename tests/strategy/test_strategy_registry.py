@@ -1,0 +1,59 @@
+"""Strategies are found by name, by file and by import path; what is none is refused in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
+from aster_operator.strategy.registry import StrategyNotFound, find_strategy
+
+THIRD = """
+from aster_operator.strategy.base import BarDecision, BarView, Strategy
+
+class Third(Strategy):
+    name = "third-one"
+    warm_up_bars = 1
+
+    def on_bar_closed(self, view: BarView) -> BarDecision:
+        return BarDecision(action="wait", reason="always")
+
+class Unfinished(Strategy):
+    name = "unfinished"
+    warm_up_bars = 1
+
+class Nameless(Third):
+    name = ""
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "third_one.py").write_text(THIRD, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("1 / 0", encoding="utf-8")
+    return tmp_path
+
+
+def test_found_by_name_file_and_module(folder: Path) -> None:
+    assert find_strategy("midfreq") is MidFrequencyStrategy
+    assert find_strategy("third-one", folder).name == "third-one"
+    assert find_strategy(f"{folder}/third_one.py:Third").name == "third-one"
+    module = "aster_operator.strategy.midfreq.strategy:MidFrequencyStrategy"
+    assert find_strategy(module) is MidFrequencyStrategy
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("midfrek", "built in are midfreq"),
+        ("{folder}/third_one.py:Fourth", "has no Fourth"),
+        ("{folder}/third_one.py:Unfinished", "does not define on_bar_closed"),
+        ("{folder}/third_one.py:Nameless", "has no name"),
+        ("{folder}/third_one.py:BarView", "no subclass"),
+        ("{folder}/nowhere.py:Third", "there is no file"),
+        ("no_such_module:Third", "cannot be loaded: ModuleNotFoundError"),
+        ("broken", "cannot be loaded: ZeroDivisionError"),
+    ],
+)
+def test_what_is_none_is_refused(folder: Path, name: str, words: str) -> None:
+    with pytest.raises(StrategyNotFound, match=words):
+        find_strategy(name.format(folder=folder), folder)
