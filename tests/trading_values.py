@@ -3,11 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from aster_operator.domain.enums import SymbolStatus
+from aster_operator.domain.enums import PositionSide, SymbolStatus
 from aster_operator.domain.instruments import Instrument, LotFilter
+from aster_operator.strategy.intents import LegStatus
 from aster_operator.strategy.parameters import RiskLimits
 
-__all__ = ["BTC", "ETH", "NOW_MS", "instrument_of", "limits_of"]
+__all__ = ["BTC", "ETH", "NOW_MS", "instrument_of", "leg_of", "limits_of"]
 
 NOW_MS = 1_746_576_000_000
 """2025-05-07 00:00:00 UTC, a funding stamp."""
@@ -52,3 +53,17 @@ def limits_of(**changes: Any) -> RiskLimits:
         "max_position_size_pct": Decimal(10),
     }
     return RiskLimits(**(values | changes))
+
+
+def leg_of(side: PositionSide, symbol: str = "BTCUSDT", **changes: Any) -> LegStatus:
+    """A leg of 0.1 base units that the venue has spoken of, at a mark of 50,000."""
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "position_side": side,
+        "quantity": Decimal("0.1"),
+        "mark": Decimal(50_000),
+        "unrealized_usd": Decimal(0),
+        "liquidation_price": Decimal(0),
+        "adl_quantile": 0,
+    }
+    return LegStatus(**(values | changes))

@@ -22,7 +22,7 @@ from aster_operator.strategy.intents import (
 )
 from aster_operator.strategy.parameters import DeltaNeutralParameters
 from aster_operator.strategy.risk_manager import RiskManager
-from trading_values import BTC, ETH, NOW_MS, limits_of
+from trading_values import BTC, ETH, NOW_MS, leg_of, limits_of
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 LEG_USD = Decimal(5_000)
@@ -58,22 +58,25 @@ def market_of(symbol: str = "BTCUSDT", **changes: Any) -> SymbolMarket:
     return SymbolMarket(**(values | changes))
 
 
-def pair_of(symbol: str = "BTCUSDT", **changes: Any) -> PairStatus:
+def pair_of(
+    symbol: str = "BTCUSDT",
+    *,
+    long_unrealized_usd: Decimal = Decimal(0),
+    short_unrealized_usd: Decimal = Decimal(0),
+    **changes: Any,
+) -> PairStatus:
     """A balanced pair of $5,000 a leg, held for two hours."""
     quantity = Decimal("0.1") if symbol == "BTCUSDT" else Decimal("2.5")
+    mark = LEG_USD / quantity
     values: dict[str, Any] = {
         "pair_ref": f"run-{symbol}",
-        "long_symbol": symbol,
-        "short_symbol": symbol,
+        "long": leg_of(LONG, symbol, quantity=quantity, mark=mark, unrealized_usd=long_unrealized_usd),
+        "short": leg_of(SHORT, symbol, quantity=quantity, mark=mark, unrealized_usd=short_unrealized_usd),
         "phase": PairPhase.HOLDING,
         "held_since_ms": NOW_MS - 2 * HOUR_MS,
-        "long_quantity": quantity,
-        "short_quantity": quantity,
         "pnl_usd": Decimal(0),
         "net_delta_usd": Decimal(0),
         "gross_usd": 2 * LEG_USD,
-        "long_unrealized_usd": Decimal(0),
-        "short_unrealized_usd": Decimal(0),
     }
     return PairStatus(**(values | changes))
 
@@ -363,7 +366,7 @@ pairs = st.builds(
     long_unrealized_usd=st.decimals(min_value=-100, max_value=100, places=1),
 )
 views = st.builds(
-    lambda held, **changes: view_of(*{pair.long_symbol: pair for pair in held}.values(), **changes),
+    lambda held, **changes: view_of(*{pair.symbol: pair for pair in held}.values(), **changes),
     st.lists(pairs, max_size=2),
     volume_today_usd=money,
     entries_blocked=st.none() | st.just("paused"),
@@ -386,7 +389,7 @@ def test_the_same_view_gives_the_same_decisions(view: CycleView) -> None:
 def test_no_plan_exceeds_the_days_volume(view: CycleView, daily_usd: int) -> None:
     planned = view.volume_today_usd + view.committed_volume_usd
     for decision in strategy_of(BOTH, daily_usd=daily_usd).run_cycle(view):
-        pair = next((pair for pair in view.pairs if pair.long_symbol == decision.symbol), None)
+        pair = next((pair for pair in view.pairs if pair.symbol == decision.symbol), None)
         if isinstance(decision.intent, OpenPair):
             mark = view.markets[decision.symbol].mark
             assert mark is not None

@@ -15,7 +15,7 @@ from aster_operator.domain.instruments import LotFilter
 from aster_operator.domain.orders import Approved, NewOrder, Refused
 from aster_operator.strategy.intents import PairPhase, PairStatus
 from aster_operator.strategy.risk_manager import ExposureView, LegTooSmall, RiskManager
-from trading_values import BTC, ETH, NOW_MS, instrument_of, limits_of
+from trading_values import BTC, ETH, NOW_MS, instrument_of, leg_of, limits_of
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 MARK = Decimal(50_000)
@@ -68,17 +68,13 @@ def exposure_of(**changes: Any) -> ExposureView:
 def pair_of(**changes: Any) -> PairStatus:
     values: dict[str, Any] = {
         "pair_ref": "run-1",
-        "long_symbol": "BTCUSDT",
-        "short_symbol": "BTCUSDT",
+        "long": leg_of(LONG),
+        "short": leg_of(SHORT),
         "phase": PairPhase.HOLDING,
         "held_since_ms": NOW_MS,
-        "long_quantity": Decimal("0.1"),
-        "short_quantity": Decimal("0.1"),
         "pnl_usd": Decimal(0),
         "net_delta_usd": Decimal(0),
         "gross_usd": Decimal(100_000),
-        "long_unrealized_usd": Decimal(0),
-        "short_unrealized_usd": Decimal(0),
     }
     return PairStatus(**(values | changes))
 

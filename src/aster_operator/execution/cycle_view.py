@@ -6,8 +6,8 @@ from decimal import Decimal
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.money import ZERO
 from aster_operator.execution.core_state import CoreState
-from aster_operator.execution.pair import Pair
-from aster_operator.strategy.intents import CycleView, PairPhase, PairStatus, SymbolMarket
+from aster_operator.execution.pair import Pair, PairLeg
+from aster_operator.strategy.intents import CycleView, LegStatus, PairPhase, PairStatus, SymbolMarket
 from aster_operator.strategy.risk_manager import ExposureView
 
 __all__ = ["build_cycle_view", "exposure_view", "pair_status"]
@@ -66,17 +66,29 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
     long_usd, short_usd = pair.long.held * long_mark, pair.short.held * short_mark
     return PairStatus(
         pair_ref=pair.pair_ref,
-        long_symbol=pair.long.symbol,
-        short_symbol=pair.short.symbol,
+        long=_leg_status(state, pair.long),
+        short=_leg_status(state, pair.short),
         phase=pair.phase,
         held_since_ms=pair.held_since_ms,
-        long_quantity=pair.long.held,
-        short_quantity=pair.short.held,
         pnl_usd=pair.pnl(long_mark, short_mark),
         net_delta_usd=long_usd - short_usd,
         gross_usd=long_usd + short_usd,
-        long_unrealized_usd=pair.long.unrealized_pnl(long_mark),
-        short_unrealized_usd=pair.short.unrealized_pnl(short_mark),
+        opened_gross_usd=pair.long.opened_cost + pair.short.opened_cost,
+        urgent=pair.urgent,
+    )
+
+
+def _leg_status(state: CoreState, leg: PairLeg) -> LegStatus:
+    mark = state.market.mark_of(leg.symbol)
+    known = state.portfolio.positions.get((leg.symbol, leg.position_side))
+    return LegStatus(
+        symbol=leg.symbol,
+        position_side=leg.position_side,
+        quantity=leg.held,
+        mark=mark,
+        unrealized_usd=leg.unrealized_pnl(mark or leg.entry_price),
+        liquidation_price=None if known is None else known.liquidation_price,
+        adl_quantile=None if known is None else known.adl_quantile,
     )
 
 

@@ -26,7 +26,10 @@ class HeldPosition:
     position_side: PositionSide
     quantity: Decimal = ZERO
     entry_price: Decimal = ZERO
-    liquidation_price: Decimal = ZERO
+    liquidation_price: Decimal | None = None
+    """As the newest snapshot named it: None before the first, zero when no positive price liquidates it."""
+    adl_quantile: int | None = None
+    """Place in the queue for auto-deleveraging, 0 to 4; None while the venue has named none."""
     reported_pnl: Decimal = ZERO
     """Unrealised PnL (USD) when the venue last spoke of the position."""
 

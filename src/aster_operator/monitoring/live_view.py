@@ -87,13 +87,13 @@ class LiveView:
         return table
 
     def _pair_cells(self, status: PairStatus) -> tuple[str | Text, ...]:
-        delta = status.long_quantity - status.short_quantity
+        delta = status.long.quantity - status.short.quantity
         pnl_style = "green" if status.pnl_usd >= 0 else "red"
         return (
-            status.long_symbol,
+            status.symbol,
             Text(status.phase, style="cyan" if status.phase is PairPhase.HOLDING else "yellow"),
-            plain_text(status.long_quantity),
-            plain_text(status.short_quantity),
+            plain_text(status.long.quantity),
+            plain_text(status.short.quantity),
             Text(plain_text(delta), style="" if delta == 0 else "bold yellow"),
             self._age(status),
             Text(f"{status.pnl_usd:+,.2f}", style=pnl_style),

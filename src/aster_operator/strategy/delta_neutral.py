@@ -69,7 +69,7 @@ class DeltaNeutralStrategy:
     ) -> tuple[CycleDecision, Decimal]:
         """The decision for one symbol and the notional (USD) it adds to today's plan."""
         market = view.markets[symbol]
-        pair = next((pair for pair in view.pairs if pair.long_symbol == symbol), None)
+        pair = next((pair for pair in view.pairs if pair.symbol == symbol), None)
         if pair is None:
             return self._open(symbol, market, view, planned_usd, gross_usd)
         if pair.phase is not PairPhase.HOLDING:
@@ -83,15 +83,13 @@ class DeltaNeutralStrategy:
         breach = self.risk_manager.should_close_position(pair)
         if breach is None:
             return None
-        # The losing leg is the one nearer to liquidation: it goes first.
-        long_is_riskier = pair.long_unrealized_usd <= pair.short_unrealized_usd
         intent = ClosePair(
             pair_ref=pair.pair_ref,
-            lead=PositionSide.LONG if long_is_riskier else PositionSide.SHORT,
+            lead=pair.riskier_side,
             urgent=True,
             reason=f"{breach.rule}: {breach.reason}",
         )
-        return _decision(pair.long_symbol, "close", intent.reason, pair, intent)
+        return _decision(pair.symbol, "close", intent.reason, pair, intent)
 
     def _open(
         self, symbol: str, market: SymbolMarket, view: CycleView, planned_usd: Decimal, gross_usd: Decimal

@@ -8,10 +8,12 @@ import msgspec
 from aster_operator.domain.enums import PositionSide
 
 __all__ = [
+    "AccountStatus",
     "ClosePair",
     "CycleDecision",
     "CycleView",
     "Intent",
+    "LegStatus",
     "OpenPair",
     "PairPhase",
     "PairStatus",
@@ -26,26 +28,83 @@ class PairPhase(StrEnum):
     CLOSED = "closed"
 
 
+class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg of a pair now. `quantity` is in unsigned base units, `mark` None while no mark price is fresh.
+
+    `liquidation_price` is what the venue last named: None while it has named none, zero when no positive
+    price liquidates the leg. `adl_quantile` (0 to 4, 4 is first in the queue) is None while unknown.
+    """
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    mark: Decimal | None
+    unrealized_usd: Decimal
+    liquidation_price: Decimal | None = None
+    adl_quantile: int | None = None
+
+    @property
+    def liquidation_distance_pct(self) -> Decimal | None:
+        """How far the mark may move against the leg before it is liquidated, in percent of the mark; None
+        when that cannot be said, or when no price does it."""
+        if self.mark is None or self.liquidation_price is None or self.liquidation_price <= 0:
+            return None
+        sign = 1 if self.position_side is PositionSide.LONG else -1
+        return sign * (self.mark - self.liquidation_price) / self.mark * 100
+
+
 class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair as the strategy sees it.
+    """A pair as the strategy sees it. The legs may differ in symbol and quantity.
 
     `held_since_ms` is the time of the later leg's last opening fill; None before both legs are complete.
-    `pnl_usd` is realised plus unrealised PnL of both legs less fees, plus settled funding;
-    `net_delta_usd` is the long notional less the short one at the marks; `gross_usd` their sum.
+    `pnl_usd` is realised plus unrealised PnL of both legs less fees, plus settled funding; `net_delta_usd`
+    is the long notional less the short one at the marks; `gross_usd` their sum, `opened_gross_usd` the same
+    at the entry prices and before anything was closed again. `urgent`: a close that crosses already.
     """
 
     pair_ref: str
-    long_symbol: str
-    short_symbol: str
+    long: LegStatus
+    short: LegStatus
     phase: PairPhase
     held_since_ms: int | None
-    long_quantity: Decimal
-    short_quantity: Decimal
     pnl_usd: Decimal
     net_delta_usd: Decimal
     gross_usd: Decimal
-    long_unrealized_usd: Decimal
-    short_unrealized_usd: Decimal
+    opened_gross_usd: Decimal = Decimal(0)
+    urgent: bool = False
+
+    @property
+    def legs(self) -> tuple[LegStatus, LegStatus]:
+        return self.long, self.short
+
+    @property
+    def symbol(self) -> str:
+        """Name of the pair in decisions: the long leg's symbol."""
+        return self.long.symbol
+
+    @property
+    def riskier_side(self) -> PositionSide:
+        """The leg to close first: nearer to its liquidation where both distances are known, else the one
+        that loses, which is the one nearer to it."""
+        long_pct, short_pct = self.long.liquidation_distance_pct, self.short.liquidation_distance_pct
+        if long_pct is not None and short_pct is not None and long_pct != short_pct:
+            return PositionSide.LONG if long_pct < short_pct else PositionSide.SHORT
+        long_loses = self.long.unrealized_usd <= self.short.unrealized_usd
+        return PositionSide.LONG if long_loses else PositionSide.SHORT
+
+
+class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The account at one instant, in USD. None: not known, which is not zero.
+
+    `equity_usd` is wallet plus unrealised PnL at the marks; `maintenance_margin_usd` and `available_usd` are
+    the venue's figures of `as_of_ms`.
+    """
+
+    now_ms: int
+    equity_usd: Decimal | None = None
+    maintenance_margin_usd: Decimal | None = None
+    available_usd: Decimal | None = None
+    as_of_ms: int | None = None
 
 
 class SymbolMarket(msgspec.Struct, frozen=True, kw_only=True):
