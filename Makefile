@@ -14,8 +14,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
+AUDIT := build/audit
 
-.PHONY: bench-exchange bench-wire help install install-dev run test lint format clean lock
+.PHONY: audit bench-exchange bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +51,9 @@ run: install  ## Play a day of real minutes on the embedded exchange (flags: mak
 test: install-dev  ## Run the whole test suite
 	@exec $(BIN)/python -m pytest $(ARGS)
 
+test-slow: install-dev  ## Run the tests that install packages or whole systems too (minutes, the registries)
+	@SLOW_TESTS=1 exec $(BIN)/python -m pytest tests/packaging tests/deploy $(ARGS)
+
 lint: install-dev  ## Run ruff, mypy --strict and the floor contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -65,6 +69,8 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 		--no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
+	printf '%s\n' cyclonedx-bom pip-audit | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/audit.txt
 	echo ccxt | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-emit-index-url --no-header --no-annotate -o requirements/peers.txt
 
@@ -73,6 +79,28 @@ bench-wire: install-dev  ## Measure the exchange client against its limits and i
 
 bench-exchange: install-dev  ## Measure the embedded exchange against its limits (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_exchange.py $(ARGS)
+
+dist: install  ## Build one wheel and one source archive into dist/
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist >&2
+	@ls dist
+
+$(AUDIT)/.installed: requirements/audit.txt | $(VENV)/bin/python
+	@$(BIN)/python -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/audit.txt >&2
+	@touch $@
+
+audit: $(AUDIT)/.installed  ## Ask the advisory database about every pinned package (needs the network)
+	@exec $(BIN)/python tools/audit_packages.py --pip-audit $(AUDIT)/bin/pip-audit $(ARGS) requirements/run.txt requirements/dev.txt
+
+sbom: dist $(AUDIT)/.installed  ## Install the wheel alone, write its bill of materials (CycloneDX) and its size
+	@$(BIN)/python -m venv --clear --without-pip build/wheel
+	@$(PIP) --python build/wheel/bin/python install --require-hashes -r requirements/run.txt >&2
+	@$(PIP) --python build/wheel/bin/python install --no-deps --no-index dist/*.whl >&2
+	@$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file build/aster-operator.cdx.json build/wheel/bin/python
+	@du -sm build/wheel | awk '{print "base install: " $$1 " MB"}'
+	@echo "bill of materials: build/aster-operator.cdx.json"
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
