@@ -21,8 +21,10 @@ def _history() -> RecordedHistory:
 
 
 @contextlib.asynccontextmanager
-async def embedded_exchange(**settings: object) -> AsyncIterator[ExchangeServer]:
-    exchange = SimulatedExchange.from_history(_history(), ExchangeOptions(seed=7, substep_ms=5000))
+async def embedded_exchange(*, with_spot: bool = False, **settings: object) -> AsyncIterator[ExchangeServer]:
+    exchange = SimulatedExchange.from_history(
+        _history(), ExchangeOptions(seed=7, substep_ms=5000, with_spot=with_spot)
+    )
     exchange.advance_to(exchange.now_ms + 60_000)
     chosen = {"pace": "lockstep", "seed": 7, "control_token": "t"} | settings
     async with ExchangeServer(ServerSettings(**chosen), exchange=exchange, clock=WallClock()) as server:

@@ -110,6 +110,59 @@ MMP = {
     "symbol": "BTCUSDT", "windowTimeInMilliseconds": 1000, "frozenTimeInMilliseconds": 5000,
     "qtyLimit": "10",
 }  # fmt: skip
+ANNOUNCEMENT = {
+    "id": 2, "category": "MAINTENANCE", "publishTime": 5, "jumpLink": "u",
+    "contents": [{"language": "en", "title": "t", "subtitle": "s", "content": "c"}],
+}  # fmt: skip
+MIGRATION = {
+    "batchId": "b1", "totalCount": 1, "successCount": 0, "processingCount": 0, "failCount": 0, "initCount": 1,
+    "details": [
+        {"id": 1, "asset": "BTC", "amount": "0.05", "tranId": None, "status": "I", "fromStatus": None,
+         "fromErrorCode": None, "fromResponse": None, "toStatus": None, "toErrorCode": None,
+         "toResponse": None},
+    ],
+}  # fmt: skip
+WITHDRAWABLE = {
+    "userDailyLimit": "10000", "userRemainingDailyLimit": "9000", "totalDailyLimit": "1000000",
+    "totalRemainingDailyLimit": "980000",
+    "balances": {
+        "USDT": {
+            "currency": "USDT", "spotTotalWithdrawAmount": "500", "perpTotalWithdrawAmount": "300",
+            "dailyLimit": "9000",
+            "chainBalances": {
+                "56": {"chainId": 56, "spotMaxWithdrawAmount": "500", "perpMaxWithdrawAmount": "300",
+                       "chainLimit": "800", "withdrawFee": "0.5"},
+            },
+        },
+    },
+}  # fmt: skip
+USER_ACCOUNT = {
+    "address": "0x1", "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": True,
+    "updateTime": 1, "accountType": 0, "dualSidePosition": False, "jointMargin": False, "feeBurn": False,
+    "feeBurnAssetId": 0,
+    "symbolConfig": [{"symbol": "BTCUSDT", "leverage": 20, "notionalLimitCoef": "10"}],
+}  # fmt: skip
+USER_ORDER = {
+    "address": "0x1", "symbol": "BTCUSDT", "orderId": 1, "clientOrderId": "abc", "price": "0",
+    "origQty": "0.40", "executedQty": "0", "avgPrice": "0.00000", "stopPrice": "9300", "status": "NEW",
+    "side": "BUY", "positionSide": "SHORT", "type": "TRAILING_STOP_MARKET", "timeInForce": "GTC", "time": 1,
+    "workingType": "CONTRACT_PRICE",
+}  # fmt: skip
+USER_TRADE = {
+    "tradeId": 1, "insertTime": 2, "symbol": "BTCUSDT", "positionSide": "SHORT", "price": "7819.01",
+    "qty": "0.002", "baseAsset": "BTC", "baseType": "CRYPTO", "quoteAsset": "USDT", "side": "SELL",
+    "activeBuy": False, "feeAsset": "USDT", "totalQuota": "15.63802", "fee": "-0.07819010", "orderId": 3,
+    "realizedProfit": "-0.91539999", "marginAsset": "USDT", "userAddress": "0x1", "builderFee": "0.0005",
+}  # fmt: skip
+
+
+def page_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "total": 1, "currentPage": 1, "totalPages": 1, "pageSize": 50, "hasMore": False, "rows": [row],
+        "errors": [{"address": "0x9", "errorMsg": "This user address is not bound to this builder."}],
+    }  # fmt: skip
+
+
 LEG = StrategyLeg(symbol="BTCUSDT", side=Side.BUY, type=OrderType.MARKET, quantity=Decimal("0.01"))
 EXIT = StrategyLeg(
     symbol="BTCUSDT",
@@ -334,15 +387,69 @@ CALLS: list[tuple[str, dict, str, str | None, str | None, Any, dict[str, str]]] 
     ("close_listen_key", {"listen_key": "k"}, "DELETE", "v3/listenKey", "v1/listenKey", {}, {}),
     ("agents", {}, "GET", "v3/agent", None, [{"agentAddress": "0x1", "canWithdraw": False}], {}),
     ("builders", {}, "GET", "v3/builder", None, [{"builderAddress": "0x1", "maxFeeRate": 0.001}], {}),
-    ("migration_history", {}, "GET", "v3/asset/migrateUser/history", None, [], {}),
-    ("announcements", {"page": 2}, "GET", "v3/announcement/direct", None, {"rows": []}, {"page": "2"}),
-    ("announcement", {"announcement_id": 2}, "GET", "v3/announcement/directById", None, {}, {"id": "2"}),
-    ("withdraw_info", {}, "POST", "v3/aster/user-withdraw-info", None, {}, {}),
     (
-        "deposit_withdraw_history", {}, "POST", "v3/aster/deposit-withdraw-history", None,
+        "migration_history", {"batch_id": "b1"}, "GET", "v3/asset/migrateUser/history", None, MIGRATION,
+        {"batchId": "b1"},
+    ),
+    (
+        "announcements", {"page": 2, "size": 5}, "GET", "v3/announcement/direct", None,
+        {"total": 1, "rows": [ANNOUNCEMENT]}, {"page": "2", "size": "5"},
+    ),
+    (
+        "announcement", {"announcement_id": 2}, "GET", "v3/announcement/directById", None, ANNOUNCEMENT,
+        {"id": "2"},
+    ),
+    (
+        "withdraw_info", {}, "POST", "v3/aster/user-withdraw-info", "aster/user-withdraw-info",
+        WITHDRAWABLE, {},
+    ),
+    (
+        "deposit_withdraw_history", {}, "POST", "v3/aster/deposit-withdraw-history",
+        "aster/deposit-withdraw-history",
         [{"id": "1", "type": "DEPOSIT", "asset": "USDT", "amount": "1", "state": "SUCCESS", "time": 1}], {},
     ),
-    ("sub_accounts", {}, "GET", "v3/getSubAccountList", None, [], {}),
+    (
+        "sub_accounts", {}, "GET", "v3/getSubAccountList", None,
+        [{"accountId": 1, "subAccountName": "", "parentAccount": True}], {},
+    ),
+    (
+        "builder_user_accounts", {"user_addresses": ["0x1", "0x2"], "symbol": S, "page": 2, "limit": 3},
+        "GET",
+        "v3/builder/userAccounts", None, page_of(USER_ACCOUNT),
+        {"userAddresses": "0x1,0x2", "symbol": S, "page": "2", "limit": "3"},
+    ),
+    (
+        "builder_user_open_orders", {"symbol": S}, "GET", "v3/builder/userOpenOrders", None,
+        page_of(USER_ORDER), {"symbol": S},
+    ),
+    (
+        "builder_user_balances", {}, "GET", "v3/builder/userBalances", None,
+        page_of({"address": "0x1", "asset": "USDT", "walletBalance": "2", "price": "1", "balanceInUsd": "2"}),
+        {},
+    ),
+    (
+        "builder_user_position_risk", {"symbol": S}, "GET", "v3/builder/userPositionRisk", None,
+        page_of(payloads.position() | {"address": "0x1"}), {"symbol": S},
+    ),
+    (
+        "builder_user_commission_rates", {"symbol": S}, "GET", "v3/builder/userCommissionRates", None,
+        page_of(
+            {"address": "0x1", "symbol": S, "makerCommissionRate": "0", "takerCommissionRate": "0.0004"}
+        ), {"symbol": S},
+    ),
+    (
+        "builder_user_trades", {"start_ms": 1, "end_ms": 2}, "GET", "v3/builder/userTrades", None,
+        page_of(USER_TRADE), {"startTime": "1", "endTime": "2"},
+    ),
+    (
+        "builder_user_all_orders", {"symbol": S, "start_ms": 1}, "GET", "v3/builder/userAllOrders", None,
+        page_of(USER_ORDER | {"updateTime": 2, "origType": "LIMIT"}), {"symbol": S, "startTime": "1"},
+    ),
+    (
+        "builder_approved_users", {"start_ms": 1}, "GET", "v3/builder/approvedUserList", None,
+        [{"userAddress": "0x1", "builderAddress": "0x2", "maxFeeRate": 0.0001, "builderName": "b",
+          "approveTime": 3}], {"startTime": "1"},
+    ),
 ]  # fmt: skip
 IDS = [row[0] for row in CALLS]
 PUBLIC = {row[0] for row in CALLS[:18]}
@@ -415,7 +522,8 @@ async def test_each_call_in_v1(method, arguments, verb, v3, v1, answer, sent) ->
 def test_the_table_holds_every_call_of_the_venue() -> None:
     own = {"approve_agent", "update_agent", "delete_agent", "approve_builder", "update_builder"}
     own |= {"delete_builder", "migrate_assets", "register_and_approve_agent"}
-    own |= {"new_batch_orders", "modify_batch_orders"}
+    own |= {"new_batch_orders", "modify_batch_orders", "bind_sub_account", "create_sub_account"}
+    own |= {"update_sub_account", "sub_account_transfer"}
     listed = {
         name
         for base in AsterClient.__mro__
@@ -569,6 +677,20 @@ SPOT = [
     ("cancel", {"symbol": S, "order_id": 1}, "DELETE", "order", SPOT_ORDER),
     ("cancel_open_orders", {"symbol": S}, "DELETE", "allOpenOrders", ACK),
     ("open_orders", {}, "GET", "openOrders", [SPOT_ORDER]),
+    ("open_order", {"symbol": S, "order_id": 1}, "GET", "openOrder", SPOT_ORDER),
+    ("all_orders", {"symbol": S, "order_id": 1}, "GET", "allOrders", [SPOT_ORDER]),
+    (
+        "commission_rate", {"symbol": S}, "GET", "commissionRate",
+        {"symbol": S, "makerCommissionRate": "0.00005", "takerCommissionRate": "0.0004"},
+    ),
+    (
+        "trades", {"symbol": S}, "GET", "trades",
+        [{"id": 1, "price": "1", "qty": "1", "baseQty": "1", "time": 1, "isBuyerMaker": True}],
+    ),
+    ("ticker_price", {}, "GET", "ticker/price", [{"symbol": S, "price": "1", "time": 1}]),
+    ("new_listen_key", {}, "POST", "listenKey", {"listenKey": "k"}),
+    ("keep_listen_key", {"listen_key": "k"}, "PUT", "listenKey", {}),
+    ("close_listen_key", {"listen_key": "k"}, "DELETE", "listenKey", {}),
     (
         "user_trades", {"symbol": S}, "GET", "userTrades",
         [{"symbol": S, "id": 1, "orderId": 1, "price": "1", "qty": "1", "commission": "0",

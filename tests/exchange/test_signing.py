@@ -320,3 +320,10 @@ def test_a_wallet_may_be_its_own_agent() -> None:
 def test_derived_address_equals_eth_account(seed: int) -> None:
     key = hashlib.sha256(str(seed).encode()).hexdigest()
     assert AgentCredentials.from_private_key(key).signer == Account.from_key("0x" + key).address
+
+
+@pytest.mark.parametrize("text", ["NaN", "-NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: [{"quantity": x}]])
+def test_what_is_no_number_is_never_signed(text: str, wrap) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        encode_parameters({"quantity": wrap(Decimal(text))})

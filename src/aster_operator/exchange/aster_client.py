@@ -7,8 +7,10 @@ from typing import Self
 
 from aster_operator.domain.clock import Clock, WallClock
 from aster_operator.exchange.calls.agents import AgentCalls
+from aster_operator.exchange.calls.builders import BuilderCalls
 from aster_operator.exchange.calls.spot import SpotCalls
 from aster_operator.exchange.calls.strategy_orders import StrategyCalls
+from aster_operator.exchange.calls.sub_accounts import SubAccountCalls
 from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
 from aster_operator.exchange.credentials import AgentCredentials, Credentials
 from aster_operator.exchange.domain_calls import DomainCalls
@@ -22,14 +24,16 @@ from aster_operator.exchange.streams.link import LinkSettings
 from aster_operator.exchange.streams.market import MarketStream, MessageStream, ReceiverFactory
 from aster_operator.exchange.streams.names import names_of
 from aster_operator.exchange.streams.order_books import OrderBooks
+from aster_operator.exchange.streams.spot_user import SpotUserStream
 from aster_operator.exchange.streams.user import UserStream
 from aster_operator.exchange.transport import AiohttpTransport, Transport
+from aster_operator.exchange.wire.spot_stream import SpotAccountMessage, SpotOrderMessage
 from aster_operator.exchange.wire.streams import MarketMessage
 
 __all__ = ["AsterClient"]
 
 
-class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
+class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccountCalls):
     """A client of one venue for one account; implements `ExchangeClient`.
 
     `credentials` choose the scheme: an agent's key signs V3 calls, an API key V1 calls, none leaves the
@@ -195,6 +199,29 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls):
             ws_url=self.venue.ws_url,
             keys=self,
             on_event=on_event,
+            clock=self.clock,
+            settings=self._link_settings,
+            ssl_context=self._ssl_context,
+        )
+        await stream.open()
+        self._streams.append(stream)
+        return stream
+
+    async def open_spot_user_stream(
+        self,
+        on_message: Callable[[SpotOrderMessage | SpotAccountMessage], None],
+        on_status: Callable[[bool, str], None],
+    ) -> SpotUserStream:
+        """Follow own spot orders and balances; `on_status` hears (healthy, detail). Section 11.4.
+
+        After a loss messages may be missing: read orders and balances. Raises TransportFailed or the refusal
+        of the listen key.
+        """
+        stream = SpotUserStream(
+            ws_url=self.venue.spot_ws_url,
+            keys=self.spot,
+            on_message=on_message,
+            on_status=on_status,
             clock=self.clock,
             settings=self._link_settings,
             ssl_context=self._ssl_context,

@@ -50,6 +50,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     product: Product = Product.FUTURES
 
     def path(self, version: int) -> str:
+        """Path of the call; version 0 stands for the few whose path has none."""
+        if version == 0:
+            return f"/{self.product.value}/{self.name}"
         return f"/{self.product.value}/v{version}/{self.name}"
 
 

@@ -51,6 +51,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority
     nonce_us: int | None
     signed_text: str | None = None
+    headers: Mapping[str, str] = {}
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -148,20 +149,32 @@ class RestSession:
         )
         return answer
 
-    async def send_signed(self, endpoint: Endpoint, text: str, nonce_us: int | None) -> object:
-        """Send parameters that were signed elsewhere: by the main wallet, for management calls."""
+    async def send_signed(
+        self,
+        endpoint: Endpoint,
+        text: str,
+        nonce_us: int,
+        result_type: type[T] | Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Send parameters that were signed elsewhere: by the main wallet, for management calls.
+
+        Raises as `call`.
+        """
         call = _Call(
             endpoint=endpoint,
             version=self._version(endpoint),
             parameters={},
-            result_type=object,
+            result_type=result_type,
             weight=endpoint.weight,
             client_order_id=None,
             priority=endpoint.priority,
             nonce_us=nonce_us,
             signed_text=text,
+            headers=headers or {},
         )
-        answer: object = await self._run(call)
+        answer: T = await self._run(call)
         return answer
 
     async def _run(self, call: "_Call") -> Any:
@@ -266,7 +279,7 @@ class RestSession:
     def _request(self, call: "_Call", text: str, name: str) -> RawRequest:
         endpoint = call.endpoint
         url = self._bases[endpoint.product] + endpoint.path(call.version)
-        headers: dict[str, str] = {}
+        headers = dict(call.headers)
         if self._api_key is not None and endpoint.security is not Security.NONE:
             headers["X-MBX-APIKEY"] = self._api_key.api_key
         if endpoint.method == "GET":

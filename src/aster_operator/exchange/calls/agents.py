@@ -6,14 +6,12 @@ any agent.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from aster_operator.domain.money import plain_text
 from aster_operator.exchange.calls.base import Calls
-from aster_operator.exchange.credentials import AgentCredentials
 from aster_operator.exchange.endpoint import Endpoint, Security, read
 from aster_operator.exchange.environment import CHAIN_ID_TESTNET
-from aster_operator.exchange.errors import MissingCredentials
 from aster_operator.exchange.signing.agent import AgentSigner
 from aster_operator.exchange.signing.management import (
     MANAGEMENT_TYPES,
@@ -22,17 +20,27 @@ from aster_operator.exchange.signing.management import (
     ManagementValue,
 )
 from aster_operator.exchange.signing.parameters import encode_parameters
-from aster_operator.exchange.wire.agents import AgentRecord, BuilderRecord, DepositRecord
+from aster_operator.exchange.wire.agents import (
+    AgentRecord,
+    AnnouncementPageRecord,
+    AnnouncementRecord,
+    BuilderRecord,
+    DepositRecord,
+    ManagementRecord,
+    MigrationHistoryRecord,
+    MigrationRecord,
+    WithdrawInfoRecord,
+)
 
 __all__ = ["AgentCalls"]
 
+Answer = TypeVar("Answer")
 _SIGNED = Security.SIGNED
 AGENTS: Final = read("agent", _SIGNED, v1=None)
 BUILDERS: Final = read("builder", _SIGNED, v1=None)
 MIGRATION_HISTORY: Final = read("asset/migrateUser/history", _SIGNED, 50, v1=None)
 ANNOUNCEMENTS: Final = read("announcement/direct", _SIGNED, v1=None)
 ANNOUNCEMENT: Final = read("announcement/directById", _SIGNED, v1=None)
-SUB_ACCOUNTS: Final = read("getSubAccountList", _SIGNED, 5, v1=None)
 
 
 def _management(method: str, name: str) -> Endpoint:
@@ -49,10 +57,10 @@ APPROVE_BUILDER: Final = _management("POST", "approveBuilder")
 UPDATE_BUILDER: Final = _management("POST", "updateBuilder")
 DELETE_BUILDER: Final = _management("DELETE", "builder")
 WITHDRAW_INFO: Final = Endpoint(
-    method="POST", name="aster/user-withdraw-info", security=_SIGNED, v1=None, repeatable=True
+    method="POST", name="aster/user-withdraw-info", security=_SIGNED, v1=0, repeatable=True
 )
 DEPOSIT_HISTORY: Final = Endpoint(
-    method="POST", name="aster/deposit-withdraw-history", security=_SIGNED, v1=None, repeatable=True
+    method="POST", name="aster/deposit-withdraw-history", security=_SIGNED, v1=0, repeatable=True
 )
 MIGRATE: Final = Endpoint(method="POST", name="asset/migrateUser", security=_SIGNED, weight=50, v1=None)
 
@@ -78,7 +86,7 @@ class AgentCalls(Calls):
         can_perp_trade: bool = True,
         can_withdraw: bool = False,
         ip_whitelist: str = "",
-    ) -> object:
+    ) -> ManagementRecord:
         """Let an agent act for the main wallet until `expires_ms`.
 
         `ip_whitelist`: addresses or CIDR ranges separated by spaces, required with `can_withdraw`. Raises
@@ -111,13 +119,13 @@ class AgentCalls(Calls):
         can_perp_trade: bool = True,
         can_withdraw: bool = False,
         ip_whitelist: str = "",
-    ) -> object:
+    ) -> ManagementRecord:
         """Register the main wallet and approve its first agent in one call.
 
         Parameters and errors as `approve_agent`; signed as one message under the wallet's chain. Weight 50.
         Section 2.3.
         """
-        wallet = self._wallet(REGISTER)
+        wallet = self._main_wallet(REGISTER)
         nonce_us = self._rest.next_nonce_us()
         text = encode_parameters(
             {
@@ -134,7 +142,9 @@ class AgentCalls(Calls):
             }
         )
         signature = AgentSigner(wallet, SIGNATURE_CHAIN_EVM).signature(text)
-        return await self._rest.send_signed(REGISTER, f"{text}&signature={signature}", nonce_us)
+        return await self._rest.send_signed(
+            REGISTER, f"{text}&signature={signature}", nonce_us, ManagementRecord
+        )
 
     async def update_agent(
         self,
@@ -144,7 +154,7 @@ class AgentCalls(Calls):
         can_perp_trade: bool,
         can_withdraw: bool,
         ip_whitelist: str = "",
-    ) -> object:
+    ) -> ManagementRecord:
         """Change what an agent may do. Raises as `approve_agent`. Sections 2.3 and 4.8."""
         return await self._manage(
             UPDATE_AGENT,
@@ -158,11 +168,13 @@ class AgentCalls(Calls):
             },
         )
 
-    async def delete_agent(self, agent_address: str) -> object:
+    async def delete_agent(self, agent_address: str) -> ManagementRecord:
         """Withdraw the approval of an agent. Raises as `approve_agent`. Sections 2.3 and 4.8."""
         return await self._manage(DELETE_AGENT, "DelAgent", {"agentAddress": agent_address})
 
-    async def approve_builder(self, builder: str, *, max_fee_rate: Decimal, builder_name: str) -> object:
+    async def approve_builder(
+        self, builder: str, *, max_fee_rate: Decimal, builder_name: str
+    ) -> ManagementRecord:
         """Let a builder charge up to `max_fee_rate` (fraction). Raises as `approve_agent`. Section 4.8."""
         values: dict[str, ManagementValue] = {
             "builder": builder,
@@ -171,66 +183,75 @@ class AgentCalls(Calls):
         }
         return await self._manage(APPROVE_BUILDER, "ApproveBuilder", values)
 
-    async def update_builder(self, builder: str, *, max_fee_rate: Decimal) -> object:
+    async def update_builder(self, builder: str, *, max_fee_rate: Decimal) -> ManagementRecord:
         """Change a builder's highest fee. Raises as `approve_agent`. Section 4.8."""
         values: dict[str, ManagementValue] = {"builder": builder, "maxFeeRate": plain_text(max_fee_rate)}
         return await self._manage(UPDATE_BUILDER, "UpdateBuilder", values)
 
-    async def delete_builder(self, builder: str) -> object:
+    async def delete_builder(self, builder: str) -> ManagementRecord:
         """Withdraw the approval of a builder. Raises as `approve_agent`. Section 4.8."""
         return await self._manage(DELETE_BUILDER, "DelBuilder", {"builder": builder})
 
-    async def migrate_assets(self) -> object:
-        """Move all assets as the venue's migration asks; no position or order may be open.
+    async def migrate_assets(self, *, destination_api_key: str | None = None) -> MigrationRecord:
+        """Move all assets of this wallet to the account of `destination_api_key`, an API key of that account.
 
-        Raises as `approve_agent`. Weight 50. Section 4.8.
+        No position or order may be open (-4067, -4068). Ask `migration_history` with the batch id that is
+        returned; without one nothing was there to be moved. Raises as `approve_agent`. Weight 50.
+        Section 4.8.
         """
-        return await self._manage(MIGRATE, "UserAssetMigrate", {})
+        headers = {} if destination_api_key is None else {"X-MBX-APIKEY": destination_api_key}
+        return await self._send(MIGRATE, "UserAssetMigrate", {}, MigrationRecord, headers)
 
-    async def migration_history(self) -> object:
-        """Return past migrations. Weight 50. Section 4.8."""
-        return await self._rest.call(MIGRATION_HISTORY, {}, object)
+    async def migration_history(self, batch_id: str) -> MigrationHistoryRecord:
+        """Return what became of each asset of one migration. Weight 50. Section 4.8."""
+        return await self._rest.call(MIGRATION_HISTORY, {"batchId": batch_id}, MigrationHistoryRecord)
 
-    async def announcements(self, page: int | None = None, rows: int | None = None) -> object:
-        """Return a page of announcements meant for this account. Weight 1. Section 4.8."""
-        return await self._rest.call(ANNOUNCEMENTS, {"page": page, "rows": rows}, object)
+    async def announcements(
+        self, *, page: int | None = None, size: int | None = None
+    ) -> AnnouncementPageRecord:
+        """Return a page of announcements meant for this account.
 
-    async def announcement(self, announcement_id: int) -> object:
+        Pages begin at 1, `size` is 20 unless given. Weight 1. Section 4.8.
+        """
+        return await self._rest.call(ANNOUNCEMENTS, {"page": page, "size": size}, AnnouncementPageRecord)
+
+    async def announcement(self, announcement_id: int) -> AnnouncementRecord:
         """Return one announcement. Weight 1. Section 4.8."""
-        return await self._rest.call(ANNOUNCEMENT, {"id": announcement_id}, object)
+        return await self._rest.call(ANNOUNCEMENT, {"id": announcement_id}, AnnouncementRecord)
 
-    async def withdraw_info(self) -> object:
-        """Return how much may still be withdrawn, by asset and chain. Weight 1. Section 4.8."""
-        return await self._rest.call(WITHDRAW_INFO, {}, object)
+    async def withdraw_info(self) -> WithdrawInfoRecord:
+        """Return how much may still be withdrawn, in USD and by asset and chain. Weight 1. Section 4.8."""
+        return await self._rest.call(WITHDRAW_INFO, {}, WithdrawInfoRecord)
 
     async def deposit_withdraw_history(self) -> list[DepositRecord]:
         """Return deposits and withdrawals of the account. Weight 1. Section 4.8."""
         return await self._rest.call(DEPOSIT_HISTORY, {}, list[DepositRecord])
 
-    async def sub_accounts(self) -> object:
-        """Return the sub-accounts. Weight 5. Section 4.8."""
-        return await self._rest.call(SUB_ACCOUNTS, {}, object)
-
-    def _wallet(self, endpoint: Endpoint) -> AgentCredentials:
-        credentials = self._rest.credentials
-        if not isinstance(credentials, AgentCredentials) or not credentials.is_main_wallet:
-            raise MissingCredentials(f"{endpoint.method} {endpoint.name}", "the main wallet's own key")
-        return credentials
-
     async def _manage(
         self, endpoint: Endpoint, primary_type: str, values: Mapping[str, ManagementValue]
-    ) -> object:
-        credentials = self._wallet(endpoint)
-        signer = ManagementSigner(credentials, SIGNATURE_CHAIN_EVM)
+    ) -> ManagementRecord:
+        return await self._send(endpoint, primary_type, values, ManagementRecord, {})
+
+    async def _send(
+        self,
+        endpoint: Endpoint,
+        primary_type: str,
+        values: Mapping[str, ManagementValue],
+        answer: type[Answer],
+        headers: Mapping[str, str],
+    ) -> Answer:
+        wallet = self._main_wallet(endpoint)
+        signer = ManagementSigner(wallet, SIGNATURE_CHAIN_EVM)
         testnet = self._rest.venue.chain_id == CHAIN_ID_TESTNET
+        nonce_us = self._rest.next_nonce_us()
         complete: dict[str, ManagementValue] = {
             **values,
             "asterChain": "Testnet" if testnet else "Mainnet",
-            "user": credentials.user,
-            "nonce": self._rest.next_nonce_us(),
+            "user": wallet.user,
+            "nonce": nonce_us,
         }
         # Sent in the order of the typed data, so that a server that rebuilds either finds the same.
         ordered = {name: complete[name] for name, _ in MANAGEMENT_TYPES[primary_type]}
         signature = signer.signature(primary_type, ordered)
         text = encode_parameters({**ordered, "signatureChainId": SIGNATURE_CHAIN_EVM, "signature": signature})
-        return await self._rest.send_signed(endpoint, text, int(complete["nonce"]))
+        return await self._rest.send_signed(endpoint, text, nonce_us, answer, headers=headers)

@@ -28,10 +28,16 @@ def _json_ready(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_json_ready(item) for item in value]
     if isinstance(value, Decimal):
-        return plain_text(value)
+        return _number_text(value)
     if isinstance(value, float):
         raise TypeError(f"parameters are exact: send Decimal or str instead of the float {value!r}")
     return value
+
+
+def _number_text(value: Decimal) -> str:
+    if not value.is_finite():
+        raise ValueError(f"a parameter must be a finite number, was {value}")
+    return plain_text(value)
 
 
 @cache
@@ -41,12 +47,15 @@ def _separators(count: int) -> bytes:
 
 
 def wire_text(value: ParameterValue) -> str:
-    """Return the unescaped text of one value. Raises TypeError for floats and unknown types."""
+    """Return the unescaped text of one value.
+
+    Raises TypeError for floats and unknown types, ValueError for a Decimal that is no finite number.
+    """
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]
     if kind is Decimal:
-        return plain_text(value)  # type: ignore[arg-type]
+        return _number_text(value)  # type: ignore[arg-type]
     if kind is bool:
         return "true" if value else "false"
     if kind is int:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -57,7 +57,7 @@ class UserStream:
         settings: LinkSettings | None = None,
         ssl_context: ssl.SSLContext | None = None,
         keep_alive_s: float = 30 * 60.0,
-        on_message: Callable[[UserMessage], None] | None = None,
+        on_message: Callable[[Any], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._ws_url = ws_url
@@ -67,7 +67,7 @@ class UserStream:
         self._clock = clock
         self._keep_alive_s = keep_alive_s
         self._sleep = sleep
-        self._decoder = msgspec.json.Decoder(UserMessage)
+        self._decoder = self._make_decoder()
         self._listen_key = ""
         self._last_event_ms = 0
         self._keeper: asyncio.Task[None] | None = None
@@ -82,6 +82,9 @@ class UserStream:
             settings=settings or LinkSettings(),
             ssl_context=ssl_context,
         )
+
+    def _make_decoder(self) -> msgspec.json.Decoder[Any]:
+        return msgspec.json.Decoder(UserMessage)
 
     async def open(self) -> None:
         """Get a listen key and connect. Raises TransportFailed or the refusal of the key."""
@@ -149,7 +152,7 @@ class UserStream:
         if self._on_message is not None:
             self._on_message(message)
 
-    def _event_of(self, message: UserMessage, received_ns: int) -> StreamEvent | None:
+    def _event_of(self, message: Any, received_ns: int) -> StreamEvent | None:
         match message:
             case OrderUpdateMessage():
                 return order_changed(message, received_ns, "user stream ORDER_TRADE_UPDATE")

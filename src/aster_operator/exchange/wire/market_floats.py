@@ -17,6 +17,8 @@ __all__ = [
     "FloatMessage",
     "KlineTick",
     "KlineTickPayload",
+    "LiquidationTick",
+    "LiquidationTickOrder",
     "MarkPriceTick",
 ]
 
@@ -97,6 +99,7 @@ class MarkPriceTick(
         "index": "i",
         "funding_rate": "r",
         "next_funding_ms": "T",
+        "estimated_settle": "P",
     },
 ):
     """Mark and index price; `funding_rate` is a fraction per interval."""
@@ -108,6 +111,7 @@ class MarkPriceTick(
     funding_rate: Signed
     next_funding_ms: int
     received_ns: int = 0
+    estimated_settle: Amount | None = None
 
 
 class KlineTickPayload(
@@ -128,9 +132,11 @@ class KlineTickPayload(
         "quote_volume": "q",
         "taker_buy_base_volume": "V",
         "taker_buy_quote_volume": "Q",
+        "first_trade_id": "f",
+        "last_trade_id": "L",
     },
 ):
-    """One bar, running or closed."""
+    """One bar, running or closed; trade ids are -1 in a bar without trades."""
 
     open_ms: int
     close_ms: int
@@ -147,6 +153,8 @@ class KlineTickPayload(
     taker_buy_base_volume: Amount
     taker_buy_quote_volume: Amount
     received_ns: int = 0
+    first_trade_id: int = -1
+    last_trade_id: int = -1
 
 
 class KlineTick(
@@ -194,7 +202,48 @@ class DepthTick(
     received_ns: int = 0
 
 
-FloatMessage = BookTick | AggregateTradeTick | MarkPriceTick | KlineTick | DepthTick
+class LiquidationTickOrder(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "symbol": "s",
+        "side": "S",
+        "order_type": "o",
+        "time_in_force": "f",
+        "quantity": "q",
+        "price": "p",
+        "average_price": "ap",
+        "status": "X",
+        "last_filled_quantity": "l",
+        "filled_quantity": "z",
+        "trade_ms": "T",
+    },
+):
+    """The order that closes somebody's position by force."""
+
+    symbol: str
+    side: str
+    order_type: str
+    time_in_force: str
+    quantity: Amount
+    price: Amount
+    average_price: Amount
+    status: str
+    last_filled_quantity: Amount
+    filled_quantity: Amount
+    trade_ms: int
+
+
+class LiquidationTick(
+    msgspec.Struct, tag_field="e", tag="forceOrder", gc=False, rename={"event_ms": "E", "order": "o"}
+):
+    event_ms: int
+    order: LiquidationTickOrder
+    received_ns: int = 0
+
+
+FloatMessage = BookTick | AggregateTradeTick | MarkPriceTick | KlineTick | DepthTick | LiquidationTick
 
 
 class FloatFrame(msgspec.Struct, gc=False):
