@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from aster_operator.database.selection import LedgerKey
+from aster_operator.domain.closed_trades import ClosedTrade, ExitReason, MarketMeanwhile
 from aster_operator.domain.commands import RecordDecision, RecordPositionClosed, RecordPositionOpened
 from aster_operator.domain.enums import LiquidityRole, OrderType, PositionSide, Side, TimeInForce
 from aster_operator.domain.fills import Fill, IncomeRow
@@ -99,3 +100,34 @@ def make_decision(**changes: Any) -> RecordDecision:
         "numbers": {"age_min": "12"},
     }
     return RecordDecision(**(values | changes))
+
+
+def make_closed_trade(**changes: Any) -> ClosedTrade:
+    values: dict[str, Any] = {
+        "position_ref": "run-midfreq-1",
+        "strategy": "midfreq",
+        "symbol": "ETHUSDT",
+        "side": Side.BUY,
+        "position_side": PositionSide.BOTH,
+        "quantity": Decimal("0.003"),
+        "reason": ExitReason.TAKE_PROFIT,
+        "detail": "",
+        "decided_ms": DAY_ONE_MS,
+        "entry_client_order_id": "ao12345678-ETHUSDT-BB-0",
+        "entry_order_id": 7,
+        "entry_filled_ms": DAY_ONE_MS + 5,
+        "entry_price": Decimal("2500.1"),
+        "protected_ms": DAY_ONE_MS + 9,
+        "unprotected_ms": 4,
+        "exit_client_order_id": None,
+        "exit_order_id": None,
+        "exit_sent_ms": None,
+        "exit_filled_ms": DAY_ONE_MS + 60_000,
+        "exit_price": Decimal("2505.2"),
+        "fees_usd": Decimal("0.006"),
+        "funding_usd": Decimal(0),
+        "gross_pnl_usd": Decimal("0.0153"),
+        "net_pnl_usd": Decimal("0.0093"),
+        "market": MarketMeanwhile(base_volume=Decimal("12.5"), mae_bps=Decimal("3.25")),
+    }
+    return ClosedTrade(**(values | changes))

@@ -14,6 +14,7 @@ from books_values import (
     BOOK,
     DAY_ONE_MS,
     make_closed,
+    make_closed_trade,
     make_decision,
     make_fill,
     make_income,
@@ -34,12 +35,15 @@ from aster_operator.database.models import (
     OrderTransition,
     Position,
     SessionRun,
+    StrategyMemory,
     Trade,
+    TradeLifecycle,
 )
 from aster_operator.database.recorder import OrderAlreadyJournalled, TradeRecorder, UnknownRecord
 from aster_operator.database.schema import open_books
 from aster_operator.database.selection import ALL_BOOKS, LedgerKey, Selection
 from aster_operator.domain.clock import DAY_MS
+from aster_operator.domain.commands import Remember
 from aster_operator.domain.orders import (
     Cancelled,
     Expired,
@@ -413,3 +417,34 @@ def test_bulk_writing_takes_one_transaction(other_books: Engine) -> None:
     event.listen(other_books, "commit", commits.append)
     assert TradeRecorder(other_books, BOOK, "r").record_fills([make_fill(n) for n in range(3000)]) == 3000
     assert len(commits) == 1
+
+
+def test_a_finished_trade_is_entered_once_with_everything_about_it(
+    recorder: TradeRecorder, books: Engine
+) -> None:
+    trade = make_closed_trade()
+    assert recorder.record_closed_trade(trade)
+    assert not recorder.record_closed_trade(trade)
+    with books.connect() as connection:
+        row = connection.execute(select(TradeLifecycle.__table__)).one()
+    stored = row._asdict()
+    for name, value in (msgspec.structs.asdict(trade) | msgspec.structs.asdict(trade.market)).items():
+        if name != "market":
+            expected = str(value) if name.endswith("order_id") and value is not None else value
+            assert stored[name] == expected, name
+
+
+def test_a_memory_is_kept_replaced_and_forgotten(recorder: TradeRecorder, books: Engine) -> None:
+    def stored() -> list[tuple[str, str]]:
+        with books.connect() as connection:
+            rows = connection.execute(select(StrategyMemory.key, StrategyMemory.state_json))
+            return sorted((row.key, row.state_json) for row in rows)
+
+    for key, state in [("a-1", "{}"), ("guards", "1"), ("a-1", "{2}")]:
+        recorder.remember(Remember(at_ms=DAY_ONE_MS, strategy="midfreq", key=key, state=state))
+    assert stored() == [("a-1", "{2}"), ("guards", "1")]
+    recorder.remember(Remember(at_ms=DAY_ONE_MS, strategy="midfreq", key="a-1", state=None))
+    recorder.remember(Remember(at_ms=DAY_ONE_MS, strategy="other", key="guards", state=None))
+    assert stored() == [("guards", "1")]
+    with recorder.batch(), pytest.raises(RuntimeError, match="batch"):
+        recorder.remember(Remember(at_ms=DAY_ONE_MS, strategy="midfreq", key="guards", state=None))

@@ -34,6 +34,8 @@ TABLES = {
     "order_transitions",
     "decisions",
     "session_runs",
+    "strategy_memory",
+    "trade_lifecycles",
 }
 
 

@@ -1,19 +1,12 @@
 """Sessions on the embedded exchange in process: the whole operator but the wire, in milliseconds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from aster_operator.domain.clock import HOUR_MS, ManualClock
-from aster_operator.domain.commands import (
-    Notify,
-    RecordDecision,
-    RecordPositionClosed,
-    RecordPositionOpened,
-)
-from aster_operator.domain.events import OperatorAction, OrderChanged
-from aster_operator.domain.fills import Fill, IncomeRow
-from aster_operator.domain.orders import NewOrder
+from aster_operator.domain.commands import Notify
+from aster_operator.domain.events import OperatorAction
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.core_state import CoreSettings
@@ -22,6 +15,7 @@ from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.market_data.history import load_history
 from aster_operator.runtime.journal import Journal, NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.memory_books import MemoryBooks
 from aster_operator.runtime.session import Session, SessionBooks
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
@@ -29,39 +23,6 @@ from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 
 ACCOUNT = "trader"
-
-
-@dataclass
-class MemoryBooks:
-    """The session's books in memory; a fill or income row counts once."""
-
-    orders: list[NewOrder] = field(default_factory=list)
-    fills: dict[tuple[str, int], Fill] = field(default_factory=dict)
-    income: dict[str, IncomeRow] = field(default_factory=dict)
-    opened: dict[str, RecordPositionOpened] = field(default_factory=dict)
-    closed: dict[str, RecordPositionClosed] = field(default_factory=dict)
-    decisions: list[RecordDecision] = field(default_factory=list)
-
-    def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
-        self.orders.append(order)
-
-    def record_order_report(self, event: OrderChanged) -> None:
-        return
-
-    def record_fill(self, fill: Fill) -> None:
-        self.fills.setdefault((fill.symbol, fill.trade_id), fill)
-
-    def record_income(self, row: IncomeRow) -> None:
-        self.income.setdefault(row.transaction_id, row)
-
-    def record_position_opened(self, command: RecordPositionOpened) -> None:
-        self.opened[command.position_ref] = command
-
-    def record_position_closed(self, command: RecordPositionClosed) -> None:
-        self.closed[command.position_ref] = command
-
-    def record_decision(self, command: RecordDecision) -> None:
-        self.decisions.append(command)
 
 
 class ExchangeStepper:

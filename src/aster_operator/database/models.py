@@ -23,7 +23,9 @@ __all__ = [
     "OrderTransition",
     "Position",
     "SessionRun",
+    "StrategyMemory",
     "Trade",
+    "TradeLifecycle",
 ]
 
 # Identity columns count in 64 bits on PostgreSQL; SQLite numbers only INTEGER keys by itself.
@@ -263,3 +265,72 @@ class SessionRun(_Book, Base):
     seed: Mapped[int | None] = mapped_column(BigInteger)
     settings_fingerprint: Mapped[str]
     program_version: Mapped[str]
+
+
+class TradeLifecycle(_Book, Base):
+    """One finished trade of a single position, from the decision to the last fill.
+
+    The columns are the fields of `domain.closed_trades.ClosedTrade`, those about the market among them; None
+    is what nobody knows. Money in USD, prices in quote units, distances in bps.
+    """
+
+    __tablename__ = "trade_lifecycles"
+    __table_args__ = (UniqueConstraint("venue", "instance", "account", "position_ref"),)
+
+    id: Mapped[int] = mapped_column(_Identity, primary_key=True)
+    run_id: Mapped[str | None] = mapped_column(index=True)
+    position_ref: Mapped[str]
+    strategy: Mapped[str]
+    symbol: Mapped[str] = mapped_column(index=True)
+    side: Mapped[str]
+    position_side: Mapped[str]
+    quantity: Mapped[Decimal]
+    reason: Mapped[str]
+    detail: Mapped[str] = mapped_column(Text)
+    decided_ms: Mapped[int] = mapped_column(BigInteger)
+    entry_client_order_id: Mapped[str]
+    entry_order_id: Mapped[str | None]
+    entry_filled_ms: Mapped[int | None] = mapped_column(BigInteger)
+    entry_price: Mapped[Decimal | None]
+    protected_ms: Mapped[int | None] = mapped_column(BigInteger)
+    unprotected_ms: Mapped[int] = mapped_column(BigInteger)
+    exit_client_order_id: Mapped[str | None]
+    exit_order_id: Mapped[str | None]
+    exit_sent_ms: Mapped[int | None] = mapped_column(BigInteger)
+    exit_filled_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    exit_price: Mapped[Decimal | None]
+    fees_usd: Mapped[Decimal | None]
+    funding_usd: Mapped[Decimal]
+    gross_pnl_usd: Mapped[Decimal | None]
+    net_pnl_usd: Mapped[Decimal | None]
+    base_volume: Mapped[Decimal | None]
+    quote_volume: Mapped[Decimal | None]
+    open: Mapped[Decimal | None]
+    high: Mapped[Decimal | None]
+    low: Mapped[Decimal | None]
+    close: Mapped[Decimal | None]
+    vwap: Mapped[Decimal | None]
+    mark_at_entry: Mapped[Decimal | None]
+    mark_at_exit: Mapped[Decimal | None]
+    mark_change_bps: Mapped[Decimal | None]
+    entry_slippage_touch_bps: Mapped[Decimal | None]
+    entry_slippage_mid_bps: Mapped[Decimal | None]
+    exit_slippage_touch_bps: Mapped[Decimal | None]
+    exit_slippage_mid_bps: Mapped[Decimal | None]
+    mae_bps: Mapped[Decimal | None]
+    mfe_bps: Mapped[Decimal | None]
+
+
+class StrategyMemory(_Book, Base):
+    """What a strategy must know again after a restart, by key, as JSON text: its positions with their plans,
+    and the state of its guards. A row goes when there is nothing to remember any more."""
+
+    __tablename__ = "strategy_memory"
+    __table_args__ = (UniqueConstraint("venue", "instance", "account", "strategy", "key"),)
+
+    id: Mapped[int] = mapped_column(_Identity, primary_key=True)
+    strategy: Mapped[str]
+    key: Mapped[str]
+    state_json: Mapped[str] = mapped_column(Text)
+    updated_ms: Mapped[int] = mapped_column(BigInteger)
+    run_id: Mapped[str | None]

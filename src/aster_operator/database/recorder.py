@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, func, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -21,11 +21,14 @@ from aster_operator.database.models import (
     OrderTransition,
     Position,
     SessionRun,
+    StrategyMemory,
     Trade,
+    TradeLifecycle,
 )
 from aster_operator.database.rows import (
     decision_row,
     income_row,
+    lifecycle_row,
     naive_utc,
     order_row,
     position_row,
@@ -34,7 +37,13 @@ from aster_operator.database.rows import (
 )
 from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS, utc_day_start_ms
-from aster_operator.domain.commands import RecordDecision, RecordPositionClosed, RecordPositionOpened
+from aster_operator.domain.closed_trades import ClosedTrade
+from aster_operator.domain.commands import (
+    RecordDecision,
+    RecordPositionClosed,
+    RecordPositionOpened,
+    Remember,
+)
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import NewOrder, OrderState
@@ -225,6 +234,32 @@ class TradeRecorder:
         """Enter one decision with its reason and numbers."""
         with self._writing() as connection:
             connection.execute(insert(Decision), self._owner | decision_row(command))
+
+    def record_closed_trade(self, trade: ClosedTrade) -> bool:
+        """Enter a finished trade; False when it was there before (by its position)."""
+        return self._insert_new(TradeLifecycle.__table__, [self._owner | lifecycle_row(trade)]) == 1
+
+    def remember(self, command: Remember) -> None:
+        """Keep or forget what a strategy must know after a restart; as durable as an order intent."""
+        if self._batch is not None:
+            raise RuntimeError("a memory cannot wait for the end of a batch")
+        key = {name: value for name, value in self._owner.items() if name != "run_id"}
+        key |= {"strategy": command.strategy, "key": command.key}
+        with self._flushing_to_disk() as connection:
+            if command.state is None:
+                connection.execute(
+                    delete(StrategyMemory).where(
+                        StrategyMemory.strategy == command.strategy,
+                        StrategyMemory.key == command.key,
+                        *self._own(StrategyMemory),
+                    )
+                )
+                return
+            values = {"state_json": command.state, "updated_ms": command.at_ms, "run_id": self.run_id}
+            statement = self._dialect_insert(StrategyMemory.__table__).on_conflict_do_update(
+                index_elements=list(key), set_=values
+            )
+            connection.execute(statement, key | values)
 
     def update_daily_stats(self, time_ms: int) -> None:
         """Derive the row of the UTC day that contains `time_ms` anew from trades and income."""

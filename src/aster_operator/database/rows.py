@@ -6,12 +6,22 @@ from typing import Any
 
 import msgspec
 
+from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.commands import RecordDecision, RecordPositionOpened
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import NewOrder, OrderState
 
-__all__ = ["decision_row", "income_row", "naive_utc", "order_row", "position_row", "state_name", "trade_row"]
+__all__ = [
+    "decision_row",
+    "income_row",
+    "lifecycle_row",
+    "naive_utc",
+    "order_row",
+    "position_row",
+    "state_name",
+    "trade_row",
+]
 
 
 def naive_utc(time_ms: int) -> datetime:
@@ -107,3 +117,14 @@ def decision_row(command: RecordDecision) -> dict[str, Any]:
         "reason": command.reason,
         "numbers_json": msgspec.json.encode(command.numbers).decode(),
     }
+
+
+def lifecycle_row(trade: ClosedTrade) -> dict[str, Any]:
+    """Every field of a closed trade, those about the market beside the others; the venue's ids as text."""
+    row = msgspec.structs.asdict(trade)
+    row |= msgspec.structs.asdict(row.pop("market"))
+    for name in ("side", "position_side", "reason"):
+        row[name] = str(row[name])
+    for name in ("entry_order_id", "exit_order_id"):
+        row[name] = None if row[name] is None else str(row[name])
+    return row

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.orders import Approved, NewOrder
 
@@ -20,6 +21,9 @@ __all__ = [
     "RecordDecision",
     "RecordPositionClosed",
     "RecordPositionOpened",
+    "RecordTrade",
+    "Remember",
+    "RequestFills",
     "RequestSnapshot",
     "StopSession",
     "SubmitOrder",
@@ -90,6 +94,28 @@ class RecordPositionClosed(_Command, frozen=True):
     reason: str
 
 
+class RecordTrade(_Command, frozen=True):
+    """A position is finished: its one row with everything about it."""
+
+    trade: ClosedTrade
+
+
+class Remember(_Command, frozen=True):
+    """Keep `state` (a JSON text) for the next start, under the strategy's name and a key; None forgets it."""
+
+    strategy: str
+    key: str
+    state: str | None
+
+
+class RequestFills(_Command, frozen=True):
+    """Ask for FillLearned of every own trade on a symbol since a time: some went by unheard."""
+
+    symbol: str
+    since_ms: int
+    reason: str
+
+
 class NotifyLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
@@ -113,9 +139,12 @@ Command = (
     | CancelOrder
     | QueryOrder
     | RequestSnapshot
+    | RequestFills
     | RecordDecision
     | RecordPositionOpened
     | RecordPositionClosed
+    | RecordTrade
+    | Remember
     | Notify
     | StopSession
 )

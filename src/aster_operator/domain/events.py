@@ -35,6 +35,7 @@ __all__ = [
     "OrderNotFound",
     "OrderOutcomeUnknown",
     "OrderRefusedByVenue",
+    "ParametersChanged",
     "PositionChange",
     "QuoteUpdated",
     "TimerFired",
@@ -207,6 +208,13 @@ class OperatorRequested(_Event, frozen=True):
     detail: str = ""
 
 
+class ParametersChanged(_Event, frozen=True):
+    """A strategy's parameter file has new content, valid or not."""
+
+    strategy: str
+    text: str
+
+
 Event = (
     QuoteUpdated
     | MarkUpdated
@@ -223,6 +231,7 @@ Event = (
     | LeverageChanged
     | IncomeSettled
     | VenueSnapshotTaken
+    | ParametersChanged
     | TimerFired
     | FeedStatusChanged
     | OperatorRequested

@@ -26,7 +26,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.instruments import Instrument
-from aster_operator.domain.market import MarkPrice, Quote
+from aster_operator.domain.market import Bar, MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 
@@ -129,6 +129,17 @@ class ExchangeClient(Protocol):
     async def quote(self, symbol: str) -> Quote: ...
 
     async def mark_price(self, symbol: str) -> MarkPrice: ...
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[Bar]:
+        """Klines of last prices, oldest first; the newest may be running. Without `start_ms` the newest."""
 
     async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
         """All own trades of the span, oldest first, every page fetched, no duplicates."""

@@ -36,6 +36,7 @@ from aster_operator.execution.entry_gate import entries_blocked
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
 from aster_operator.execution.pair_desk import PairDesk
+from aster_operator.execution.positions.desk import PositionDesk
 from aster_operator.execution.reconciliation import own_open_orders
 from aster_operator.execution.strategy_desk import StrategyDesk
 from aster_operator.strategy.intents import CycleDecision
@@ -60,6 +61,7 @@ class TradingCore:
         self._asked_again = False
         self._mismatch_since_ms: int | None = None
         self._day_ms: int | None = None
+        self._start_ms = 0
 
     @property
     def strategy_name(self) -> str:
@@ -80,7 +82,7 @@ class TradingCore:
     def start(self, now_ms: int) -> Sequence[Command]:
         """First commands of a session: nothing trades before the venue's own word has been reconciled."""
         self.state.out = []
-        self.state.now_ms = max(self.state.now_ms, now_ms)
+        self.state.now_ms = self._start_ms = max(self.state.now_ms, now_ms)
         self._request_snapshot("start")
         return self.state.out
 
@@ -152,7 +154,9 @@ class TradingCore:
         """Enter a fill once; one of nobody's order we know moves what it hits, if `moves_positions`."""
         if not self.state.tracker.is_new_fill(fill):
             return
-        self.state.portfolio.book_fill(fill)
+        if fill.event_ms >= self._start_ms:
+            # An older one, read back for what is held since then, is in the day's volume already.
+            self.state.portfolio.book_fill(fill)
         is_own = any(desk.on_own_fill(fill) for desk in self.state.desks)
         if not is_own and moves_positions:
             any(desk.on_foreign_fill(fill) for desk in self.state.desks)
@@ -290,7 +294,10 @@ class TradingCore:
     def _stop_when_done(self) -> None:
         state = self.state
         quiet = all(desk.is_quiet for desk in state.desks)
-        if not quiet or state.strays or any(True for _ in state.tracker.live()):
+        working = any(
+            not any(desk.may_outlive(tracked) for desk in state.desks) for tracked in state.tracker.live()
+        )
+        if not quiet or state.strays or working:
             return
         self.stopped = True
         open_positions = sum(desk.open_position_count for desk in state.desks)
@@ -302,6 +309,9 @@ def _desks(settings: CoreSettings, state: CoreState, orders: OrderDesk) -> list[
     desks: list[StrategyDesk] = []
     if settings.delta_neutral is not None:
         desks.append(PairDesk(state, orders, settings.delta_neutral))
+    desks += [PositionDesk(state, orders, chosen) for chosen in settings.positions]
     if not desks:
         raise ValueError("a session needs at least one strategy")
+    if len(set(settings.symbols)) < len(settings.symbols):
+        raise ValueError("every symbol belongs to one strategy: some are given to two")
     return desks

@@ -14,6 +14,7 @@ from aster_operator.execution.order_tracker import OrderTracker
 from aster_operator.execution.pair_book import PairBook
 from aster_operator.execution.policy import ExecutionPolicy
 from aster_operator.execution.portfolio import Portfolio
+from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.execution.strategy_desk import StrategyDesk
 from aster_operator.execution.stray_orders import StrayOrders
@@ -38,6 +39,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: ExecutionPolicy
     instruments: dict[str, Instrument]
     delta_neutral: DeltaNeutralParameters | None = None
+    positions: tuple[PositionDeskSettings, ...] = ()
     remembered: tuple[RememberedPair, ...] = ()
     volume_by_day: dict[int, Decimal] = {}
     first_sequence: int = 0
@@ -45,7 +47,13 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def symbols(self) -> tuple[str, ...]:
         """Everything the session trades and must follow, each symbol once."""
-        return () if self.delta_neutral is None else self.delta_neutral.symbols
+        pairs = () if self.delta_neutral is None else self.delta_neutral.symbols
+        return pairs + tuple(symbol for desk in self.positions for symbol in desk.symbols)
+
+    @property
+    def position_symbols(self) -> frozenset[str]:
+        """Symbols that strategies of single positions trade."""
+        return frozenset(symbol for desk in self.positions for symbol in desk.symbols)
 
 
 @dataclass(slots=True)

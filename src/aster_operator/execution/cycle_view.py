@@ -128,8 +128,11 @@ def exposure_view(state: CoreState) -> ExposureView:
     pending_close: dict[tuple[str, PositionSide], Decimal] = defaultdict(lambda: ZERO)
     for tracked in state.tracker.live():
         order = tracked.order
-        pending = pending_open if order.opens_position else pending_close
-        pending[(order.symbol, order.position_side)] += tracked.remaining_quantity
+        if order.opens_position:
+            pending_open[(order.symbol, order.position_side)] += tracked.remaining_quantity
+        elif not order.order_type.is_conditional and not tracked.is_lost:
+            # An exit that waits for its price takes nothing away from the one that closes before it.
+            pending_close[(order.symbol, order.position_side)] += tracked.remaining_quantity
     marks = {symbol: view.mark.mark for symbol, view in state.market.symbols.items() if view.mark is not None}
     return ExposureView(
         now_ms=state.now_ms,

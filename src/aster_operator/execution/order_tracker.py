@@ -53,6 +53,11 @@ class TrackedOrder:
         return isinstance(self.state, _FINAL)
 
     @property
+    def is_lost(self) -> bool:
+        """True for a request of unknown outcome that the venue, when asked, did not know: count not on it."""
+        return isinstance(self.state, Unknown) and self.not_found_count > 0
+
+    @property
     def ends_at_once(self) -> bool:
         """True for orders that are final by nature as soon as they are accepted."""
         order = self.order
@@ -89,6 +94,25 @@ class OrderTracker:
         tracked = TrackedOrder(order=order, state=Pending(since_ms=at_ms))
         self._orders[order.client_order_id] = tracked
         self._live[order.client_order_id] = tracked
+        return tracked
+
+    def adopt(self, report: OrderReport) -> TrackedOrder:
+        """Track an order of an earlier run from what the venue says about it."""
+        order = NewOrder(
+            client_order_id=report.client_order_id,
+            symbol=report.symbol,
+            side=report.side,
+            position_side=report.position_side,
+            order_type=report.original_type or report.order_type,
+            quantity=report.quantity,
+            price=report.price or None,
+            reduce_only=report.reduce_only,
+            close_position=report.close_position,
+            stop_price=report.stop_price or None,
+            reason="of an earlier run",
+        )
+        tracked = self.submitted(order, report.update_ms)
+        self.apply_report(report)
         return tracked
 
     def apply_report(self, report: OrderReport) -> TrackedOrder | None:

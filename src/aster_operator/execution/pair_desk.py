@@ -59,6 +59,10 @@ class PairDesk:
     def moves(self) -> int:
         return self._state.pairs.moves
 
+    @property
+    def warm_up_bars(self) -> int:
+        return 0
+
     # --- learning -------------------------------------------------------------------------------------
 
     def learn(self, event: Event) -> None:
@@ -149,6 +153,10 @@ class PairDesk:
             if pair.phase is PairPhase.OPENING:
                 for leg in pair.legs:
                     yield leg.symbol, max(pair.target - leg.held, ZERO)
+
+    def may_outlive(self, tracked: TrackedOrder) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """None: a pair is held without resting orders."""
+        return False
 
     # --- deciding -------------------------------------------------------------------------------------
 

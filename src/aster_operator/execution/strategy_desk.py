@@ -46,6 +46,10 @@ class StrategyDesk(Protocol):
     def moves(self) -> int:
         """Grows with every report or fill that changed what is held: a snapshot asked for before is old."""
 
+    @property
+    def warm_up_bars(self) -> int:
+        """Closed one-minute bars of each symbol to be told of before trading starts; zero for none."""
+
     # --- learning: nothing is decided here ------------------------------------------------------------
 
     def learn(self, event: Event) -> None:
@@ -87,6 +91,9 @@ class StrategyDesk(Protocol):
 
     def still_to_open(self) -> Iterator[tuple[str, Decimal]]:
         """Symbol and quantity that decisions already made are still going to add."""
+
+    def may_outlive(self, tracked: TrackedOrder) -> bool:
+        """True for one of our orders that rests on when the session ends: protection of what stays held."""
 
     # --- deciding -------------------------------------------------------------------------------------
 

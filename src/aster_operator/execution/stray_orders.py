@@ -34,6 +34,9 @@ class StrayOrders:
         for order in orders:
             self._orders[order.client_order_id] = StrayOrder(order.client_order_id, order.symbol)
 
+    def knows(self, client_order_id: str) -> bool:
+        return client_order_id in self._orders
+
     def on_symbol(self, symbol: str) -> bool:
         return any(stray.symbol == symbol for stray in self._orders.values())
 

@@ -20,6 +20,9 @@ from aster_operator.domain.commands import (
     RecordDecision,
     RecordPositionClosed,
     RecordPositionOpened,
+    RecordTrade,
+    Remember,
+    RequestFills,
     RequestSnapshot,
     StopSession,
     SubmitOrder,
@@ -60,6 +63,11 @@ class Books(Protocol):
     def record_position_closed(self, command: RecordPositionClosed) -> None: ...
 
     def record_decision(self, command: RecordDecision) -> None: ...
+
+    def record_trade(self, command: RecordTrade) -> None: ...
+
+    def remember(self, command: Remember) -> None:
+        """Returns once it is durable: what is remembered makes sense of the order that follows."""
 
 
 class CommandRunner:
@@ -102,6 +110,12 @@ class CommandRunner:
                 self._books.record_position_closed(command)
             case RecordDecision():
                 self._books.record_decision(command)
+            case RecordTrade():
+                self._books.record_trade(command)
+            case Remember():
+                self._books.remember(command)
+            case RequestFills():
+                pass  # the session reads them with its next step
             case Notify():
                 _log.log(_LEVELS[command.level], command.message, market_ms=command.at_ms)
                 if self._on_notice is not None:

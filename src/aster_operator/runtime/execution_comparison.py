@@ -14,17 +14,16 @@ import msgspec
 from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, ManualClock
-from aster_operator.domain.commands import RecordDecision, RecordPositionClosed, RecordPositionOpened
-from aster_operator.domain.events import OperatorAction, OrderChanged
+from aster_operator.domain.events import OperatorAction
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
-from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.policy import ExecutionStyle
 from aster_operator.market_data.history import HistoryError, RecordedHistory, load_history
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.journal import NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.memory_books import MemoryBooks
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
@@ -126,7 +125,7 @@ class _Run:
         self._exchange.create_account(_ACCOUNT, {"USDT": self._deposit})
         self._clock = ManualClock(self._exchange.now_ms)
         self._client = InProcessClient(self._exchange, _ACCOUNT, self._clock)
-        self._books = _Books()
+        self._books = MemoryBooks()
         self._breaches = 0
 
     @property
@@ -239,32 +238,3 @@ def _breached(core: TradingCore) -> int:
         state.portfolio.volume_on_day(state.now_ms) > parameters.daily_volume_target_usd
     )
     return int(over_leg or over_total or over_budget)
-
-
-class _Books:
-    """Books in memory; a fill or an income row counts once."""
-
-    def __init__(self) -> None:
-        self.fills: dict[tuple[str, int], Fill] = {}
-        self.income: dict[str, IncomeRow] = {}
-
-    def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
-        """Nothing to keep: the run dies with its process."""
-
-    def record_order_report(self, event: OrderChanged) -> None:
-        """Likewise."""
-
-    def record_fill(self, fill: Fill) -> None:
-        self.fills.setdefault((fill.symbol, fill.trade_id), fill)
-
-    def record_income(self, row: IncomeRow) -> None:
-        self.income.setdefault(row.transaction_id, row)
-
-    def record_position_opened(self, command: RecordPositionOpened) -> None:
-        """Likewise."""
-
-    def record_position_closed(self, command: RecordPositionClosed) -> None:
-        """Likewise."""
-
-    def record_decision(self, command: RecordDecision) -> None:
-        """Likewise."""

@@ -88,6 +88,8 @@ class LiveDriver:
             self._start_all(session.decide(event))
             if session.claim_income():
                 tasks.create_task(self._read(session.read_income))
+            if session.claim_bars():
+                tasks.create_task(self._read(lambda _: session.read_bars()))
             if session.claim_fills():
                 tasks.create_task(self._read(session.read_fills))
 

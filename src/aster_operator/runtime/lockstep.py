@@ -79,6 +79,8 @@ class LockstepDriver:
             if event is None:
                 if session.claim_fills():
                     await session.read_fills(self._stepper.now_ms)
+                elif session.claim_bars():
+                    await session.read_bars()
                 elif session.claim_income():
                     await session.read_income(self._stepper.now_ms)
                 else:

@@ -12,7 +12,7 @@ from typing import Self
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.events import DepthUpdated, FeedStatusChanged, MarkUpdated, TradePrinted
 from aster_operator.domain.instruments import Instrument
-from aster_operator.domain.market import BookLevel
+from aster_operator.domain.market import Bar, BookLevel
 from aster_operator.exchange.client_protocol import (
     ClockOffset,
     EventStream,
@@ -71,6 +71,18 @@ class PaperClient(InProcessClient):
     async def instruments(self) -> dict[str, Instrument]:
         """Everything the venue lists: those that are not followed here are refused when traded."""
         return await self._live.instruments()
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[Bar]:
+        """The live venue's: the paper exchange began with this session."""
+        return await self._live.bars(symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit)
 
     async def open_market_stream(
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]

@@ -11,9 +11,10 @@ from typing import Protocol
 import structlog
 
 from aster_operator.domain.clock import Clock
-from aster_operator.domain.commands import Command, Notify, StopSession
+from aster_operator.domain.commands import Command, Notify, RequestFills, StopSession
 from aster_operator.domain.events import (
     AccountChanged,
+    BarUpdated,
     Event,
     Feed,
     FeedStatusChanged,
@@ -79,6 +80,8 @@ class Session:
         self._income_since_ms = start_ms
         self._income_wanted = False
         self._fills_wanted = False
+        self._fills_since_ms: dict[str, int] = {}
+        self._bars_wanted = False
 
     # --- streams --------------------------------------------------------------------------------------
 
@@ -90,6 +93,8 @@ class Session:
             MarketChannel(symbol=symbol, trades=False, depth=False) for symbol in self.core.settings.symbols
         ]
         self.market_stream = await self.client.open_market_stream(channels, take)
+        # After the stream is up, so that no minute ends between the two; before all it has brought already.
+        self._inbox.extendleft(reversed(await self._closed_bars()))
 
     async def disconnect(self) -> None:
         for stream in (self.market_stream, self.user_stream):
@@ -138,6 +143,10 @@ class Session:
             self._journal.command(command)
             if isinstance(command, StopSession):
                 self.stopped = command
+            elif isinstance(command, RequestFills):
+                known_ms = self._fills_since_ms.get(command.symbol, self.start_ms)
+                self._fills_since_ms[command.symbol] = min(known_ms, command.since_ms)
+                self._fills_wanted = True
         return commands
 
     def _keep(self, event: Event) -> None:
@@ -150,6 +159,8 @@ class Session:
                 self.books.record_fill(event.fill)
             case FeedStatusChanged(feed=Feed.USER, healthy=True):
                 self._fills_wanted = True
+            case FeedStatusChanged(feed=Feed.MARKET, healthy=True):
+                self._bars_wanted = True
             case IncomeSettled():
                 self.books.record_income(event.row)
             case AccountChanged() if event.reason == "FUNDING_FEE":
@@ -164,15 +175,40 @@ class Session:
         wanted, self._income_wanted = self._income_wanted, False
         return wanted
 
+    async def read_bars(self) -> None:
+        """Queue the closed bars that strategies look back on; those known already change nothing."""
+        self._inbox.extend(await self._closed_bars())
+
+    async def _closed_bars(self) -> list[Event]:
+        """The newest closed bars of every desk that looks back: at the start its warm-up, later what a
+        broken stream left out."""
+        events: list[Event] = []
+        for desk in self.core.state.desks:
+            for symbol in desk.symbols if desk.warm_up_bars else ():
+                # One more for the running bar at the end.
+                for bar in await self.client.bars(symbol, limit=desk.warm_up_bars + 1):
+                    if bar.is_closed:
+                        received_ns = self.clock.now_ns()
+                        events.append(BarUpdated(event_ms=bar.close_ms, received_ns=received_ns, bar=bar))
+        return events
+
+    def claim_bars(self) -> bool:
+        """True once after each time the market stream came back: minutes may have ended unheard."""
+        wanted, self._bars_wanted = self._bars_wanted, False
+        return wanted
+
     def claim_fills(self) -> bool:
-        """True once after each time the user stream came back: trades may have gone by unheard."""
+        """True once after each time the user stream came back or the core asked: trades may have gone by
+        unheard."""
         wanted, self._fills_wanted = self._fills_wanted, False
         return wanted
 
     async def read_fills(self, now_ms: int) -> None:
-        """Read the session's trades from the venue and queue them; those known already change nothing."""
+        """Read the session's trades, and older ones the core asked for, from the venue and queue them; those
+        known already change nothing."""
         for symbol in self.core.settings.symbols:
-            for fill in await self.client.fills(symbol, self.start_ms, now_ms):
+            since_ms = self._fills_since_ms.get(symbol, self.start_ms)
+            for fill in await self.client.fills(symbol, since_ms, now_ms):
                 self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
 
     async def read_income(self, now_ms: int) -> None:

@@ -1,7 +1,13 @@
 """The session's books kept in the database."""
 
 from aster_operator.database.recorder import TradeRecorder
-from aster_operator.domain.commands import RecordDecision, RecordPositionClosed, RecordPositionOpened
+from aster_operator.domain.commands import (
+    RecordDecision,
+    RecordPositionClosed,
+    RecordPositionOpened,
+    RecordTrade,
+    Remember,
+)
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.orders import NewOrder
@@ -41,3 +47,9 @@ class DatabaseBooks:
 
     def record_decision(self, command: RecordDecision) -> None:
         self._recorder.record_decision(command)
+
+    def record_trade(self, command: RecordTrade) -> None:
+        self._recorder.record_closed_trade(command.trade)
+
+    def remember(self, command: Remember) -> None:
+        self._recorder.remember(command)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.domain.enums import (
     MarginType,
     OrderType,
@@ -25,7 +25,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.instruments import Instrument
-from aster_operator.domain.market import MarkPrice, Quote
+from aster_operator.domain.market import Bar, MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.domain.positions import AccountSnapshot, Balance, PositionReport
 from aster_operator.exchange.client_protocol import (
@@ -62,6 +62,7 @@ from aster_operator.simulator.model import (
 __all__ = ["InProcessClient"]
 
 _IN_PROCESS = "in process"
+_DEFAULT_BARS = 500
 
 
 class InProcessClient:
@@ -241,6 +242,22 @@ class InProcessClient:
             event_ms=book.time_ms,
             received_ns=self._clock.now_ns(),
         )
+
+    async def bars(
+        self,
+        symbol: str,
+        interval: str = "1m",
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int | None = None,
+    ) -> list[Bar]:
+        """One-minute bars alone. Raises ValueError for another interval."""
+        if interval != "1m":
+            raise ValueError(f"only 1m bars are served in process, {interval} was asked for")
+        with _refusals():
+            records = self._exchange.klines(symbol, MINUTE_MS, start_ms, end_ms, limit or _DEFAULT_BARS)
+        return [bar_of(record, is_closed=record.close_ms < self._exchange.now_ms) for record in records]
 
     async def measure_clock(self, samples: int = 5) -> ClockOffset:  # noqa: ARG002 - one clock here
         return ClockOffset(offset_ms=0.0, uncertainty_ms=0.0)

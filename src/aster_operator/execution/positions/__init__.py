@@ -1,0 +1,1 @@
+"""Single positions with protective exits; see desk.py."""

@@ -1,0 +1,279 @@
+"""Works one position forward: entry, protection, close, and tidying up. Never unprotected, never twice.
+
+The stop goes first and rests until nothing is held. Everything here looks only at what is known of each
+order, so that it does the same whichever way the news came: by stream, by answer, by query or not yet.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from aster_operator.domain.closed_trades import ExitReason
+from aster_operator.domain.commands import NotifyLevel
+from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.orders import PartlyFilled, Refused, Rejected, Working
+from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.order_desk import OrderDesk
+from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.positions.position import ExitKind, ManagedPosition, PositionPhase
+from aster_operator.execution.positions.protection import (
+    exit_order,
+    exit_price,
+    needed_exits,
+    trails_itself,
+)
+from aster_operator.execution.positions.settings import PositionDeskSettings
+from aster_operator.execution.positions.trailing import Trail
+
+__all__ = ["PositionWorker"]
+
+_THROUGH_TRIGGER = (-2021, -4135, -4142)
+"""The venue's words for "this would trigger at once"."""
+_NOTHING_TO_REDUCE = (-2022, -4118)
+_MAX_RETRY_DOUBLINGS = 10
+
+
+class PositionWorker:
+    """Brings positions forward over the shared order desk."""
+
+    def __init__(self, state: CoreState, orders: OrderDesk, settings: PositionDeskSettings) -> None:
+        self._state = state
+        self._orders = orders
+        self._settings = settings
+
+    # --- learning -------------------------------------------------------------------------------------
+
+    def on_tracked(self, position: ManagedPosition, tracked: TrackedOrder) -> bool:
+        """Fold an order's news in; True when it changed what is held."""
+        client_order_id = tracked.client_order_id
+        filled = tracked.filled_quantity - position.seen.get(client_order_id, ZERO)
+        if filled > 0:
+            position.seen[client_order_id] = tracked.filled_quantity
+            self._move(position, tracked, filled)
+        elif isinstance(tracked.state, Rejected) and client_order_id in position.exits:
+            self._on_refused_exit(position, position.exits[client_order_id], tracked.state)
+        elif tracked.is_final and position.exits.get(client_order_id) is ExitKind.CLOSE:
+            self._note_failure(position)
+        return filled > 0
+
+    def _move(self, position: ManagedPosition, tracked: TrackedOrder, filled: Decimal) -> None:
+        position.dirty = True
+        kind = position.exits.get(tracked.client_order_id)
+        if kind is None:
+            position.held += filled
+            position.reported_entry_price = tracked.average_price or tracked.order.price or ZERO
+            if position.filled_ms is None:
+                position.filled_ms = self._state.now_ms
+            return
+        position.held -= filled
+        position.failures = 0
+        if position.reason is None:
+            position.reason = kind.reason
+        if position.exit_sent_ms is None:
+            position.exit_sent_ms = self._state.now_ms
+
+    def _on_refused_exit(self, position: ManagedPosition, kind: ExitKind, refusal: Rejected) -> None:
+        if kind is ExitKind.CLOSE:
+            position.must_ask = position.must_ask or refusal.code in _NOTHING_TO_REDUCE
+            self._note_failure(position)
+        elif refusal.code in _THROUGH_TRIGGER:
+            if kind is ExitKind.TRAILING:
+                self._trail_here(position, armed=True)
+            elif position.phase in (PositionPhase.ENTERING, PositionPhase.OPEN):
+                reason = kind.reason or ExitReason.UNPROTECTED
+                self.begin_close(position, reason, f"{kind} would trigger at once")
+        elif refusal.code in _NOTHING_TO_REDUCE:
+            position.must_ask = True
+
+    def _note_failure(self, position: ManagedPosition) -> None:
+        policy = self._state.settings.policy
+        position.failures += 1
+        doubled_ms = policy.retry_ms * 2 ** min(position.failures - 1, _MAX_RETRY_DOUBLINGS)
+        position.retry_at_ms = self._state.now_ms + min(doubled_ms, policy.max_retry_ms)
+
+    # --- wishes ---------------------------------------------------------------------------------------
+
+    def begin_close(self, position: ManagedPosition, reason: ExitReason, detail: str) -> None:
+        """Close at the market as fast as possible; the first reason stands."""
+        if position.phase not in (PositionPhase.ENTERING, PositionPhase.OPEN):
+            return
+        position.phase = PositionPhase.CLOSING
+        position.reason, position.detail = reason, detail
+        position.dirty = True
+        self._state.notify(NotifyLevel.WARNING, f"closing {position.symbol}: {reason}, {detail}")
+
+    def cancel_sibling_exit_orders(self, position: ManagedPosition) -> bool:
+        """Cancel what is left of a flat position's exits; True once none of them lives any more."""
+        live = list(self._live(position))
+        for tracked in live:
+            self._orders.cancel(tracked.client_order_id, f"{position.position_ref} is flat")
+        return not live
+
+    # --- work -----------------------------------------------------------------------------------------
+
+    def work(self, position: ManagedPosition) -> None:
+        """Everything this instant allows."""
+        entry = self._state.tracker.get(position.entry.client_order_id)
+        entry_lives = entry is not None and not entry.is_final
+        if position.held > 0 and position.phase is PositionPhase.SETTLING:
+            # Its entry or a correction by the venue came back: it must not stand there unwatched.
+            position.phase = PositionPhase.OPEN
+            position.settling_since_ms = None
+            self.begin_close(position, ExitReason.VENUE, "holds something after its end")
+        if position.phase is PositionPhase.ENTERING and not entry_lives and position.held > 0:
+            position.phase = PositionPhase.OPEN
+            position.dirty = True
+        if position.held > 0 and position.phase in (PositionPhase.ENTERING, PositionPhase.OPEN):
+            self._protect(position)
+        if position.held > 0 and position.phase is PositionPhase.CLOSING:
+            self._close(position)
+        if position.held <= 0 and not entry_lives and position.phase is not PositionPhase.SETTLING:
+            position.phase = PositionPhase.SETTLING
+            position.settling_since_ms = self._state.now_ms
+            position.dirty = True
+
+    def follow_mark(self, position: ManagedPosition, mark: Decimal) -> None:
+        """Run the operator's own trailing stop."""
+        trail = position.trail
+        if trail is None or position.phase is not PositionPhase.OPEN:
+            return
+        before = trail.memory()
+        if trail.follow(mark):
+            detail = f"mark {plain_text(mark)} is {trail.callback_bps} bps off {plain_text(trail.best)}"
+            self.begin_close(position, ExitReason.TRAILING_STOP, detail)
+        elif trail.memory() != before:
+            position.dirty = True
+
+    # --- protection -----------------------------------------------------------------------------------
+
+    def _protect(self, position: ManagedPosition) -> None:
+        if position.trail is None and trails_itself(position, self._settings):
+            self._trail_here(position, armed=False)
+        for kind in tuple(needed_exits(position)):
+            missing = position.held - self._covered(position, kind)
+            if missing > 0:
+                self._arm(position, kind, missing)
+            elif missing < 0:
+                self._shrink(position, kind)
+            if position.phase is PositionPhase.CLOSING:
+                return
+            self._judge_deadline(position, kind)
+
+    def _arm(self, position: ManagedPosition, kind: ExitKind, quantity: Decimal) -> None:
+        tried = position.attempts.get(kind, 0)
+        if tried >= self._settings.guards.arm_attempts:
+            self._give_up(position, kind, f"{kind} was refused {tried} times")
+            return
+        position.attempts[kind] = tried + 1
+        refused = self._submit_exit(position, kind, quantity)
+        if refused is not None:
+            self._give_up(position, kind, f"{kind}: {refused.reason}")
+
+    def _give_up(self, position: ManagedPosition, kind: ExitKind, detail: str) -> None:
+        """The trailing stop can be run from here; without the other two nothing may be held."""
+        if kind is ExitKind.TRAILING:
+            self._trail_here(position, armed=False)
+        else:
+            self.begin_close(position, ExitReason.UNPROTECTED, detail)
+
+    def _judge_deadline(self, position: ManagedPosition, kind: ExitKind) -> None:
+        now_ms = self._state.now_ms
+        since_ms = position.unarmed_since_ms.get(kind)
+        resting = sum((tracked.remaining_quantity for tracked in self._resting(position, kind)), ZERO)
+        if resting >= position.held:
+            position.attempts.pop(kind, None)
+            if kind is ExitKind.STOP and since_ms is not None:
+                position.unprotected_ms += now_ms - since_ms
+                position.protected_ms = position.protected_ms or now_ms
+                position.dirty = True
+            position.unarmed_since_ms.pop(kind, None)
+            return
+        if since_ms is None:
+            position.unarmed_since_ms[kind] = now_ms
+        elif now_ms - since_ms > self._settings.guards.arm_deadline_ms:
+            self._give_up(position, kind, f"{kind} did not rest within {now_ms - since_ms} ms")
+
+    def _shrink(self, position: ManagedPosition, kind: ExitKind) -> None:
+        """More rests than is held. What is too much goes, but never before what is to stay rests."""
+        counted = list(self._counted(position, kind))
+        fitting = next((each for each in counted if each.remaining_quantity == position.held), None)
+        if fitting is None:
+            self._submit_exit(position, kind, position.held)
+            return
+        if not isinstance(fitting.state, Working | PartlyFilled):
+            return
+        for tracked in counted:
+            if tracked is not fitting:
+                position.superseded.add(tracked.client_order_id)
+                self._orders.cancel(tracked.client_order_id, "replaced by one of the size that is held")
+
+    def _trail_here(self, position: ManagedPosition, *, armed: bool) -> None:
+        callback_bps = position.plan.trailing_callback_bps
+        if callback_bps is None or position.trail is not None:
+            return
+        instrument = self._state.instruments[position.symbol]
+        position.trail = Trail(
+            side=position.side,
+            activation_price=exit_price(position, ExitKind.TRAILING, instrument),
+            callback_bps=callback_bps,
+            best=self._state.market.mark_of(position.symbol) or position.entry_price,
+            armed=armed,
+        )
+        position.dirty = True
+
+    # --- orders ---------------------------------------------------------------------------------------
+
+    def _close(self, position: ManagedPosition) -> None:
+        pending = self._covered(position, ExitKind.CLOSE)
+        missing = position.held - pending
+        if missing <= 0 or self._state.now_ms < position.retry_at_ms:
+            return
+        most = self._state.instruments[position.symbol].market_lot.max_quantity
+        if position.exit_sent_ms is None:
+            position.exit_sent_ms = self._state.now_ms
+        refused = self._submit_exit(position, ExitKind.CLOSE, min(missing, most) if most > 0 else missing)
+        if refused is not None:
+            position.must_ask = True
+            self._note_failure(position)
+
+    def _submit_exit(self, position: ManagedPosition, kind: ExitKind, quantity: Decimal) -> Refused | None:
+        client_order_id = self._orders.next_client_order_id(
+            position.strategy, position.symbol, position.closing_side, position.position_side
+        )
+        instrument = self._state.instruments[position.symbol]
+        order = exit_order(position, kind, quantity, instrument, client_order_id)
+        # Known before it is sent: its first news may come with the answer.
+        position.exits[client_order_id] = kind
+        result = self._orders.submit(order)
+        if isinstance(result, Refused):
+            del position.exits[client_order_id]
+            return result
+        position.dirty = True
+        return None
+
+    def _live(self, position: ManagedPosition, kind: ExitKind | None = None) -> Iterator[TrackedOrder]:
+        for client_order_id, its_kind in position.exits.items():
+            tracked = self._state.tracker.get(client_order_id)
+            if tracked is not None and not tracked.is_final and kind in (None, its_kind):
+                yield tracked
+
+    def _counted(self, position: ManagedPosition, kind: ExitKind) -> Iterator[TrackedOrder]:
+        """Live orders to count on: not those the venue says it does not know, nor those on their way out."""
+        for tracked in self._live(position, kind):
+            if not tracked.is_lost and tracked.client_order_id not in position.superseded:
+                yield tracked
+
+    def _covered(self, position: ManagedPosition, kind: ExitKind) -> Decimal:
+        return sum((tracked.remaining_quantity for tracked in self._counted(position, kind)), ZERO)
+
+    def _resting(self, position: ManagedPosition, kind: ExitKind) -> Iterator[TrackedOrder]:
+        for tracked in self._live(position, kind):
+            if isinstance(tracked.state, Working | PartlyFilled):
+                yield tracked
+
+    def is_armed(self, position: ManagedPosition) -> bool:
+        """True when every exit it needs rests at its size."""
+        return all(
+            sum((tracked.remaining_quantity for tracked in self._resting(position, kind)), ZERO)
+            >= position.held
+            for kind in needed_exits(position)
+        )
