@@ -112,3 +112,34 @@ def test_captures_that_cannot_be_used(tmp_path: Path) -> None:
     )
     with pytest.raises(HistoryError, match=r"row 1, column bid: -1.0 must be a number above zero"):
         load_ticks("BTCUSDT", tops=tops)
+
+
+@pytest.mark.parametrize(
+    ("order_type", "fields"),
+    [
+        ("STOP_MARKET", {"stop_price": "59950"}),
+        ("TRAILING_STOP_MARKET", {"callback_rate_pct": "0.2"}),
+    ],
+)
+def test_a_trigger_is_met_by_every_print_and_not_only_by_the_last_of_a_moment(
+    order_type: str, fields: dict[str, str]
+) -> None:
+    """The price dips and comes back within one millisecond; the trailing one starts from a high in it."""
+    exchange = exchange_of(
+        book(0, 60_000.0, 60_000.1),
+        TradeTick(START_MS + 10, 60_000.1, 0.1, True),
+        book(20, 60_000.0, 60_000.1),
+        TradeTick(START_MS + 30, 60_000.1, 0.1, True),
+        TradeTick(START_MS + 30, 60_030.0, 0.1, True),
+        TradeTick(START_MS + 30, 59_900.0, 0.1, False),
+        TradeTick(START_MS + 30, 60_000.0, 0.1, True),
+        book(30, 60_000.0, 60_000.1),
+        book(40, 60_000.0, 60_000.1),
+    )
+    exchange.advance_to(START_MS + 20)
+    stop = place(exchange, "alice", "SELL", order_type, "0.01", **fields)
+    exchange.advance_to(START_MS + 29)
+    assert stop.status is OrderStatus.NEW
+    exchange.advance_to(START_MS + 40)
+    assert stop.status.is_final
+    assert exchange.audit().balanced

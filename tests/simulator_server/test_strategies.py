@@ -171,3 +171,51 @@ def test_a_chase_follows_the_best_price(trader: Trader) -> None:
 def test_bad_chases_have_their_codes(trader: Trader, changes: dict[str, object], code: int) -> None:
     assert chase(trader, **changes).code == code
     assert trader.v3("GET", "openOrders").json == []
+
+
+def test_the_stop_of_a_running_bracket_can_be_moved(trader: Trader) -> None:
+    """The usual use: trail the protective stop by hand. Only what changes is sent."""
+    bid, _ = trader.touch()
+    placed = otoco(trader).json
+    stop_before = next(
+        order
+        for order in trader.v3("GET", "openOrders", symbol="BTCUSDT").json
+        if order["type"] == "STOP_MARKET"
+    )
+    wanted = f"{Decimal(stop_before['stopPrice']) + 100:.1f}"
+    row = {"strategySubId": "3", "securityType": "USDT_FUTURES", "symbol": "BTCUSDT"}
+    key = {"strategyId": placed["strategyId"], "strategyType": "OTOCO"}
+    (answer,) = trader.v3(
+        "POST", "updateStrategyOrder", subOrderList=json.dumps([row | {"stopPrice": wanted}]), **key
+    ).json
+    assert (answer["updateStatus"], answer["updatedSubOrder"]["stopPrice"]) == ("SUCCESS", wanted)
+    moved = trader.v3("GET", "order", symbol="BTCUSDT", orderId=stop_before["orderId"]).json
+    assert (moved["stopPrice"], moved["status"], moved["origQty"]) == (wanted, "NEW", stop_before["origQty"])
+    through = f"{bid * 2:.1f}"
+    refused = [
+        ({"stopPrice": through}, -2021),
+        ({"stopPrice": "1.23"}, -1111),
+        ({"type": "LIMIT", "price": wanted}, -1130),
+        ({"type": "TAKE_PROFIT_MARKET"}, -1130),
+        ({"side": "BUY"}, -1130),
+    ]
+    for changes, code in refused:
+        (answer,) = trader.v3(
+            "POST", "updateStrategyOrder", subOrderList=json.dumps([row | changes]), **key
+        ).json
+        assert (answer["updateStatus"], answer["failureCode"]) == ("FAILED", code), changes
+    assert trader.v3("GET", "order", symbol="BTCUSDT", orderId=stop_before["orderId"]).json == moved
+    unknown = json.dumps([row | {"strategySubId": "4"}])
+    assert trader.v3("POST", "updateStrategyOrder", subOrderList=unknown, **key).code == -1130
+
+
+def test_a_leg_that_waits_is_checked_when_it_is_placed(trader: Trader) -> None:
+    bid, _ = trader.touch()
+    leg = {"symbol": "BTCUSDT", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010"}
+    legs = [
+        leg | {"side": "BUY", "price": f"{bid * 0.99:.1f}"},
+        leg | {"side": "SELL", "price": "60000.05"},
+    ]
+    answer = trader.v3("POST", "placeStrategyOrder", strategyType="OTO", subOrderList=json.dumps(legs))
+    assert answer.code == -1111
+    assert trader.v3("GET", "openOrders").json == []

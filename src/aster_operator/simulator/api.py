@@ -236,6 +236,15 @@ class ExchangeApi(Protocol):
     ) -> StrategyOrder:
         """OTO, OCO or OTOCO; sub-orders numbered from 1, without triggers they get those of the type."""
 
+    def update_strategy_leg(
+        self, account_id: str, strategy: StrategyOrder, leg: SubOrder, request: OrderRequest
+    ) -> None:
+        """Give a leg of a working strategy new terms, whether it rests or waits for a trigger or a leg.
+
+        Raises VenueRefusal and changes nothing: -1130 for another symbol, side or type, -2013 for what has
+        ended.
+        """
+
     def place_chase_order(self, account_id: str, request: ChaseRequest) -> StrategyOrder: ...
 
     def strategy_order(

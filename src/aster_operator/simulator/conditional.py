@@ -1,11 +1,13 @@
 """Conditional orders: placement checks, triggers, trailing, activation (protocol reference, section 4.3)."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from aster_operator.domain.enums import OrderType, Side, TimeInForce, WorkingType
 from aster_operator.simulator.accounts import Account, is_closing
 from aster_operator.simulator.admission import Admission
-from aster_operator.simulator.model import SimulatedOrder, VenueRefusal
+from aster_operator.simulator.filters import CheckedOrder
+from aster_operator.simulator.model import ExecutionType, OrderRequest, SimulatedOrder, VenueRefusal
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.refusals import refuse
 from aster_operator.simulator.state import ExchangeState, Market
@@ -13,6 +15,18 @@ from aster_operator.simulator.state import ExchangeState, Market
 __all__ = ["ConditionalOrders", "is_through"]
 
 _STOPS = (OrderType.STOP, OrderType.STOP_MARKET)
+_AMENDABLE = (
+    "lots",
+    "price_ticks",
+    "stop_ticks",
+    "activation_ticks",
+    "callback_rate_pct",
+    "working_type",
+    "price_protect",
+    "reduce_only",
+    "close_position",
+    "time_in_force",
+)
 
 
 def is_through(order: SimulatedOrder, price_e8: int) -> bool:
@@ -29,6 +43,7 @@ class ConditionalOrders:
     def __init__(self, state: ExchangeState, desk: OrderDesk) -> None:
         self._state = state
         self._desk = desk
+        state.print_hooks.append(self._on_print)
 
     def check_placement(self, market: Market, order: SimulatedOrder) -> None:
         """Refuse an order already through its trigger, or a trailing one activated behind the price."""
@@ -51,10 +66,51 @@ class ConditionalOrders:
                 order.activation_ticks = max(1, round(price_e8 / market.spec.price_atoms_per_tick))
             market.trails[order.order_id] = price_e8
 
+    def amend(
+        self, market: Market, order: SimulatedOrder, request: OrderRequest, checked: CheckedOrder
+    ) -> None:
+        """Change a waiting order; a trailing one begins anew. A refusal leaves it as it was."""
+        changed = replace(
+            order,
+            lots=checked.lots,
+            price_ticks=checked.price_ticks,
+            stop_ticks=checked.stop_ticks,
+            activation_ticks=checked.activation_ticks,
+            callback_rate_pct=checked.callback_rate_pct,
+        )
+        changed.working_type, changed.price_protect = request.working_type, request.price_protect
+        changed.reduce_only, changed.close_position = request.reduce_only, request.close_position
+        changed.time_in_force = request.time_in_force or TimeInForce.GTC
+        self.check_placement(market, changed)
+        for name in _AMENDABLE:
+            setattr(order, name, getattr(changed, name))
+        order.updated_ms = self._state.now_ms
+        market.fired.pop(order.order_id, None)
+        self.add(market, order)
+        self._desk.announce(order, ExecutionType.AMENDMENT)
+
+    def _on_print(self, market: Market) -> None:
+        """Note whom the trade just printed sets off; they act when the matching at work has finished.
+
+        A price that is touched and left again within one sweep has been touched.
+        """
+        for order_id, order in market.conditional.items():
+            if order.working_type is WorkingType.MARK_PRICE or order_id in market.fired:
+                continue
+            price_e8 = self._price_e8(market, order.working_type)
+            if self._fires(market, order, price_e8) and not self._is_protected(market, order):
+                market.fired[order_id] = order
+
     def next_fired(self, market: Market) -> SimulatedOrder | None:
-        """The oldest order whose trigger is met now."""
+        """The order whose trigger a print has met first, else the oldest whose trigger is met now."""
         if not market.conditional:
+            market.fired.clear()
             return None
+        while market.fired:
+            order = market.fired.pop(next(iter(market.fired)))
+            # It may have been cancelled since.
+            if order.order_id in market.conditional:
+                return order
         for order in market.conditional.values():
             price_e8 = self._price_e8(market, order.working_type)
             if self._fires(market, order, price_e8) and not self._is_protected(market, order):

@@ -15,6 +15,7 @@ from aster_operator.simulator.chase import ChaseDesk
 from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.conditional import ConditionalOrders
 from aster_operator.simulator.filters import (
+    CheckedOrder,
     check_min_notional,
     check_percent_price,
     check_price,
@@ -161,6 +162,42 @@ class Engine:
         self.after_trading(self.state.markets[strategy.symbol])
         return strategy
 
+    def update_leg(self, account: Account, leg: SubOrder, request: OrderRequest) -> None:
+        """Give a leg of a strategy new terms, whether it waits for another leg, for its trigger, or rests.
+
+        A refusal leaves it as it was. Raises VenueRefusal: -1130 for another symbol, side or type, -2013 for
+        a leg that has ended, -2021, and the codes of the filters.
+        """
+        old, order = leg.request, leg.order
+        if (request.symbol, request.side, request.order_type, request.position_side) != (
+            old.symbol,
+            old.side,
+            old.order_type,
+            old.position_side,
+        ):
+            raise refuse(-1130, "subOrderList")
+        market = self.state.market(request.symbol)
+        checked = check_request(market.spec, request)
+        if order is None and not leg.is_waiting:
+            raise refuse(-2013)
+        if order is not None:
+            if order.status.is_final:
+                raise refuse(-2013)
+            if order.order_id in market.conditional:
+                self._amend_conditional(market, order, request, checked)
+            elif request.quantity is not None and request.price is not None:
+                self.modify(account, order, request.quantity, request.price)
+        leg.request = request
+
+    def _amend_conditional(
+        self, market: Market, order: SimulatedOrder, request: OrderRequest, checked: CheckedOrder
+    ) -> None:
+        if not is_closing(order):
+            ticks = checked.price_ticks or checked.stop_ticks
+            check_min_notional(market.spec, checked.lots, ticks, market.mark_e8)
+        self.conditional.amend(market, order, request, checked)
+        self.after_trading(market)
+
     def place_chase(self, account: Account, request: ChaseRequest) -> StrategyOrder:
         strategy = self.chases.place(account, request)
         self.after_trading(self.state.markets[strategy.symbol])
@@ -225,12 +262,20 @@ class Engine:
             asks = {} if Side.SELL in market.emptied_sides else asks
         if market.halted:
             return 0
-        return self.matcher.requote(market, bids, asks)
+        swept = self.matcher.requote(market, bids, asks)
+        self._after_prints(market)
+        return swept
 
     def aggress(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
         market = self.state.markets[symbol]
         if not market.halted:
             self.matcher.aggress(market, side, lots, max(1, ticks + market.offset_ticks))
+            self._after_prints(market)
+
+    def _after_prints(self, market: Market) -> None:
+        """Orders set off by a print act before the market moves on."""
+        if market.fired:
+            self.after_trading(market)
 
     def print_trade(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
         market = self.state.markets[symbol]
@@ -240,8 +285,12 @@ class Engine:
 
     def top_up(self, symbol: str, side: Side, ticks: int, lots: int) -> None:
         market = self.state.markets[symbol]
-        if side not in market.emptied_sides and not market.halted:
-            market.book.side(side).top_up(max(1, ticks + market.offset_ticks), lots)
+        price = max(1, ticks + market.offset_ticks)
+        facing = market.book.opposite(side).best_matchable()
+        # A triggered order may rest beyond this price by now; the next requote trades with it.
+        crosses = facing is not None and (price - facing) * side.sign >= 0
+        if side not in market.emptied_sides and not market.halted and not crosses:
+            market.book.side(side).top_up(price, lots)
 
     def dictate_mark(self, symbol: str, mark_e8: int, funding_rate_e8: int, next_funding_ms: int) -> None:
         pricer = self.state.markets[symbol].pricer

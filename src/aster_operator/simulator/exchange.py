@@ -317,6 +317,14 @@ class SimulatedExchange:
         account = self._state.account(account_id)
         return self._engine.place_strategy(account, strategy_type, sub_orders, client_strategy_id)
 
+    def update_strategy_leg(
+        self, account_id: str, strategy: StrategyOrder, leg: SubOrder, request: OrderRequest
+    ) -> None:
+        self._state.refuse_reentry()
+        if not strategy.is_open:
+            raise refuse(-2013)
+        self._engine.update_leg(self._state.account(account_id), leg, request)
+
     def place_chase_order(self, account_id: str, request: ChaseRequest) -> StrategyOrder:
         self._state.refuse_reentry()
         return self._engine.place_chase(self._state.account(account_id), request)

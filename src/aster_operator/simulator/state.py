@@ -52,6 +52,8 @@ class Market:
     recent_trades: deque[TradeEvent] = field(default_factory=lambda: deque(maxlen=_RECENT_TRADES))
     conditional: dict[int, SimulatedOrder] = field(default_factory=dict)
     trails: dict[int, int] = field(default_factory=dict)
+    fired: dict[int, SimulatedOrder] = field(default_factory=dict)
+    """Conditional orders whose trigger a print has met, in the order they were met."""
     bar_changed: bool = False
     offset_ticks: int = 0
     emptied_sides: set[Side] = field(default_factory=set)
@@ -88,6 +90,8 @@ class ExchangeState:
         self.ledger = Ledger()
         self.listeners: list[Callable[[ExchangeEvent], None]] = []
         self.order_hooks: list[Callable[[OrderEvent], None]] = []
+        self.print_hooks: list[Callable[[Market], None]] = []
+        """Called after each public trade of a market in which conditional orders wait."""
         self._publishing = False
         self._last_order_id = _FIRST_ORDER_ID
         self._last_transaction_id = 0
@@ -168,6 +172,9 @@ class ExchangeState:
         market.bar_changed = True
         if self.listeners:
             self.publish(event)
+        if market.conditional:
+            for hook in self.print_hooks:
+                hook(market)
         return market.last_trade_id
 
     def publish_market(self, market: Market) -> None:

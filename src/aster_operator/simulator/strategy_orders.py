@@ -11,6 +11,7 @@ from typing import Protocol
 
 from aster_operator.domain.enums import OrderStatus, TimeInForce
 from aster_operator.simulator.accounts import Account
+from aster_operator.simulator.filters import check_request
 from aster_operator.simulator.model import (
     ExecutionType,
     OrderEvent,
@@ -139,8 +140,7 @@ class StrategyDesk:
         """Remove a strategy that never came to life."""
         del self._strategies[strategy.account_id][strategy.strategy_id]
 
-    @staticmethod
-    def _check(strategy_type: StrategyType, legs: Sequence[SubOrder]) -> None:
+    def _check(self, strategy_type: StrategyType, legs: Sequence[SubOrder]) -> None:
         if strategy_type not in _LEG_COUNT:
             raise refuse(-1130, "strategyType")
         ids = [leg.sub_id for leg in legs]
@@ -148,11 +148,14 @@ class StrategyDesk:
             raise refuse(-1130, "subOrderList")
         if len({leg.request.symbol for leg in legs}) != 1:
             raise refuse(-1130, "subOrderList")
+        spec = self._state.market(legs[0].request.symbol).spec
         for leg in legs:
             if leg.request.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
                 raise refuse(-1115)
             if any(each.driven_id == leg.sub_id or each.driven_id not in ids for each in leg.triggers):
                 raise refuse(-1130, "subOrderList")
+            # Also of a leg that waits, so that nobody learns of a typing error when the entry has filled.
+            check_request(spec, leg.request)
 
     def _place_leg(
         self, account: Account, strategy: StrategyOrder, leg: SubOrder, *, at_once: bool = False

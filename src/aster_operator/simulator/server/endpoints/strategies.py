@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from aster_operator.domain.enums import PositionSide, Side, TimeInForce
-from aster_operator.simulator.model import VenueRefusal
+from aster_operator.simulator.model import OrderRequest, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.endpoints.lists import parse_orders
@@ -103,6 +103,8 @@ def _sub_orders(call: Call) -> list[SubOrder]:
     legs = []
     for number, params in enumerate(parse_orders("subOrderList", call.params.text("subOrderList")), start=1):
         fields = dict(params)
+        if params.optional_integer("strategySubId") not in (None, number):
+            raise refusals.invalid_parameter("strategySubId")
         if "clientOrderId" in fields:
             fields["newClientOrderId"] = fields.pop("clientOrderId")
         renamed = Params(fields)
@@ -119,46 +121,68 @@ def place_strategy(call: Call) -> Any:
 
 
 def update_strategy(call: Call) -> Any:
-    """New prices and quantities for the legs of a strategy, in the order they were given.
+    """New terms for some legs of a strategy, each with its own answer; what is not sent stays as it is.
 
-    A leg that rests is modified, one that waits is replaced, one that has ended refuses.
+    A leg that rests is modified, one that waits for its trigger or for another leg is replaced, one that has
+    ended refuses.
     """
     strategy_id = call.params.integer("strategyId", low=0)
     strategy = call.exchange.strategy_order(call.account_id, strategy_id, None)
     if strategy.strategy_type is not _strategy_type(call):
         raise refusals.invalid_parameter("strategyType")
-    wanted = _sub_orders(call)
-    if len(wanted) != len(strategy.sub_orders):
+    rows = parse_orders("subOrderList", call.params.text("subOrderList"))
+    if len(rows) > len(strategy.sub_orders):
+        raise refusals.invalid_parameter("subOrderList")
+    named = [_named_leg(strategy, row, number) for number, row in enumerate(rows, start=1)]
+    if len({leg.sub_id for leg in named}) != len(named):
         raise refusals.invalid_parameter("subOrderList")
     answers = []
-    for leg, new in zip(strategy.sub_orders, wanted, strict=True):
-        answer = _strategy_json(strategy)
+    for leg, row in zip(named, rows, strict=True):
+        answer: dict[str, Any] = {"updateStatus": "SUCCESS"}
         try:
-            _update_leg(call, leg, new)
+            call.exchange.update_strategy_leg(call.account_id, strategy, leg, _changed(call, leg, row))
         except VenueRefusal as refusal:
-            answer |= {
+            answer = {
                 "failureCode": refusal.code,
                 "failureReason": refusal.message,
                 "updateStatus": "FAILED",
             }
-        else:
-            answer |= {"updateStatus": "SUCCESS"}
-        answers.append(answer | {"updatedSubOrder": sub_order_json(leg)})
+        answers.append(_strategy_json(strategy) | answer | {"updatedSubOrder": sub_order_json(leg)})
     return answers
 
 
-def _update_leg(call: Call, leg: SubOrder, new: SubOrder) -> None:
-    if leg.is_waiting:
-        leg.request = new.request
-        return
-    if leg.order is None or leg.order.status.is_final:
-        raise VenueRefusal(-2013, "Order does not exist.")
-    request = new.request
-    if request.quantity is None or request.price is None:
-        raise refusals.mandatory_parameter("price" if request.price is None else "quantity")
-    call.exchange.modify_order(
-        call.account_id, leg.order.symbol, leg.order.order_id, None, request.quantity, request.price
-    )
+def _named_leg(strategy: StrategyOrder, row: Params, number: int) -> SubOrder:
+    """The leg a row names, or the one of its place in the list. Raises VenueRefusal(-1130)."""
+    sub_id = row.optional_integer("strategySubId", 1) or number
+    if sub_id > len(strategy.sub_orders):
+        raise refusals.invalid_parameter("strategySubId")
+    return strategy.sub_orders[sub_id - 1]
+
+
+def _changed(call: Call, leg: SubOrder, row: Params) -> OrderRequest:
+    """The request of the leg with what was sent put over it."""
+    old = leg.request
+    kept: dict[str, Any] = {
+        "symbol": old.symbol,
+        "side": old.side.value,
+        "type": old.order_type.value,
+        "positionSide": old.position_side.value,
+        "timeInForce": None if old.time_in_force is None else old.time_in_force.value,
+        "quantity": old.quantity,
+        "price": old.price,
+        "stopPrice": old.stop_price,
+        "activationPrice": old.activation_price,
+        "callbackRate": old.callback_rate_pct,
+        "workingType": old.working_type.value,
+        "reduceOnly": "true" if old.reduce_only else None,
+        "closePosition": "true" if old.close_position else None,
+        "priceProtect": "true" if old.price_protect else None,
+    }
+    texts = {name: str(value) for name, value in kept.items() if value is not None}
+    request = order_request(call, Params(texts | {name: value for name, value in row.items() if value}))
+    request.client_order_id = old.client_order_id
+    request.self_trade_prevention = old.self_trade_prevention
+    return request
 
 
 def _found(call: Call) -> StrategyOrder:
