@@ -35,6 +35,13 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.doctor",
         "Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.",
     ),
+    "collect": CommandSource(
+        "aster_operator.cli.collect",
+        "Record markets: five streams of each symbol, every message, crash-safe. No keys needed.",
+    ),
+    "data": CommandSource(
+        "aster_operator.cli.data", "Look into recorded markets, check, convert and download them."
+    ),
     "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
     "backtest": CommandSource(
         "aster_operator.cli.backtest", "Run strategies on recorded data, in process and in virtual time."

@@ -28,6 +28,10 @@ ROOM_REMEDIES: dict[str, str] = {
     "aster_operator.exchange.credentials.CredentialsError": "correct the keys in .env",
     "aster_operator.simulator.server.settings.ExchangeServerError": "",
     "aster_operator.market_data.history.HistoryError": "",
+    "aster_operator.market_data.catalog.problems.CatalogError": "",
+    "aster_operator.market_data.conversion.problems.ConversionError": "",
+    "aster_operator.market_data.csv_logs.CsvLogError": "",
+    "aster_operator.market_data.recorder.problems.RecorderError": "",
     "aster_operator.rewards.errors.RewardsError": "",
     "aster_operator.strategy.risk_manager.LegTooSmall": "",
 }

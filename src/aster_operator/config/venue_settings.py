@@ -133,6 +133,9 @@ class StorageSettings(BaseModel):
         "Directory of session journals and of the nonce kept across restarts",
         form="a path",
     )
+    catalog_dir: str = setting(
+        "CATALOG_DIR", "catalog", "Parquet catalog of recorded markets (collect, data)", form="a path"
+    )
     log_dir: str = setting("LOG_DIR", "logs", "Directory of crash files", form="a path")
     log_level: LogLevel = setting("LOG_LEVEL", "info", "Smallest level that is logged")
 

@@ -17,7 +17,7 @@ from aster_operator.exchange.errors import ExchangeError, MalformedResponse
 from aster_operator.exchange.streams import names
 from aster_operator.exchange.streams.market import MessageStream
 from aster_operator.exchange.streams.socket import Receiver
-from aster_operator.exchange.wire.market import AggregateTradeRecord, DepthRecord, KlineRecord
+from aster_operator.exchange.wire.market import AggregateTradeRecord
 from aster_operator.exchange.wire.market_floats import (
     AggregateTradeTick,
     BookTick,
@@ -28,6 +28,7 @@ from aster_operator.exchange.wire.market_floats import (
     MarkPriceTick,
 )
 from aster_operator.exchange.wire.streams import MarketMessage
+from aster_operator.market_data.rest_ticks import depth_tick, kline_tick, mark_tick, quote_tick, trade_tick
 
 __all__ = ["CacheStatistics", "MarketCaches", "Staleness"]
 
@@ -238,43 +239,25 @@ class MarketCaches:
         """
         for quote in await self._client.book_ticker():
             if quote.symbol in self._symbols and quote.symbol not in self.latest_bbo:
-                self.latest_bbo[quote.symbol] = BookTick(
-                    quote.last_update_id or 0,
-                    quote.time or 0,
-                    quote.time or 0,
-                    quote.symbol,
-                    float(quote.bid_price),
-                    float(quote.bid_qty),
-                    float(quote.ask_price),
-                    float(quote.ask_qty),
-                    self._clock.now_ns(),
-                )
+                self.latest_bbo[quote.symbol] = quote_tick(quote, self._clock.now_ns())
         for mark in await self._client.premium_index():
             if mark.symbol in self._symbols and mark.symbol not in self.latest_funding:
-                self.latest_funding[mark.symbol] = MarkPriceTick(
-                    mark.time,
-                    mark.symbol,
-                    float(mark.mark_price),
-                    float(mark.index_price),
-                    float(mark.last_funding_rate),
-                    mark.next_funding_time,
-                    self._clock.now_ns(),
-                )
+                self.latest_funding[mark.symbol] = mark_tick(mark, self._clock.now_ns())
         for symbol in self._symbols:
             await self._seed_symbol(symbol)
         self.statistics.seeds += 1
 
     async def _seed_symbol(self, symbol: str) -> None:
         for kline in await self._client.klines(symbol, "1m", limit=1):
-            self.latest_kline_1m.setdefault(symbol, _kline_of(symbol, kline, self._clock.now_ns()))
+            self.latest_kline_1m.setdefault(symbol, kline_tick(symbol, kline, self._clock.now_ns()))
         book = await self._client.depth(symbol, _LEVELS)
-        self.latest_l2.setdefault(symbol, _depth_of(symbol, book, self._clock.now_ns()))
+        self.latest_l2.setdefault(symbol, depth_tick(symbol, book, _LEVELS, self._clock.now_ns()))
         self._merge_trades(symbol, await self._client.agg_trades(symbol, limit=_SEED_TRADES))
 
     def _merge_trades(self, symbol: str, seeds: Iterable[AggregateTradeRecord]) -> None:
         held = self.recent_agg_trades[symbol]
         now_ns = self._clock.now_ns()
-        by_id = {trade.id: _trade_of(symbol, trade, now_ns) for trade in seeds}
+        by_id = {trade.id: trade_tick(symbol, trade, now_ns) for trade in seeds}
         by_id.update((trade.trade_id, trade) for trade in held)
         # Built aside: trades that arrive meanwhile are appended to the same deque, one loop turn later.
         merged = [by_id[number] for number in sorted(by_id)]
@@ -293,53 +276,4 @@ def _streams_of(symbol: str) -> tuple[str, ...]:
         names.mark_price(symbol),
         names.agg_trade(symbol),
         names.partial_depth(symbol, _LEVELS),
-    )
-
-
-def _kline_of(symbol: str, record: KlineRecord, received_ns: int) -> KlineTickPayload:
-    return KlineTickPayload(
-        record.open_time,
-        record.close_time,
-        symbol,
-        "1m",
-        float(record.open),
-        float(record.close),
-        float(record.high),
-        float(record.low),
-        float(record.volume),
-        record.trades,
-        False,
-        float(record.quote_volume),
-        float(record.taker_buy_base_volume),
-        float(record.taker_buy_quote_volume),
-        received_ns,
-    )
-
-
-def _depth_of(symbol: str, record: DepthRecord, received_ns: int) -> DepthTick:
-    return DepthTick(
-        record.output_ms or 0,
-        symbol,
-        record.last_update_id,
-        record.last_update_id,
-        tuple((float(row.price), float(row.quantity)) for row in record.bids[:_LEVELS]),
-        tuple((float(row.price), float(row.quantity)) for row in record.asks[:_LEVELS]),
-        record.transaction_ms,
-        None,
-        received_ns,
-    )
-
-
-def _trade_of(symbol: str, record: AggregateTradeRecord, received_ns: int) -> AggregateTradeTick:
-    return AggregateTradeTick(
-        record.time,
-        symbol,
-        record.id,
-        float(record.price),
-        float(record.quantity),
-        record.first_trade_id,
-        record.last_trade_id,
-        record.time,
-        record.is_buyer_maker,
-        received_ns,
     )

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
+    "KLINE_COLUMNS",
     "MINUTE_MS",
     "HistoryError",
     "RecordedHistory",
     "SymbolHistory",
     "Window",
+    "check_klines",
     "load_history",
     "read_checked",
     "recorded_symbols",
@@ -35,7 +37,7 @@ __all__ = [
 
 MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
-_REQUIRED = ("symbol", "open_time_ms", "open", "high", "low", "close", "base_volume")
+KLINE_COLUMNS = ("symbol", "open_time_ms", "open", "high", "low", "close", "base_volume")
 _PRICES = ("open", "high", "low", "close")
 _FUNDING_REQUIRED = ("symbol", "funding_time_ms", "funding_rate")
 
@@ -221,7 +223,7 @@ def _read_klines(
         if symbols is not None and len(files) > 1 and file.stem.isupper() and file.stem not in symbols:
             seen[file.stem] = file
             continue
-        frame = read_checked(file, _REQUIRED)
+        frame = read_checked(file, KLINE_COLUMNS)
         refuse_rows(frame, pl.col("symbol").is_null(), file, "symbol", "is empty")
         for symbol in frame["symbol"].unique(maintain_order=True).to_list():
             if symbol in seen:
@@ -229,7 +231,7 @@ def _read_klines(
             seen[symbol] = file
         if symbols is not None:
             frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
-        _check_klines(frame, file)
+        check_klines(frame, file)
         if "taker_buy_base" not in frame.columns:
             frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("taker_buy_base"))
         kept = frame.select(
@@ -241,10 +243,11 @@ def _read_klines(
     return (pl.concat(frames) if frames else pl.DataFrame()), seen
 
 
-def _check_klines(frame: pl.DataFrame, file: Path) -> None:
+def check_klines(frame: pl.DataFrame, file: Path, *, step_ms: int = MINUTE_MS) -> None:
+    """Refuse bars that cannot be. `frame` is from `read_checked`, bars last `step_ms`."""
     import polars as pl
 
-    for column in _REQUIRED:
+    for column in KLINE_COLUMNS:
         refuse_rows(frame, pl.col(column).is_null(), file, column, "is empty")
     for column in (*_PRICES, "base_volume"):
         refuse_rows(
@@ -265,7 +268,13 @@ def _check_klines(frame: pl.DataFrame, file: Path) -> None:
         wrong = taker.is_not_null() & ~((taker >= 0) & (taker <= pl.col("base_volume") * (1 + 1e-9)))
         refuse_rows(frame, wrong, file, "taker_buy_base", "is not between zero and base_volume")
     time = pl.col("open_time_ms")
-    refuse_rows(frame, time % MINUTE_MS != 0, file, "open_time_ms", "is not the start of a minute")
+    refuse_rows(
+        frame,
+        time % step_ms != 0,
+        file,
+        "open_time_ms",
+        "is not the start of a " + ("minute" if step_ms == MINUTE_MS else "bar"),
+    )
     previous = time.shift(1).over("symbol")
     refuse_rows(frame, time == previous, file, "open_time_ms", "is a duplicate of the row before")
     refuse_rows(frame, time < previous, file, "open_time_ms", "is earlier than the row before; sort the file")

@@ -1,0 +1,1 @@
+"""The Parquet catalog of recorded markets; see docs/map.md."""

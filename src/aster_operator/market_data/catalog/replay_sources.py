@@ -1,0 +1,82 @@
+"""A catalog as what the embedded exchange and backtests play: minutes of symbols, ticks of a symbol."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from aster_operator.market_data.catalog.catalog import Catalog
+from aster_operator.market_data.catalog.schemas import BOOK_LEVELS
+from aster_operator.market_data.history import HistoryError
+from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick
+
+__all__ = ["catalog_ticks"]
+
+
+def catalog_ticks(
+    root: Path, symbol: str, *, start_ms: int | None = None, end_ms: int | None = None
+) -> TickHistory:
+    """Books and trades of `symbol` by the venue's time; at one millisecond books come before trades.
+
+    Five-level books where there are some, else best prices. Bounds in ms, the second exclusive. Raises
+    HistoryError, CatalogError.
+    """
+    catalog = Catalog(root)
+    streams = catalog.streams()
+    books: list[BookTick] = []
+    for stream in ("depth5", "bookTicker"):
+        if stream in streams and not books:
+            rows = catalog.read(stream, [symbol], start_ms=start_ms, end_ms=end_ms).sort(
+                "event_ms", "received_ns", maintain_order=True
+            )
+            books = _pictures(rows) if stream == "depth5" else _touches(rows)
+    if not books:
+        raise HistoryError(f"{root}: {symbol}: no book recorded in this time; record bookTicker or depth5")
+    trades: list[TradeTick] = []
+    if "aggTrade" in streams:
+        rows = catalog.read("aggTrade", [symbol], start_ms=start_ms, end_ms=end_ms)
+        once = rows.unique("trade_id", keep="first", maintain_order=True).sort("trade_ms", "trade_id")
+        trades = [
+            TradeTick(time_ms, price, quantity, not is_buyer_maker)
+            for time_ms, price, quantity, is_buyer_maker in once.select(
+                "trade_ms", "price", "quantity", "is_buyer_maker"
+            ).iter_rows()
+            if price > 0 and quantity > 0
+        ]
+    # Trades from before the first book have nothing to trade against.
+    first_ms = books[0].time_ms
+    merged: Sequence[BookTick | TradeTick] = sorted(
+        [*books, *(trade for trade in trades if trade.time_ms >= first_ms)],
+        key=lambda tick: (tick.time_ms, isinstance(tick, TradeTick)),
+    )
+    return TickHistory(symbol, merged)
+
+
+def _touches(rows: pl.DataFrame) -> list[BookTick]:
+    return [
+        BookTick(time_ms, ((bid, bids),), ((ask, asks),))
+        for time_ms, bid, bids, ask, asks in rows.select(
+            "event_ms", "bid_price", "bid_quantity", "ask_price", "ask_quantity"
+        ).iter_rows()
+        if 0 < bid < ask and bids > 0 and asks > 0
+    ]
+
+
+def _pictures(rows: pl.DataFrame) -> list[BookTick]:
+    names = [
+        f"{side}{level}_{what}"
+        for side in ("bid", "ask")
+        for level in range(1, BOOK_LEVELS + 1)
+        for what in ("price", "quantity")
+    ]
+    found = []
+    for time_ms, *cells in rows.select("event_ms", *names).iter_rows():
+        pairs = [
+            (price, quantity) if price and quantity else None
+            for price, quantity in zip(cells[::2], cells[1::2], strict=True)
+        ]
+        bids = tuple(pair for pair in pairs[:BOOK_LEVELS] if pair is not None)
+        asks = tuple(pair for pair in pairs[BOOK_LEVELS:] if pair is not None)
+        if bids and asks and bids[0][0] < asks[0][0]:
+            found.append(BookTick(time_ms, bids, asks))
+    return found

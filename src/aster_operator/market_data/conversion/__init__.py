@@ -1,0 +1,1 @@
+"""Recorded data of other forms, into a catalog and out of it; see docs/map.md."""

@@ -1,0 +1,1 @@
+"""Recording the market as it happens; see docs/map.md."""
