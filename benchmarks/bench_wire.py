@@ -9,9 +9,9 @@ all of them alike. `ratio` is ours / peer. The sender of market data is a proces
 two free cores it and the reader share one, and the rates, not the ratios, are lower.
 
 Peers: bare picows and msgspec decoding the same bytes into the same caches, bare libsecp256k1 (coincurve),
-eth-account, ccxt, aiohttp with orjson. The official connector is on no index: for orders a stand-in speaks
-its dialect (see wire_orders.py), for market data it is left out, as is ccxt.pro, which decodes into its own
-structures. Missing peers are named on stderr and skipped.
+eth-account, ccxt and ccxt.pro, aiohttp with orjson. The official connector is on no index: a stand-in speaks
+its dialect, for orders `requests` (wire_orders.py), for market data autobahn (wire_peers.py), each without
+what the connector adds to it. Missing peers are named on stderr and skipped.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from importlib.util import find_spec
 
 import wire_market
 import wire_orders
+import wire_peers
 import wire_signing
 
 
@@ -85,31 +86,26 @@ def signing(repeats: int) -> Iterator[Row]:
 
 
 def market(repeats: int, count: int) -> Iterator[Row]:
-    runs: dict[str, wire_market.Rate] = {"bare": wire_market.bare_rate, "ours": wire_market.our_rate}
-    if _have("orjson"):
-        runs["aiohttp"] = wire_market.aiohttp_rate
-    taken = wire_market.interleaved(runs, count, repeats)
     name = "market data, socket to cache"
-    yield row(
-        name,
-        "msg/s",
-        taken["ours"],
-        0.85,
-        peer=taken["bare"],
-        peer_name="bare picows + msgspec",
-        at_least=True,
+    few = max(count // 10, 1000)
+    runs: dict[str, wire_market.Rate] = {"bare": wire_market.bare_rate, "ours": wire_market.our_rate}
+    peers = [
+        ("orjson", wire_peers.aiohttp_rate, "aiohttp + orjson", 1.0),
+        ("autobahn", wire_peers.autobahn_rate, "autobahn + json, under the official connector", 10.0),
+        ("ccxt", wire_peers.ccxt_rate, "ccxt.pro", 10.0),
+    ]
+    peers = [peer for peer in peers if _have(peer[0])]
+    runs.update((package, run) for package, run, _, _ in peers)
+    taken = wire_market.interleaved(
+        runs, {package: count if package in ("bare", "ours") else few for package in runs}, repeats
     )
-    if "aiohttp" in taken:
-        yield row(
-            name,
-            "msg/s",
-            taken["ours"],
-            1.0,
-            peer=taken["aiohttp"],
-            peer_name="aiohttp + orjson",
-            at_least=True,
-        )
-    p99 = wire_market.latency_p99_us(20_000, 3, repeats)
+    ours = taken["ours"]
+    yield row(
+        name, "msg/s", ours, 0.85, peer=taken["bare"], peer_name="bare picows + msgspec", at_least=True
+    )  # fmt: skip
+    for package, _, peer_name, goal in peers:
+        yield row(name, "msg/s", ours, goal, peer=taken[package], peer_name=peer_name, at_least=True)
+    p99 = wire_market.latency_p99_us(20_000, 3 * repeats)
     yield row(
         "market data, p99 at 20,000 msg/s", "us", p99["ours"], 1.3,
         peer=p99["bare"], peer_name="bare picows + msgspec",

@@ -106,7 +106,7 @@ class Venue(WSListener):
             return
         request = json.loads(frame.get_payload_as_bytes())
         self.streams.update(request.get("params", ()))
-        transport.send(WSMsgType.TEXT, json.dumps({"result": None, "id": request["id"]}).encode())
+        transport.send(WSMsgType.TEXT, json.dumps({"result": None, "id": request.get("id")}).encode())
         if self.feed is None:
             self.feed = asyncio.get_running_loop().create_task(self.run())
 

@@ -1,6 +1,7 @@
-"""Market data from socket to cache: ours, the limit (bare picows and msgspec), and aiohttp with orjson."""
+"""Market data from socket to cache: ours and the limit, bare picows and msgspec."""
 
 import asyncio
+import gc
 import resource
 import statistics
 import subprocess
@@ -8,10 +9,9 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-import aiohttp
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -48,7 +48,7 @@ def feed(*arguments: object) -> Iterator[int]:
         process.stdout.close()
 
 
-def started_in(last_word: bytes) -> int:
+def started_in(last_word: bytes | str) -> int:
     """When the sender began, from its last word."""
     result = msgspec.json.decode(last_word)["result"]
     return int(result[0].partition("=")[2])
@@ -181,31 +181,6 @@ async def our_rate(port: int, count: int) -> float:
     return rate
 
 
-async def aiohttp_rate(port: int, count: int) -> float:
-    """What people commonly write: aiohttp, orjson, dictionaries."""
-    import orjson
-
-    caches: dict[str, dict[str, object]] = defaultdict(dict)
-    trades: dict[str, deque[object]] = defaultdict(lambda: deque(maxlen=1000))
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"ws://127.0.0.1:{port}/stream") as socket,
-    ):
-        await socket.send_str(SUBSCRIBE.decode())
-        async for message in socket:
-            frame = orjson.loads(message.data)
-            data = frame.get("data")
-            if data is None:
-                if frame["id"] == 0:
-                    return rate_since(int(frame["result"][0].partition("=")[2]), count)
-                continue
-            if data["e"] == "aggTrade":
-                trades[data["s"]].append(data)
-            else:
-                caches[data["e"]][data["s"]] = data
-    raise AssertionError("the feed ended without its last word")
-
-
 async def bare_latencies(port: int) -> list[int]:
     latencies: list[int] = []
     caches = BareCaches(latencies)
@@ -227,13 +202,17 @@ async def our_latencies(port: int) -> list[int]:
     return latencies
 
 
-def interleaved(runs: dict[str, Rate], count: int, repeats: int) -> dict[str, float]:
-    """Median rates of several readers of the same feed, taking turns so that a busy machine hits all."""
-    with feed("blast", count) as port:
-        taken: dict[str, list[float]] = {name: [] for name in runs}
+def interleaved(runs: dict[str, Rate], counts: dict[str, int], repeats: int) -> dict[str, float]:
+    """Median rates of several readers of the same feed, taking turns so that a busy machine hits all.
+
+    `counts` says how many messages a reader gets.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    with ExitStack() as feeds:
+        ports = {count: feeds.enter_context(feed("blast", count)) for count in set(counts.values())}
         for _ in range(repeats):
             for name, run in runs.items():
-                taken[name].append(asyncio.run(run(port, count)))
+                taken[name].append(asyncio.run(run(ports[counts[name]], counts[name])))
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
@@ -242,12 +221,21 @@ def percentile_us(latencies: list[int], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000
 
 
-def latency_p99_us(rate: int, seconds: int, repeats: int) -> dict[str, float]:
-    taken: dict[str, list[float]] = {"ours": [], "bare": []}
-    with feed("paced", rate, seconds) as port:
-        for _ in range(repeats):
-            taken["bare"].append(percentile_us(asyncio.run(bare_latencies(port)), 0.99))
-            taken["ours"].append(percentile_us(asyncio.run(our_latencies(port)), 0.99))
+def latency_p99_us(rate: int, turns: int) -> dict[str, float]:
+    """Median over `turns` of each reader's p99 within one second of the feed.
+
+    Many short turns, one after the other, so that what disturbs the machine for a moment spoils few of them.
+    Before each the collector is given a clean slate: what earlier turns left is no reader's latency.
+    """
+    readers = {"ours": our_latencies, "bare": bare_latencies}
+    taken: dict[str, list[float]] = {name: [] for name in readers}
+    with feed("paced", rate, 1) as port:
+        for turn in range(turns):
+            for name in sorted(readers, reverse=bool(turn % 2)):
+                gc.collect()
+                gc.freeze()
+                taken[name].append(percentile_us(asyncio.run(readers[name](port)), 0.99))
+    gc.unfreeze()
     return {name: statistics.median(values) for name, values in taken.items()}
 
 

@@ -149,7 +149,7 @@ async def with_ccxt(url: str, count: int) -> list[float]:
         if isinstance(address, str) and name.startswith(("fapi", "sapi")):
             path = address.split("://")[1].partition("/")[2]
             exchange.urls["api"][name] = f"http://{host}/{path}"
-    exchange.set_markets([_ccxt_market(exchange)])
+    exchange.set_markets([exchange.parse_market(market_entry("BTC", "USDT"))])
     try:
         return await _sampled(
             lambda: exchange.create_order(
@@ -161,17 +161,18 @@ async def with_ccxt(url: str, count: int) -> list[float]:
         await exchange.close()
 
 
-def _ccxt_market(exchange: object) -> object:
-    symbol = {
-        "symbol": "BTCUSDT",
-        "pair": "BTCUSDT",
+def market_entry(base: str, quote: str) -> dict[str, object]:
+    """A symbol as exchangeInfo tells of it."""
+    return {
+        "symbol": base + quote,
+        "pair": base + quote,
         "contractType": "PERPETUAL",
         "deliveryDate": 4133404800000,
         "onboardDate": 1627628400000,
         "status": "TRADING",
-        "baseAsset": "BTC",
-        "quoteAsset": "USDT",
-        "marginAsset": "USDT",
+        "baseAsset": base,
+        "quoteAsset": quote,
+        "marginAsset": quote,
         "pricePrecision": 1,
         "quantityPrecision": 3,
         "filters": [
@@ -182,7 +183,6 @@ def _ccxt_market(exchange: object) -> object:
         "orderTypes": ["LIMIT", "MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }
-    return exchange.parse_market(symbol)  # type: ignore[attr-defined]
 
 
 def stand_in(url: str, count: int) -> list[float]:
