@@ -109,8 +109,8 @@ def _settings_lines() -> Iterator[str]:
         "A value that is not allowed stops the program before anything happens, exit code 2, with one line",
         "for each problem. [`.env.example`](../../.env.example) holds all keys, ready to copy.",
         "",
-        "A secret may be the text itself or the path of a file that holds it and nothing else. It is masked",
-        "in every log, error and report.",
+        "A secret may be the text itself, or say where it is: [Secrets](../how-to/secrets.md). It is masked in",
+        "every log, error and report.",
     )
     for section in _SECTIONS:
         yield from ("", f"## {section.title}", "", section.note, "")

@@ -25,6 +25,7 @@ def write_env(tmp_path: Path) -> Callable[[str], str]:
     def write(text: str) -> str:
         path = tmp_path / ".env"
         path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
         return str(path)
 
     return write

@@ -3,7 +3,6 @@
 import json
 import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -11,9 +10,12 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from aster_operator.config.secrets import is_placeholder, is_reference, read_secret
+
 __all__ = [
     "OptionalAddress",
     "OptionalSecret",
+    "OptionalSecretText",
     "OptionalSymbols",
     "Symbols",
     "TimeOfDayUtc",
@@ -21,18 +23,11 @@ __all__ = [
     "allowed_text",
     "field_extra",
     "field_key",
-    "is_placeholder",
     "is_secret",
     "setting",
 ]
 
-_PLACEHOLDER = re.compile(
-    r"^(?:your[_\- ].*|<.*>|change[_\-]?me|replace[_\-]?me|todo|x{3,}|.*_here|0x[0-9a-fA-F]*\.{3})$",
-    re.IGNORECASE,
-)
-_PATH_LIKE = re.compile(r"^(?:/|\./|\.\./|~|[A-Za-z]:[\\/])|\.(?:txt|key|pem|secret)$")
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
-_LARGEST_KEY_FILE_BYTES = 4096
 
 
 def setting(
@@ -88,11 +83,6 @@ def _plain_types(annotation: Any) -> tuple[Any, ...]:
     return tuple(plain for argument in arguments for plain in _plain_types(argument))
 
 
-def is_placeholder(value: object) -> bool:
-    """True for example text such as `your_api_key_here`, which counts as not set."""
-    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()) is not None
-
-
 # --- what is allowed, in words --------------------------------------------------------------------------
 
 
@@ -145,40 +135,18 @@ def _blank_to_none(value: object) -> object:
 
 
 def _read_secret(value: object) -> object:
-    """Text of a secret: the value itself, or the content of the file that it names.
+    """Text of a secret: the value itself, or what it names (`config.secrets`).
 
-    Raises ValueError when the value has the form of a path and no readable, sensible key is there.
+    Raises ValueError when the value names something and no readable, sensible key is there.
     """
     value = _blank_to_none(value)
-    if not isinstance(value, str):
-        return value
-    if not (_PATH_LIKE.search(value) or _names_a_file(value)):
-        if len(value.split()) > 1:
-            raise ValueError("holds white space")
-        return value
-    path = Path(value).expanduser()
-    try:
-        if path.stat().st_size > _LARGEST_KEY_FILE_BYTES:
-            raise ValueError(f"key file {path} is larger than {_LARGEST_KEY_FILE_BYTES} bytes")
-        text = path.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError:
-        raise ValueError(f"key file {path} is not text") from None
-    except OSError as error:
-        raise ValueError(f"key file {path} cannot be read ({error.strerror})") from None
-    if not text:
-        raise ValueError(f"key file {path} is empty")
-    if is_placeholder(text):
-        raise ValueError(f"key file {path} holds example text, not a key")
-    if len(text.split()) > 1:
-        raise ValueError(f"key file {path} holds more than one word or line")
-    return text
+    return read_secret(value) if isinstance(value, str) else value
 
 
-def _names_a_file(value: str) -> bool:
-    try:
-        return Path(value).is_file()
-    except (OSError, ValueError):  # too long for a file name, or a zero byte: a value, then
-        return False
+def _read_reference(value: object) -> object:
+    """As `_read_secret`, for texts with a form of their own: only a reference is looked up."""
+    value = _blank_to_none(value)
+    return read_secret(value) if isinstance(value, str) and is_reference(value) else value
 
 
 def _split_list(value: object) -> object:
@@ -248,6 +216,7 @@ def _checksummed(digits: str) -> str:
 
 
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_read_secret)]
+OptionalSecretText = Annotated[SecretStr | None, BeforeValidator(_read_reference)]
 OptionalAddress = Annotated[str | None, BeforeValidator(_parse_address)]
 Symbols = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_symbols)]
 OptionalSymbols = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_parse_symbols)]

@@ -10,9 +10,16 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from aster_operator.config.env_file import EnvFile, read_env_file
-from aster_operator.config.fields import allowed_text, field_extra, field_key, is_placeholder, is_secret
+from aster_operator.config.fields import allowed_text, field_extra, field_key, is_secret
 from aster_operator.config.masking import mask_text, mask_value, register_secret
 from aster_operator.config.problems import UserProblem, one_line
+from aster_operator.config.secrets import (
+    credential_path,
+    file_mode_remark,
+    is_placeholder,
+    is_reference,
+    names_a_place,
+)
 from aster_operator.config.venue_checks import credential_problems, cross_problems
 
 if TYPE_CHECKING:
@@ -49,9 +56,10 @@ class SettingsProblem(UserProblem):
 
 
 class _Sources:
-    """Where each key came from, for pointing at it."""
+    """Where each key came from, for pointing at it. `secrets` are the keys a credential may stand for."""
 
-    def __init__(self, file: EnvFile, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, file: EnvFile, overrides: Mapping[str, Any], secrets: frozenset[str]) -> None:
+        self.secrets = secrets
         self.file = file
         self.overrides = {key.upper(): value for key, value in overrides.items()}
         self.environment = {key.upper(): value for key, value in os.environ.items() if value != ""}
@@ -61,13 +69,21 @@ class _Sources:
         for source in (self.overrides, self.environment, self.file.values):
             if source.get(key) not in (None, ""):
                 return source[key]
-        return None
+        return f"credential:{key}" if self.is_credential(key) else None
+
+    def is_credential(self, key: str) -> bool:
+        """True when the service manager passed a credential with the name of `key`."""
+        return key in self.secrets and credential_path(key) is not None
 
     def where(self, key: str) -> str:
         if self.overrides.get(key) not in (None, ""):
             return "command line"
         if key in self.environment:
             return "environment"
+        if self.file.values.get(key):
+            return self.file.where(key)
+        if self.is_credential(key):
+            return f"credential {credential_path(key)}"
         return self.file.where(key) if key in self.file.line_numbers else "settings"
 
 
@@ -76,8 +92,9 @@ def load_into(
 ) -> tuple["Settings", tuple[str, ...]]:
     """Validated settings and the warnings about them. Raises SettingsProblem with all faults."""
     file = read_env_file(env_file)
-    sources = _Sources(file, overrides)
     fields = {field_key(field): field for field in model.model_fields.values()}
+    secrets = frozenset(key for key, field in fields.items() if is_secret(field))
+    sources = _Sources(file, overrides, secrets)
     problems: dict[str, UserProblem] = {}
     given: dict[str, Any] = {key: value for key in fields if (value := sources.raw(key)) is not None}
     settings = _validate(model, fields, given, sources, problems)
@@ -161,6 +178,7 @@ def _warnings(fields: Mapping[str, FieldInfo], sources: _Sources, settings: "Set
             found.append(f"{key} has no effect, {sources.where(key)}: it is accepted for old files only")
         elif raw is not None and is_secret(field):
             found += _key_file_warnings(key, str(raw))
+    found += _settings_file_warnings(fields, sources.file)
     if settings.leverage > _BOLD_LEVERAGE:
         found.append(
             f"LEVERAGE={settings.leverage} is above {_BOLD_LEVERAGE}: liquidation is a small move away"
@@ -186,11 +204,16 @@ def _unknown_key_text(key: str, where: str, fields: Mapping[str, FieldInfo]) -> 
 
 
 def _key_file_warnings(key: str, raw: str) -> list[str]:
-    path = Path(raw).expanduser()
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return []
-    if mode & 0o077:
-        return [f"{key} file can be read by others, {path}: chmod 600 {path}"]
-    return []
+    remark = None if is_reference(raw) else file_mode_remark(Path(raw).expanduser())
+    return [] if remark is None else [f"{key} file {remark}"]
+
+
+def _settings_file_warnings(fields: Mapping[str, FieldInfo], file: EnvFile) -> list[str]:
+    """A settings file with a secret in clear is a key file too."""
+    holds = any(
+        value and not is_placeholder(value) and not names_a_place(value)
+        for key, value in file.values.items()
+        if key in fields and is_secret(fields[key])
+    )
+    remark = file_mode_remark(file.path) if holds and file.path is not None else None
+    return [] if remark is None else [f"the settings file holds secrets and {remark}"]

@@ -2,9 +2,16 @@
 
 from decimal import Decimal
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
-from aster_operator.config.fields import OptionalSymbols, Symbols, TimeOfDayUtc, WholeNumbers, setting
+from aster_operator.config.fields import (
+    OptionalSecretText,
+    OptionalSymbols,
+    Symbols,
+    TimeOfDayUtc,
+    WholeNumbers,
+    setting,
+)
 
 __all__ = ["DeploymentSettings", "MidfreqSettings"]
 
@@ -246,7 +253,12 @@ class DeploymentSettings(BaseModel):
     email_smtp_host: str | None = setting("ASTER_EMAIL_SMTP_HOST", None, "Mail server")
     email_smtp_port: int = setting("ASTER_EMAIL_SMTP_PORT", 587, "Mail server's port", ge=1, le=65_535)
     email_smtp_user: str | None = setting("ASTER_EMAIL_SMTP_USER", None, "Mail account")
-    email_smtp_pass: SecretStr | None = setting("ASTER_EMAIL_SMTP_PASS", None, "Mail password")
+    email_smtp_pass: OptionalSecretText = setting(
+        "ASTER_EMAIL_SMTP_PASS",
+        None,
+        "Mail password",
+        form="the password itself, credential:NAME, gcp:NAME or keyring:SERVICE/NAME",
+    )
     email_smtp_pass_secret_name: str = setting(
         "ASTER_EMAIL_SMTP_PASS_SECRET_NAME",
         "aster-email-smtp-pass",

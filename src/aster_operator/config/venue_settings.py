@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, SecretStr
 
-from aster_operator.config.fields import OptionalAddress, OptionalSecret, setting
+from aster_operator.config.fields import OptionalAddress, OptionalSecret, OptionalSecretText, setting
+from aster_operator.config.secrets import SECRET_FORMS
 
 __all__ = ["LogLevel", "Signing", "StorageSettings", "Venue", "VenueSettings"]
 
@@ -12,7 +13,6 @@ Venue = Literal["sim", "paper", "testnet", "mainnet"]
 Signing = Literal["auto", "agent", "hmac"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_VALUE_OR_FILE = "the text itself, or the path of a file that holds it and nothing else"
 _ADDRESS_FORM = "0x and 40 hexadecimal digits"
 
 
@@ -52,17 +52,17 @@ class VenueSettings(BaseModel):
         "ASTER_AGENT_PRIVATE_KEY",
         None,
         "Private key of the agent, 32 bytes in hexadecimal",
-        form=_VALUE_OR_FILE,
+        form=SECRET_FORMS,
     )
 
     # --- API key and secret (V1): existing ones keep working --------------------------------------------
-    aster_api_key: OptionalSecret = setting("ASTER_API_KEY", None, "V1 API key", form=_VALUE_OR_FILE)
-    aster_api_secret: OptionalSecret = setting("ASTER_API_SECRET", None, "V1 API secret", form=_VALUE_OR_FILE)
+    aster_api_key: OptionalSecret = setting("ASTER_API_KEY", None, "V1 API key", form=SECRET_FORMS)
+    aster_api_secret: OptionalSecret = setting("ASTER_API_SECRET", None, "V1 API secret", form=SECRET_FORMS)
     order_api_key: OptionalSecret = setting(
-        "ORDER_API_KEY", None, "Another name of ASTER_API_KEY", form=_VALUE_OR_FILE
+        "ORDER_API_KEY", None, "Another name of ASTER_API_KEY", form=SECRET_FORMS
     )
     order_secret_key: OptionalSecret = setting(
-        "ORDER_SECRET_KEY", None, "Another name of ASTER_API_SECRET", form=_VALUE_OR_FILE
+        "ORDER_SECRET_KEY", None, "Another name of ASTER_API_SECRET", form=SECRET_FORMS
     )
     aster_signing: Signing = setting(
         "ASTER_SIGNING", "auto", "Signature scheme; auto: agent when its key is set, otherwise hmac"
@@ -121,11 +121,12 @@ class StorageSettings(BaseModel):
     """Where the books, the state that must survive a restart, and the logs are kept."""
 
     db_path: str = setting("DB_PATH", "aster-operator.db", "SQLite file of the books", form="a path")
-    database_server_url: SecretStr | None = setting(
+    database_server_url: OptionalSecretText = setting(
         "DATABASE_URL",
         None,
         "Database of the books instead of DB_PATH; may hold a password",
-        form="postgresql://user:password@host/name or sqlite:///path",
+        form="postgresql://user:password@host/name, sqlite:///path, credential:NAME, gcp:NAME or "
+        "keyring:SERVICE/NAME",
     )
     state_dir: str = setting(
         "STATE_DIR",
