@@ -9,9 +9,9 @@ all of them alike. `ratio` is ours / peer. The sender of market data is a proces
 two free cores it and the reader share one, and the rates, not the ratios, are lower.
 
 Peers: bare picows and msgspec decoding the same bytes into the same caches, bare libsecp256k1 (coincurve),
-eth-account, ccxt and ccxt.pro, aiohttp with orjson. The official connector is on no index: a stand-in speaks
-its dialect, for orders `requests` (wire_orders.py), for market data autobahn (wire_peers.py), each without
-what the connector adds to it. Missing peers are named on stderr and skipped.
+eth-account, ccxt and ccxt.pro, aiohttp with orjson. The official connector is on no index: for orders a
+stand-in speaks its dialect without what it adds (wire_orders.py), for market data ccxt.pro is the harder peer
+(wire_peers.py). Missing peers are named on stderr and skipped.
 """
 
 import argparse
@@ -91,7 +91,6 @@ def market(repeats: int, count: int) -> Iterator[Row]:
     runs: dict[str, wire_market.Rate] = {"bare": wire_market.bare_rate, "ours": wire_market.our_rate}
     peers = [
         ("orjson", wire_peers.aiohttp_rate, "aiohttp + orjson", 1.0),
-        ("autobahn", wire_peers.autobahn_rate, "autobahn + json, under the official connector", 10.0),
         ("ccxt", wire_peers.ccxt_rate, "ccxt.pro", 10.0),
     ]
     peers = [peer for peer in peers if _have(peer[0])]

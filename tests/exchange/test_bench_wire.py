@@ -25,6 +25,7 @@ def _rows(*arguments: str) -> list[dict]:
     [
         (("--only", "signing"), 4),
         (("--only", "orders", "--orders", "10"), 2),
+        (("--only", "market", "--messages", "10000"), 4),
     ],
 )
 def test_each_row_has_the_promised_members(arguments: tuple[str, ...], least: int) -> None:
