@@ -37,9 +37,8 @@ def pair_of(
 ) -> Pair:
     values: dict[str, Any] = {
         "pair_ref": "run-1",
-        "long": PairLeg("BTCUSDT", LONG, held=Decimal(long)),
-        "short": PairLeg("BTCUSDT", SHORT, held=Decimal(short)),
-        "target": Decimal(target),
+        "long": PairLeg("BTCUSDT", LONG, held=Decimal(long), target=Decimal(target)),
+        "short": PairLeg("BTCUSDT", SHORT, held=Decimal(short), target=Decimal(target)),
         "lead": LONG,
         "phase": phase,
         "phase_since_ms": START_MS,
@@ -452,7 +451,7 @@ def test_a_crumb_of_the_lead_is_given_up_at_once() -> None:
     bench = Bench(pair_of("0.095", "0.095"), **CHEAP)
     assert bench.plan() == []
     assert bench.worker.lead_is_exhausted(bench.pair, bench.quotes, START_MS)
-    bench.pair.target = Decimal("0.2")
+    bench.pair.settle_for(Decimal("0.2"))
     assert not bench.worker.lead_is_exhausted(bench.pair, bench.quotes, START_MS)
 
 

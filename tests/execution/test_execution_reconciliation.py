@@ -53,7 +53,7 @@ def resting(client_order_id: str, symbol: str = "BTCUSDT") -> OrderReport:
 
 
 def quantities(result: Reconciliation) -> list[tuple[str, str, str]]:
-    return [(pair.pair_ref, str(pair.long_quantity), str(pair.short_quantity)) for pair in result.resumed]
+    return [(pair.pair_ref, str(pair.long.quantity), str(pair.short.quantity)) for pair in result.resumed]
 
 
 # --- reconcile ------------------------------------------------------------------------------------------
@@ -66,8 +66,8 @@ def test_a_matched_pair_is_resumed_with_the_venues_quantities_and_prices() -> No
     result = reconcile(snapshot, [remembered_pair()], SYMBOLS)
     (pair,) = result.resumed
     assert quantities(result) == [("old-1", "0.1", "0.1")]
-    assert (pair.long_entry_price, pair.short_entry_price) == (50001, 50002)
-    assert (pair.long, pair.short) == (leg_of(), leg_of())
+    assert (pair.long.entry_price, pair.short.entry_price) == (50001, 50002)
+    assert (pair.long.remembered, pair.short.remembered) == (leg_of(), leg_of())
     assert (result.vanished, result.foreign_symbols, result.notes) == ((), frozenset(), ())
 
 
@@ -179,13 +179,16 @@ def test_every_position_is_accounted_for_exactly_once(
     on_ours = {(p.symbol, p.position_side): abs(p.quantity) for p in held if p.symbol in SYMBOLS}
     resumed: dict[Any, Decimal] = {}
     for pair in result.resumed:
-        for side, quantity in ((LONG, pair.long_quantity), (SHORT, pair.short_quantity)):
-            if quantity:
-                assert (pair.symbol, side) not in resumed, "one position, one pair"
-                resumed[(pair.symbol, side)] = quantity
+        for side, leg in ((LONG, pair.long), (SHORT, pair.short)):
+            if leg.quantity:
+                assert (leg.symbol, side) not in resumed, "one position, one pair"
+                resumed[(leg.symbol, side)] = leg.quantity
     for key, quantity in on_ours.items():
         assert resumed.pop(key, quantity) == quantity
-        assert any(p.symbol == key[0] for p in result.resumed) or key[0] in result.foreign_symbols
+        assert (
+            any(key[0] in (p.long.symbol, p.short.symbol) for p in result.resumed)
+            or key[0] in result.foreign_symbols
+        )
     assert resumed == {}, "nothing is resumed that is not held"
     refs = [pair.pair_ref for pair in result.resumed] + list(result.vanished)
     assert len(refs) == len(set(refs))

@@ -11,6 +11,7 @@ import msgspec
 from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.orders import Approved, NewOrder
+from aster_operator.domain.pairing import LegHedge
 
 __all__ = [
     "CancelOrder",
@@ -80,6 +81,7 @@ class RecordPositionOpened(_Command, frozen=True):
     entry_price: Decimal
     quantity: Decimal
     leverage: int
+    hedge: LegHedge = LegHedge()
 
 
 class RecordPositionClosed(_Command, frozen=True):

@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.domain.enums import LiquidityRole, OrderType, PositionSide, Side
+from aster_operator.domain.pairing import Market, market_of, venue_symbol
 
 __all__ = ["Fill", "IncomeRow"]
 
@@ -31,6 +32,17 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def notional(self) -> Decimal:
         return self.price * self.quantity
+
+    @property
+    def is_paid_in_base(self) -> bool:
+        """True when the commission was taken out of the coins bought, as spot markets do."""
+        is_spot = market_of(self.symbol) is Market.SPOT
+        return is_spot and venue_symbol(self.symbol).startswith(self.commission_asset)
+
+    @property
+    def commission_value(self) -> Decimal:
+        """The commission in quote units; coins count at the price of the trade."""
+        return self.commission * self.price if self.is_paid_in_base else self.commission
 
 
 class IncomeRow(msgspec.Struct, frozen=True, kw_only=True):

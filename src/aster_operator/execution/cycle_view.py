@@ -64,6 +64,7 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
     long_mark = state.market.mark_of(pair.long.symbol) or pair.long.entry_price
     short_mark = state.market.mark_of(pair.short.symbol) or pair.short.entry_price
     long_usd, short_usd = pair.long.held * long_mark, pair.short.held * short_mark
+    net_delta_usd = long_usd * pair.long.hedge.beta - short_usd * pair.short.hedge.beta
     return PairStatus(
         pair_ref=pair.pair_ref,
         long=_leg_status(state, pair.long),
@@ -71,10 +72,11 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
         phase=pair.phase,
         held_since_ms=pair.held_since_ms,
         pnl_usd=pair.pnl(long_mark, short_mark),
-        net_delta_usd=long_usd - short_usd,
+        net_delta_usd=net_delta_usd,
         gross_usd=long_usd + short_usd,
         opened_gross_usd=pair.long.opened_cost + pair.short.opened_cost,
         urgent=pair.urgent,
+        name=pair.name,
     )
 
 
@@ -97,7 +99,7 @@ def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
     total = ZERO
     for leg in pair.legs:
         mark = state.market.mark_of(leg.symbol) or leg.entry_price
-        left_to_open = max(pair.target - leg.held, ZERO) if pair.phase is PairPhase.OPENING else ZERO
+        left_to_open = max(leg.target - leg.held, ZERO) if pair.phase is PairPhase.OPENING else ZERO
         total += (2 * left_to_open + leg.held) * mark
     return total
 

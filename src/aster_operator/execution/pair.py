@@ -10,6 +10,7 @@ from decimal import Decimal
 from aster_operator.domain.enums import PositionSide, Side
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import LegHedge, Market, market_of
 from aster_operator.strategy.intents import PairPhase
 
 __all__ = ["Pair", "PairLeg"]
@@ -17,11 +18,19 @@ __all__ = ["Pair", "PairLeg"]
 
 @dataclass(slots=True)
 class PairLeg:
-    """One leg. Quantities in base units, costs in quote units (price x quantity)."""
+    """One leg. Quantities in base units, costs in quote units (price x quantity).
+
+    `target` is what it is to hold when open. `grain` is the smallest piece that can be traded: less than
+    that of another leg cannot be hedged, less than that of spot cannot be sold. Zero where the legs are
+    lots of one perpetual, which are equal or are not.
+    """
 
     symbol: str
     position_side: PositionSide
     held: Decimal = ZERO
+    target: Decimal = ZERO
+    hedge: LegHedge = field(default_factory=LegHedge)
+    grain: Decimal = ZERO
     live_orders: list[str] = field(default_factory=list)
     opened_quantity: Decimal = ZERO
     opened_cost: Decimal = ZERO
@@ -46,6 +55,15 @@ class PairLeg:
     @property
     def opening_side(self) -> Side:
         return self.position_side.opening_side
+
+    @property
+    def is_spot(self) -> bool:
+        return market_of(self.symbol) is Market.SPOT
+
+    @property
+    def is_flat(self) -> bool:
+        """True when nothing is held, or of spot no more than the venue would take."""
+        return self.held == 0 or (self.is_spot and self.held < self.grain)
 
     @property
     def entry_price(self) -> Decimal:
@@ -79,8 +97,18 @@ class PairLeg:
         if self.first_fill_ms is None:
             self.first_fill_ms = fill.event_ms
         self.last_fill_ms = fill.event_ms
-        self.realized_pnl += fill.realized_pnl
-        self.fees += fill.commission
+        self.realized_pnl += self.result_of(fill)
+        self.fees += fill.commission_value
+        if fill.is_paid_in_base:
+            # Reports tell what was bought; what arrives is less.
+            self.held -= fill.commission
+
+    def result_of(self, fill: Fill) -> Decimal:
+        """Realised PnL of a fill in quote units before fees. The venue tells it of perpetuals, of spot
+        nobody does."""
+        if not self.is_spot or fill.side is self.opening_side:
+            return fill.realized_pnl
+        return fill.quantity * (fill.price - self.entry_price)
 
     def unrealized_pnl(self, mark: Decimal) -> Decimal:
         sign = 1 if self.position_side is PositionSide.LONG else -1
@@ -91,17 +119,17 @@ class PairLeg:
 class Pair:
     """Two legs worked and judged as one.
 
-    `target` is what each leg is to hold when open; `imbalance_since_ms` is None while both hold the same.
+    `name` is what decisions call it. `imbalance_since_ms` is None while the legs balance each other.
     """
 
     pair_ref: str
     long: PairLeg
     short: PairLeg
-    target: Decimal
     lead: PositionSide
     phase: PairPhase
     phase_since_ms: int
     reason: str
+    name: str = ""
     urgent: bool = False
     flatten_now: bool = False
     """The hedge was refused: give up the excess without waiting for the deadline."""
@@ -111,6 +139,13 @@ class Pair:
     worst_imbalance: Decimal = ZERO
     longest_imbalance_ms: int = 0
     close_reason: str = ""
+    held_marks: tuple[Decimal, Decimal] | None = None
+    """Marks of (long, short) when the pair was complete: what they do until it is closed is the market's."""
+    market_pnl: Decimal = ZERO
+    """What the market did to the complete pair, in quote units: no cost of trading, and no merit."""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.long.symbol
 
     def leg(self, position_side: PositionSide) -> PairLeg:
         return self.long if position_side is PositionSide.LONG else self.short
@@ -118,6 +153,15 @@ class Pair:
     @property
     def legs(self) -> tuple[PairLeg, PairLeg]:
         return self.long, self.short
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Each symbol once."""
+        return tuple(dict.fromkeys(leg.symbol for leg in self.legs))
+
+    @property
+    def is_one_symbol(self) -> bool:
+        return self.long.symbol == self.short.symbol
 
     @property
     def lead_leg(self) -> PairLeg:
@@ -128,9 +172,43 @@ class Pair:
         return self.short if self.lead is PositionSide.LONG else self.long
 
     @property
+    def target(self) -> Decimal:
+        """What the leading leg is to hold when open."""
+        return self.lead_leg.target
+
+    def settle_for(self, lead_quantity: Decimal) -> None:
+        """Change what the leading leg is to hold, and the other in proportion."""
+        self.lead_leg.target = lead_quantity
+        if self.lead_leg.hedge.weight == self.other_leg.hedge.weight:
+            self.other_leg.target = lead_quantity
+        else:
+            self.other_leg.target = lead_quantity * self.lead_leg.hedge.weight / self.other_leg.hedge.weight
+
+    @property
     def imbalance(self) -> Decimal:
-        """Long less short held, in base units; the pair is hedged when it is zero."""
-        return self.long.held - self.short.held
+        """Long less short held, in base units of the pairing's first symbol."""
+        return self.long.held * self.long.hedge.weight - self.short.held * self.short.hedge.weight
+
+    @property
+    def ahead_and_behind(self) -> tuple[PairLeg, PairLeg]:
+        """The leg that has gone further than the other, and the one that must follow it."""
+        larger, smaller = (self.long, self.short) if self.imbalance > 0 else (self.short, self.long)
+        return (smaller, larger) if self.phase is PairPhase.CLOSING else (larger, smaller)
+
+    @property
+    def is_balanced(self) -> bool:
+        """True when the legs hedge each other as well as their lots allow: to a lot of the one that would
+        have to trade while it is worked, of the coarser one while it is held. A leg alone never is."""
+        if self.long.is_flat or self.short.is_flat:
+            return self.long.is_flat and self.short.is_flat
+        size = abs(self.imbalance)
+        if size == 0:
+            return True
+        grains = [leg.grain * leg.hedge.weight for leg in self.legs]
+        if self.phase in (PairPhase.OPENING, PairPhase.CLOSING):
+            behind = self.ahead_and_behind[1]
+            grains = [behind.grain * behind.hedge.weight]
+        return size < max(grains)
 
     @property
     def has_live_orders(self) -> bool:
@@ -150,16 +228,25 @@ class Pair:
 
     def observe_imbalance(self, now_ms: int) -> None:
         """Keep the worst imbalance and its longest duration up to date; call after every change."""
-        size = abs(self.imbalance)
-        if size == 0:
+        if self.is_balanced:
             if self.imbalance_since_ms is not None:
                 self.longest_imbalance_ms = max(self.longest_imbalance_ms, now_ms - self.imbalance_since_ms)
             self.imbalance_since_ms = None
             return
         if self.imbalance_since_ms is None:
             self.imbalance_since_ms = now_ms
-        self.worst_imbalance = max(self.worst_imbalance, size)
+        self.worst_imbalance = max(self.worst_imbalance, abs(self.imbalance))
         self.longest_imbalance_ms = max(self.longest_imbalance_ms, now_ms - self.imbalance_since_ms)
+
+    def observe_market(self, marks: tuple[Decimal | None, Decimal | None], *, complete: bool) -> None:
+        """Count what the marks did since they were last seen; go on with it while the pair is `complete`."""
+        long_mark, short_mark = marks
+        if long_mark is None or short_mark is None:
+            return
+        if self.held_marks is not None:
+            self.market_pnl += self.long.held * (long_mark - self.held_marks[0])
+            self.market_pnl -= self.short.held * (short_mark - self.held_marks[1])
+        self.held_marks = (long_mark, short_mark) if complete else None
 
     def pnl(self, long_mark: Decimal, short_mark: Decimal) -> Decimal:
         """Realised plus unrealised of both legs, less fees, plus settled funding (USD)."""

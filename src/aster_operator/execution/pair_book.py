@@ -4,7 +4,7 @@ OPENING → HOLDING → CLOSING → CLOSED. Order reports and fills come in, `Pa
 stay behind for the report.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,10 +12,13 @@ import msgspec
 
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.fills import Fill
+from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import pair_name
 from aster_operator.execution.order_tracker import TrackedOrder
 from aster_operator.execution.pair import Pair, PairLeg
-from aster_operator.execution.reconciliation import RememberedLeg, ResumedPair
+from aster_operator.execution.pair_grain import set_grains
+from aster_operator.execution.reconciliation import ResumedLeg, ResumedPair
 from aster_operator.strategy.intents import ClosePair, OpenPair, PairPhase
 
 __all__ = ["PairBook", "PairSummary"]
@@ -23,10 +26,12 @@ __all__ = ["PairBook", "PairSummary"]
 
 class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A finished pair. `hold_ms` runs from the later leg's last opening fill to the first closing one, None
-    when it never was complete; imbalance in base units, PnL in USD after fees and funding."""
+    when it never was complete; imbalance in base units of the pairing's first symbol, PnL in USD after fees
+    and funding. `market_pnl_usd` is the part of it that the market did to the complete pair."""
 
     pair_ref: str
     symbol: str
+    """The pairing's name."""
     quantity: Decimal
     hold_ms: int | None
     rotated: bool
@@ -34,10 +39,14 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     worst_imbalance: Decimal
     longest_imbalance_ms: int
     pnl_usd: Decimal
+    market_pnl_usd: Decimal = ZERO
 
 
 @dataclass(slots=True)
 class PairBook:
+    """`instruments` by symbol tell how fine each leg can be traded."""
+
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
     finished: list[PairSummary] = field(default_factory=list)
     moves: int = 0
@@ -49,48 +58,50 @@ class PairBook:
         return iter(tuple(self.pairs.values()))
 
     def on_symbol(self, symbol: str) -> Pair | None:
-        return next((pair for pair in self.pairs.values() if pair.long.symbol == symbol), None)
+        """The pair with a leg on `symbol`; None when there is none."""
+        return next((pair for pair in self.pairs.values() if symbol in pair.symbols), None)
 
-    def open(self, pair_ref: str, intent: OpenPair, now_ms: int) -> Pair:
+    def open(
+        self, pair_ref: str, intent: OpenPair, now_ms: int, prices: Mapping[str, Decimal] | None = None
+    ) -> Pair:
+        """Begin a pair. `prices` by symbol tell how much the venue's smallest orders are."""
+        prices = prices or {}
+        short_quantity = intent.quantity if intent.short_quantity is None else intent.short_quantity
         pair = Pair(
             pair_ref=pair_ref,
-            long=PairLeg(intent.long_symbol, PositionSide.LONG),
-            short=PairLeg(intent.short_symbol, PositionSide.SHORT),
-            target=intent.quantity,
+            long=PairLeg(
+                intent.long_symbol, PositionSide.LONG, target=intent.quantity, hedge=intent.long_hedge
+            ),
+            short=PairLeg(
+                intent.short_symbol, PositionSide.SHORT, target=short_quantity, hedge=intent.short_hedge
+            ),
             lead=intent.lead,
             phase=PairPhase.OPENING,
             phase_since_ms=now_ms,
             reason=intent.reason,
+            name=intent.name,
         )
+        set_grains(pair, self.instruments, prices)
         self.pairs[pair_ref] = pair
         return pair
 
     def resume(self, resumed: ResumedPair, now_ms: int, *, known_at_ms: int) -> Pair:
         """Take up a pair of an earlier run as a snapshot of `known_at_ms` shows it; an unbalanced one is
         closed at once, and one that holds nothing only waits for the orders it left behind."""
+        long = _resumed_leg(resumed.long, PositionSide.LONG)
+        short = _resumed_leg(resumed.short, PositionSide.SHORT)
         pair = Pair(
             pair_ref=resumed.pair_ref,
-            long=_resumed_leg(
-                resumed.symbol,
-                PositionSide.LONG,
-                resumed.long_quantity,
-                resumed.long,
-                resumed.long_entry_price,
-            ),
-            short=_resumed_leg(
-                resumed.symbol,
-                PositionSide.SHORT,
-                resumed.short_quantity,
-                resumed.short,
-                resumed.short_entry_price,
-            ),
-            target=min(resumed.long_quantity, resumed.short_quantity),
+            long=long,
+            short=short,
             lead=PositionSide.LONG,
             phase=PairPhase.CLOSING if resumed.holds_nothing else PairPhase.HOLDING,
             phase_since_ms=now_ms,
             reason="resumed",
+            name=resumed.name or pair_name(long.symbol, short.symbol),
             urgent=resumed.holds_nothing,
         )
+        set_grains(pair, self.instruments, {leg.symbol: leg.entry_price for leg in pair.legs})
         pair.long.known_at_ms = pair.short.known_at_ms = known_at_ms
         self.pairs[pair.pair_ref] = pair
         pair.observe_imbalance(now_ms)
@@ -105,6 +116,8 @@ class PairBook:
             pair.reason = pair.close_reason = intent.reason
             for leg in pair.legs:
                 leg.crosses = leg.failures = leg.retry_at_ms = 0
+            # What was near enough while it was held may be more than a lot of the leg that now follows.
+            pair.observe_imbalance(now_ms)
         pair.urgent = pair.urgent or intent.urgent
 
     # --- orders and fills -----------------------------------------------------------------------------
@@ -138,7 +151,7 @@ class PairBook:
             leg.live_orders.append(tracked.client_order_id)
         elif tracked.is_final and tracked.client_order_id in leg.live_orders:
             leg.live_orders.remove(tracked.client_order_id)
-        if pair.phase is PairPhase.CLOSED and (leg.held > 0 or leg.live_orders):
+        if pair.phase is PairPhase.CLOSED and (not leg.is_flat or leg.live_orders):
             self._take_up_again(pair, leg, now_ms)
         return pair
 
@@ -149,11 +162,13 @@ class PairBook:
         self.pairs[pair.pair_ref] = pair
         self.finished = [summary for summary in self.finished if summary.pair_ref != pair.pair_ref]
 
-    def apply_fill(self, fill: Fill) -> tuple[Pair, PairLeg] | None:
+    def apply_fill(self, fill: Fill, now_ms: int) -> tuple[Pair, PairLeg] | None:
         """Book the money side of a fill of one of our orders."""
         owner = self._leg_of_order.get(fill.client_order_id)
         if owner is not None:
             owner[1].book_fill(fill)
+            if fill.is_paid_in_base:
+                owner[0].observe_imbalance(now_ms)
         return owner
 
     def apply_foreign_fill(self, fill: Fill, now_ms: int) -> tuple[Pair, PairLeg] | None:
@@ -171,16 +186,17 @@ class PairBook:
         return None
 
     def apply_funding(self, symbol: str, income: Decimal) -> None:
-        """Attribute settled funding to the pair holding the symbol; the legs net, so the long carries it."""
+        """Attribute settled funding to the leg on the symbol; two legs on it net, so the long carries it."""
         pair = self.on_symbol(symbol)
         if pair is not None:
-            pair.long.funding += income
+            leg = pair.long if pair.long.symbol == symbol else pair.short
+            leg.funding += income
 
     def finish(self, pair: Pair, long_mark: Decimal, short_mark: Decimal, *, rotated: bool) -> PairSummary:
         held_since_ms, first_close_ms = pair.held_since_ms, pair.first_close_fill_ms
         summary = PairSummary(
             pair_ref=pair.pair_ref,
-            symbol=pair.long.symbol,
+            symbol=pair.name,
             quantity=max(pair.long.opened_quantity, pair.short.opened_quantity),
             hold_ms=None
             if held_since_ms is None or first_close_ms is None
@@ -197,16 +213,19 @@ class PairBook:
         return summary
 
 
-def _resumed_leg(
-    symbol: str,
-    side: PositionSide,
-    quantity: Decimal,
-    remembered: RememberedLeg | None,
-    entry_price: Decimal | None,
-) -> PairLeg:
-    leg = PairLeg(symbol, side, held=quantity, recorded_open=remembered is not None)
+def _resumed_leg(resumed: ResumedLeg, side: PositionSide) -> PairLeg:
+    remembered, quantity = resumed.remembered, resumed.quantity
+    leg = PairLeg(
+        resumed.symbol,
+        side,
+        held=quantity,
+        target=quantity,
+        hedge=resumed.hedge,
+        recorded_open=remembered is not None,
+    )
     if remembered is not None and quantity > 0:
+        price = remembered.entry_price if resumed.entry_price is None else resumed.entry_price
         leg.opened_quantity = quantity
-        leg.opened_cost = quantity * (remembered.entry_price if entry_price is None else entry_price)
+        leg.opened_cost = quantity * price
         leg.first_fill_ms = leg.last_open_fill_ms = leg.last_fill_ms = remembered.opened_ms
     return leg

@@ -43,6 +43,7 @@ class PairDesk:
         self.parameters = parameters
         self.strategy = DeltaNeutralStrategy(parameters, state.risk_manager)
         self._state = state
+        state.pairs.instruments = state.instruments
         self._manager = PairManager(state, orders, parameters, self.strategy.name)
         self._next_cycle_ms = 0
         self._next_regular_ms = 0
@@ -95,14 +96,14 @@ class PairDesk:
             resumed, pair = by_ref.get(remembered.pair_ref), None
             if resumed is not None:
                 pair = state.pairs.resume(resumed, state.now_ms, known_at_ms=snapshot.event_ms)
-                state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {remembered.symbol}")
+                state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {pair.name}")
             elif remembered.pair_ref in result.vanished:
                 state.notify(
                     NotifyLevel.WARNING, f"pair {remembered.pair_ref} is no longer held at the venue"
                 )
             else:
                 continue
-            if not state.strays.on_symbol(remembered.symbol):
+            if not any(state.strays.on_symbol(symbol) for symbol in remembered.symbols):
                 state.out.extend(vanished_records(remembered, pair, state.now_ms))
         return Resumption(foreign_symbols=result.foreign_symbols, notes=result.notes)
 
@@ -134,11 +135,13 @@ class PairDesk:
         )
 
     def _quiet_pairs(self) -> Iterator[Pair]:
-        """Pairs without live orders that have their symbol to themselves: what they hold can be checked."""
+        """Pairs without live orders that have their symbols to themselves: what they hold can be checked."""
         pairs = list(self._state.pairs.active())
         for pair in pairs:
-            alone = sum(1 for other in pairs if other.long.symbol == pair.long.symbol) == 1
-            if alone and not pair.has_live_orders:
+            is_alone = not any(
+                other is not pair and set(other.symbols).intersection(pair.symbols) for other in pairs
+            )
+            if is_alone and not pair.has_live_orders:
                 yield pair
 
     # --- exposure -------------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ class PairDesk:
         for pair in self._state.pairs.active():
             if pair.phase is PairPhase.OPENING:
                 for leg in pair.legs:
-                    yield leg.symbol, max(pair.target - leg.held, ZERO)
+                    yield leg.symbol, max(leg.target - leg.held, ZERO)
 
     def may_outlive(self, tracked: TrackedOrder) -> bool:  # noqa: ARG002 (the protocol's signature)
         """None: a pair is held without resting orders."""
@@ -241,8 +244,9 @@ class PairDesk:
         for pair in state.pairs.active():
             blind = next((f"{feed} feed is down" for feed in state.feeds_down), None)
             if blind is None:
-                view = state.market.of(pair.lead_leg.symbol)
-                blind = view.staleness(state.now_ms, limits.max_mark_age_ms, limits.max_quote_age_ms)
+                ages = (limits.max_mark_age_ms, limits.max_quote_age_ms)
+                views = (state.market.of(symbol) for symbol in pair.symbols)
+                blind = next((why for view in views if (why := view.staleness(state.now_ms, *ages))), None)
             if blind is not None:
                 self._manager.settle_opening(pair, blind)
 

@@ -1,5 +1,7 @@
 """Carries pairs through their life: opens, works, holds, closes, and keeps none of them lopsided."""
 
+from decimal import Decimal
+
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.enums import OrderType, PositionSide, TimeInForce
@@ -38,7 +40,7 @@ class PairManager:
 
     def on_own_fill(self, fill: Fill) -> bool:
         """Book a fill of an order of a pair; False when it is of no pair."""
-        owner = self._state.pairs.apply_fill(fill)
+        owner = self._state.pairs.apply_fill(fill, self._state.now_ms)
         self._record_opening(owner)
         return owner is not None
 
@@ -97,10 +99,10 @@ class PairManager:
         if not refused or pair.phase is not PairPhase.OPENING:
             return
         # An opening that the venue refuses is not insisted on: what stands is hedged or unwound.
-        if leg is not pair.lead_leg and pair.imbalance != 0:
+        if leg is not pair.lead_leg and not pair.is_balanced:
             pair.flatten_now = True
         elif leg is pair.lead_leg:
-            pair.target = leg.held
+            pair.settle_for(leg.held)
 
     def _record(self, pair: Pair, leg: PairLeg) -> None:
         leverage = self._state.settings.limits.leverage
@@ -111,7 +113,12 @@ class PairManager:
     def open(self, intent: OpenPair) -> None:
         self._pair_sequence += 1
         pair_ref = f"{self._state.settings.run_id}-{self._pair_sequence}"
-        pair = self._state.pairs.open(pair_ref, intent, self._state.now_ms)
+        marks = {
+            symbol: mark
+            for symbol in (intent.long_symbol, intent.short_symbol)
+            if (mark := self._state.market.mark_of(symbol)) is not None
+        }
+        pair = self._state.pairs.open(pair_ref, intent, self._state.now_ms, marks)
         # Before the first order is on the wire: a fill that comes after a crash must find its pair.
         for leg in pair.legs:
             self._record(pair, leg)
@@ -119,15 +126,21 @@ class PairManager:
     def close(self, intent: ClosePair) -> None:
         pair = self._state.pairs.pairs[intent.pair_ref]
         if intent.urgent and not (pair.phase is PairPhase.CLOSING and pair.urgent):
-            self._state.notify(NotifyLevel.WARNING, f"closing {pair.long.symbol}: {intent.reason}")
+            self._state.notify(NotifyLevel.WARNING, f"closing {pair.name}: {intent.reason}")
             self._cool_down(pair)
+        if pair.phase is PairPhase.HOLDING and pair.is_balanced:
+            pair.observe_market(self._marks(pair), complete=False)
         self._state.pairs.close(pair, intent, self._state.now_ms)
 
     def close_lone_legs(self) -> None:
         """A held pair that is no longer balanced has lost a leg to something: close the rest now."""
         for pair in self._state.pairs.active():
-            if pair.phase is PairPhase.HOLDING and pair.imbalance != 0:
+            if pair.phase is not PairPhase.HOLDING:
+                continue
+            if not pair.is_balanced:
                 self.close_now(pair, f"lone leg: {pair.long.held} long against {pair.short.held} short")
+            elif pair.held_marks is None:
+                pair.observe_market(self._marks(pair), complete=True)
 
     def close_now(self, pair: Pair, reason: str) -> None:
         """Close a pair crossing the spread, the larger leg first; nothing new for one already closing so."""
@@ -150,11 +163,11 @@ class PairManager:
         for client_order_id in tuple(pair.lead_leg.live_orders):
             self._orders.cancel(client_order_id, reason)
         if not pair.lead_leg.live_orders:
-            pair.target = pair.lead_leg.held
+            pair.settle_for(pair.lead_leg.held)
 
     def _cool_down(self, pair: Pair) -> None:
         cooldown_ms = self._parameters.reopen_cooldown_ms
-        self._state.reopen_after_ms[pair.long.symbol] = self._state.now_ms + cooldown_ms
+        self._state.reopen_after_ms[pair.name] = self._state.now_ms + cooldown_ms
 
     # --- work -----------------------------------------------------------------------------------------
 
@@ -177,7 +190,8 @@ class PairManager:
     def _is_complete(self, pair: Pair) -> bool:
         # An order of an earlier run, or a fill counted twice, may hide that something is still held.
         is_over = pair.phase is PairPhase.CLOSING or pair.lead_leg.held == 0
-        if is_over and (pair.unconfirmed or self._state.strays.on_symbol(pair.long.symbol)):
+        strays = self._state.strays
+        if is_over and (pair.unconfirmed or any(strays.on_symbol(symbol) for symbol in pair.symbols)):
             return False
         return self._worker.is_complete(pair)
 
@@ -186,19 +200,20 @@ class PairManager:
         if pair.phase is not PairPhase.OPENING:
             return
         if self._worker.lead_is_exhausted(pair, quotes, self._state.now_ms):
-            pair.target = pair.lead_leg.held
+            pair.settle_for(pair.lead_leg.held)
 
     def _submit(self, pair: Pair, wish: OrderWish) -> bool:
         leg = pair.leg(wish.position_side)
         other = pair.short if leg is pair.long else pair.long
-        hedges = wish.side is leg.opening_side and leg.held < other.held
+        lags = leg.held * leg.hedge.weight < other.held * other.hedge.weight
+        hedges = wish.side is leg.opening_side and lags
         result = self._orders.submit(self._new_order(leg, wish), hedges=hedges)
         if isinstance(result, Refused):
             leg.retry_at_ms = self._state.now_ms + self._state.settings.policy.retry_ms
             if hedges:
                 pair.flatten_now = True
             elif pair.phase is PairPhase.OPENING:
-                pair.target = leg.held
+                pair.settle_for(leg.held if pair.is_one_symbol else pair.lead_leg.held)
             return False
         self._state.pairs.attach(pair, leg, result.client_order_id)
         if wish.urgency is not Urgency.REST:
@@ -229,17 +244,14 @@ class PairManager:
     def _advance(self, pair: Pair) -> None:
         """Move a pair whose phase is complete on: to being held, or out of the book."""
         state = self._state
-        if pair.phase is PairPhase.OPENING and pair.lead_leg.held > 0:
+        if pair.phase is PairPhase.OPENING and not pair.lead_leg.is_flat:
             pair.phase = PairPhase.HOLDING
             pair.phase_since_ms = state.now_ms
             pair.flatten_now = pair.urgent = False
             for leg in pair.legs:
                 leg.first_close_fill_ms = None
-            state.notify(
-                NotifyLevel.INFO,
-                f"{pair.long.symbol} pair open: {plain_text(pair.long.held)} long at "
-                f"{pair.long.entry_price:.2f}, as much short at {pair.short.entry_price:.2f}",
-            )
+            pair.observe_market(self._marks(pair), complete=True)
+            state.notify(NotifyLevel.INFO, _opened_text(pair))
             return
         if pair.phase is PairPhase.OPENING:
             pair.close_reason = "could not be opened"
@@ -250,10 +262,28 @@ class PairManager:
         held = "" if summary.hold_ms is None else f" after {summary.hold_ms / MINUTE_MS:.1f} min"
         state.notify(
             NotifyLevel.INFO,
-            f"{pair.long.symbol} pair closed{held}: {usd_text(summary.pnl_usd)}, {summary.close_reason}",
+            f"{pair.name} pair closed{held}: {usd_text(summary.pnl_usd)}, {summary.close_reason}",
         )
         state.out.extend(closing_records(pair, state.now_ms))
+
+    def _marks(self, pair: Pair) -> tuple[Decimal | None, Decimal | None]:
+        market = self._state.market
+        return market.mark_of(pair.long.symbol), market.mark_of(pair.short.symbol)
 
     def _quotes(self, pair: Pair) -> dict[str, Quote]:
         found = ((leg.symbol, self._state.market.of(leg.symbol).quote) for leg in pair.legs)
         return {symbol: quote for symbol, quote in found if quote is not None}
+
+
+def _opened_text(pair: Pair) -> str:
+    long, short = pair.legs
+    if pair.is_one_symbol:
+        return (
+            f"{pair.name} pair open: {plain_text(long.held)} long at {long.entry_price:.2f}, "
+            f"as much short at {short.entry_price:.2f}"
+        )
+    return (
+        f"{pair.name} pair open: {plain_text(long.held)} {long.symbol} long at "
+        f"{plain_text(long.entry_price)}, {plain_text(short.held)} {short.symbol} short at "
+        f"{plain_text(short.entry_price)}"
+    )

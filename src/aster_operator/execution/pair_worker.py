@@ -15,6 +15,7 @@ import msgspec
 from aster_operator.domain.enums import PositionSide, Side
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.market import Quote
+from aster_operator.domain.money import ZERO, round_down
 from aster_operator.domain.orders import Pending, Unknown
 from aster_operator.execution.order_tracker import OrderTracker, TrackedOrder
 from aster_operator.execution.pair import Pair, PairLeg
@@ -69,25 +70,26 @@ class PairWorker:
         if pair.phase not in (PairPhase.OPENING, PairPhase.CLOSING):
             return []
         wishes: list[Wish] = []
-        if pair.imbalance != 0 and pair.imbalance_since_ms is not None:
+        if not pair.is_balanced and pair.imbalance_since_ms is not None:
             age_ms = now_ms - pair.imbalance_since_ms
             if pair.flatten_now or not self._may_rest(pair) or age_ms >= self.policy.hedge_patience_ms:
                 # The lead stands still until the pair is hedged again.
                 return list(self._hedge_at_once(pair, quotes, now_ms, age_ms))
-            behind = self._ahead_and_behind(pair)[1]
+            ahead, behind = pair.ahead_and_behind
             if behind is not pair.lead_leg:
                 reason = "hedge what the other leg filled"
-                wishes += self._rest(pair, behind, abs(pair.imbalance), quotes, now_ms, reason)
+                quantity = self._to_follow(pair, ahead, behind)
+                wishes += self._rest(pair, behind, quantity, quotes, now_ms, reason)
         wishes += self._advance_lead(pair, quotes, now_ms)
         return wishes
 
     def is_complete(self, pair: Pair) -> bool:
         """True when the phase has reached its end: balanced, at its target, nothing live."""
-        if pair.has_live_orders or pair.imbalance != 0:
+        if pair.has_live_orders or not pair.is_balanced:
             return False
-        held = pair.lead_leg.held
+        lead = pair.lead_leg
         # A fill that was learned late may have carried an opening beyond what it had settled for.
-        return held >= pair.target if pair.phase is PairPhase.OPENING else held == 0
+        return lead.held >= lead.target if pair.phase is PairPhase.OPENING else lead.is_flat
 
     # --- the leg that is behind ----------------------------------------------------------------------
 
@@ -98,36 +100,49 @@ class PairWorker:
         if pair.has_live_orders:
             yield from self._cancel_live(pair, "clear the way for the hedge", now_ms)
             return
-        ahead, behind = self._ahead_and_behind(pair)
+        ahead, behind = pair.ahead_and_behind
         if pair.flatten_now or age_ms >= self.policy.imbalance_deadline_ms:
             yield from self._flatten(pair, ahead, behind, now_ms)
         elif now_ms >= behind.retry_at_ms:
-            yield from self._cross(
-                pair, behind, abs(pair.imbalance), quotes, "hedge what the other leg filled"
-            )
+            quantity = self._to_follow(pair, ahead, behind)
+            yield from self._cross(pair, behind, quantity, quotes, "hedge what the other leg filled")
 
-    def _ahead_and_behind(self, pair: Pair) -> tuple[PairLeg, PairLeg]:
-        long_holds_more = pair.imbalance > 0
-        larger, smaller = (pair.long, pair.short) if long_holds_more else (pair.short, pair.long)
-        return (larger, smaller) if pair.phase is PairPhase.OPENING else (smaller, larger)
+    def _to_follow(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Decimal:
+        """What the leg that is behind must trade to hedge the other, in whole lots of its own."""
+        if pair.phase is PairPhase.CLOSING and ahead.is_flat:
+            return self._whole_lots(behind, behind.held)
+        return self._whole_lots(behind, abs(pair.imbalance) / behind.hedge.weight)
+
+    def _whole_lots(self, leg: PairLeg, quantity: Decimal) -> Decimal:
+        lot = self._instruments[leg.symbol].lot
+        whole = round_down(quantity, lot.step, lot.min_quantity)
+        return quantity if whole == quantity else whole
 
     def _flatten(self, pair: Pair, ahead: PairLeg, behind: PairLeg, now_ms: int) -> Iterator[Wish]:
         """Past the deadline: unwind the excess while opening, force the rest shut while closing."""
-        larger = behind
+        larger, quantity = behind, self._to_follow(pair, ahead, behind)
         if pair.phase is PairPhase.OPENING:
-            larger = ahead
+            larger, quantity = ahead, self._excess(pair, ahead, behind)
             # What could not be hedged is given up: the pair settles for what both legs hold.
-            pair.target = behind.held
-        if now_ms < larger.retry_at_ms:
+            pair.settle_for(pair.lead_leg.held - (quantity if ahead is pair.lead_leg else 0))
+        if now_ms < larger.retry_at_ms or quantity <= 0:
             return
         yield OrderWish(
             position_side=larger.position_side,
             side=larger.opening_side.opposite,
-            quantity=abs(pair.imbalance),
+            quantity=quantity,
             urgency=Urgency.FORCE,
             price=None,
             reason="the other leg could not follow: flatten the excess",
         )
+
+    def _excess(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Decimal:
+        """What the leg that is ahead holds beyond its hedge; all of it while the other holds nothing, and no
+        less than the venue takes."""
+        if behind.is_flat:
+            return self._whole_lots(ahead, ahead.held)
+        piece = max(abs(pair.imbalance) / ahead.hedge.weight, ahead.grain)
+        return self._whole_lots(ahead, min(piece, ahead.held))
 
     # --- the leading leg ------------------------------------------------------------------------------
 
@@ -136,7 +151,7 @@ class PairWorker:
         remaining = self._lead_remaining(pair)
         if remaining <= 0:
             # Live orders of the other leg alone are hedges, unless there is nothing to hedge.
-            if leg.live_orders or pair.imbalance == 0:
+            if leg.live_orders or pair.is_balanced:
                 yield from self._cancel_live(pair, "target reached", now_ms)
             return
         rests = self._may_rest(pair) and now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
@@ -175,7 +190,9 @@ class PairWorker:
 
     def _lead_remaining(self, pair: Pair) -> Decimal:
         leg = pair.lead_leg
-        return pair.target - leg.held if pair.phase is PairPhase.OPENING else leg.held
+        if pair.phase is PairPhase.OPENING:
+            return leg.target - leg.held
+        return ZERO if leg.is_flat else self._whole_lots(leg, leg.held)
 
     def _may_rest(self, pair: Pair) -> bool:
         return self.policy.style is ExecutionStyle.MAKER_FIRST and not pair.urgent
@@ -270,9 +287,9 @@ class PairWorker:
         return leg.opening_side if opening else leg.opening_side.opposite
 
     def _is_tradable(self, pair: Pair, leg: PairLeg, quantity: Decimal, price: Decimal) -> bool:
-        """Opening orders must carry the venue's minimum; orders that reduce are exempt from it."""
+        """Opening orders must carry the venue's minimum; orders that reduce a position are exempt from it."""
         instrument = self._instruments[leg.symbol]
-        if pair.phase is PairPhase.CLOSING:
+        if pair.phase is PairPhase.CLOSING and not leg.is_spot:
             return quantity >= instrument.lot.min_quantity
         return quantity >= instrument.smallest_quantity(price)
 

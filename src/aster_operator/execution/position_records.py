@@ -28,6 +28,7 @@ def opening_record(pair: Pair, leg: PairLeg, leverage: int, now_ms: int) -> Reco
         entry_price=leg.entry_price,
         quantity=max(leg.opened_quantity, leg.held),
         leverage=leverage,
+        hedge=leg.hedge,
     )
 
 

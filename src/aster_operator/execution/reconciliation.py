@@ -14,42 +14,75 @@ from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.events import VenueSnapshotTaken
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import OrderReport
+from aster_operator.domain.pairing import LegHedge
 from aster_operator.domain.positions import PositionReport
 
-__all__ = ["Reconciliation", "RememberedLeg", "RememberedPair", "ResumedPair", "own_open_orders", "reconcile"]
+__all__ = [
+    "Reconciliation",
+    "RememberedLeg",
+    "RememberedPair",
+    "ResumedLeg",
+    "ResumedPair",
+    "own_open_orders",
+    "reconcile",
+]
 
 
 class RememberedLeg(msgspec.Struct, frozen=True, kw_only=True):
-    """A leg as the books last had it. Quantity in base units, unsigned; price in quote units."""
+    """A leg as the books last had it. Quantity in base units, unsigned; price in quote units. `symbol` is
+    needed where it is not the pair's."""
 
     quantity: Decimal
     entry_price: Decimal
     opened_ms: int
+    symbol: str = ""
+    hedge: LegHedge = LegHedge()
 
 
 class RememberedPair(msgspec.Struct, frozen=True, kw_only=True):
+    """`symbol` is that of legs that name none of their own; `name` the pairing's, when it is not that."""
+
     pair_ref: str
     symbol: str
     long: RememberedLeg | None
     short: RememberedLeg | None
+    name: str = ""
+
+    def symbol_of(self, position_side: PositionSide) -> str:
+        leg = self.long if position_side is PositionSide.LONG else self.short
+        return leg.symbol if leg is not None and leg.symbol else self.symbol
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Each symbol once."""
+        return tuple(dict.fromkeys((self.symbol_of(PositionSide.LONG), self.symbol_of(PositionSide.SHORT))))
+
+
+class ResumedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg to go on with. Quantity and entry price are the venue's, the times the books': they may have
+    ended between two fills."""
+
+    symbol: str
+    quantity: Decimal
+    remembered: RememberedLeg | None
+    entry_price: Decimal | None
+
+    @property
+    def hedge(self) -> LegHedge:
+        return LegHedge() if self.remembered is None else self.remembered.hedge
 
 
 class ResumedPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair to go on with. Quantities and entry prices are the venue's, times the books': the books may
-    have ended between two fills."""
+    """A pair to go on with."""
 
     pair_ref: str
-    symbol: str
-    long_quantity: Decimal
-    short_quantity: Decimal
-    long: RememberedLeg | None
-    short: RememberedLeg | None
-    long_entry_price: Decimal | None = None
-    short_entry_price: Decimal | None = None
+    long: ResumedLeg
+    short: ResumedLeg
+    name: str = ""
 
     @property
     def holds_nothing(self) -> bool:
-        return self.long_quantity == 0 and self.short_quantity == 0
+        return self.long.quantity == 0 and self.short.quantity == 0
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,14 +121,21 @@ def reconcile(
     vanished: list[str] = []
     abandoned: list[str] = []
     for pair in sorted(remembered, key=_newest_first):
-        long = held.pop((pair.symbol, PositionSide.LONG), None) if pair.long else None
-        short = held.pop((pair.symbol, PositionSide.SHORT), None) if pair.short else None
-        if long is None and short is None and pair.symbol not in stray_symbols:
+        long_symbol, short_symbol = pair.symbol_of(PositionSide.LONG), pair.symbol_of(PositionSide.SHORT)
+        long = held.pop((long_symbol, PositionSide.LONG), None) if pair.long else None
+        short = held.pop((short_symbol, PositionSide.SHORT), None) if pair.short else None
+        unfollowed = [symbol for symbol in pair.symbols if symbol not in symbols]
+        if long is None and short is None and not stray_symbols.intersection(pair.symbols):
             vanished.append(pair.pair_ref)
-        elif pair.symbol not in symbols:
+        elif unfollowed:
             abandoned.append(
-                f"pair {pair.pair_ref} is still held, but {pair.symbol} is not traded any more: left alone"
+                f"pair {pair.pair_ref} is still held, but {', '.join(unfollowed)} is not traded any more: "
+                "left alone"
             )
+            # Its other leg is nobody else's to trade against.
+            for symbol, position in ((long_symbol, long), (short_symbol, short)):
+                if position is not None:
+                    held[(symbol, position.position_side)] = position
         else:
             resumed.append(_resumed(pair, long, short))
     foreign_orders = [order for order in snapshot.open_orders if order not in own_orders]
@@ -121,13 +161,20 @@ def reconcile(
 def _resumed(pair: RememberedPair, long: PositionReport | None, short: PositionReport | None) -> ResumedPair:
     return ResumedPair(
         pair_ref=pair.pair_ref,
-        symbol=pair.symbol,
-        long_quantity=ZERO if long is None else abs(long.quantity),
-        short_quantity=ZERO if short is None else abs(short.quantity),
-        long=pair.long,
-        short=pair.short,
-        long_entry_price=None if long is None else long.entry_price,
-        short_entry_price=None if short is None else short.entry_price,
+        long=_resumed_leg(pair.symbol_of(PositionSide.LONG), pair.long, long),
+        short=_resumed_leg(pair.symbol_of(PositionSide.SHORT), pair.short, short),
+        name=pair.name,
+    )
+
+
+def _resumed_leg(
+    symbol: str, remembered: RememberedLeg | None, position: PositionReport | None
+) -> ResumedLeg:
+    return ResumedLeg(
+        symbol=symbol,
+        quantity=ZERO if position is None else abs(position.quantity),
+        remembered=remembered,
+        entry_price=None if position is None else position.entry_price,
     )
 
 

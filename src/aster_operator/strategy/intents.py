@@ -6,9 +6,11 @@ from enum import StrEnum
 import msgspec
 
 from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.pairing import LegHedge
 
 __all__ = [
     "AccountStatus",
+    "Beta",
     "ClosePair",
     "CycleDecision",
     "CycleView",
@@ -58,8 +60,9 @@ class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     `held_since_ms` is the time of the later leg's last opening fill; None before both legs are complete.
     `pnl_usd` is realised plus unrealised PnL of both legs less fees, plus settled funding; `net_delta_usd`
-    is the long notional less the short one at the marks; `gross_usd` their sum, `opened_gross_usd` the same
-    at the entry prices and before anything was closed again. `urgent`: a close that crosses already.
+    is the long notional less the short one at the marks, each times its leg's beta; `gross_usd` their plain
+    sum, `opened_gross_usd` the same at the entry prices and before anything was closed again. `urgent`: a
+    close that crosses already. `name` is the pairing's, empty for that of the symbol.
     """
 
     pair_ref: str
@@ -72,6 +75,7 @@ class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
     gross_usd: Decimal
     opened_gross_usd: Decimal = Decimal(0)
     urgent: bool = False
+    name: str = ""
 
     @property
     def legs(self) -> tuple[LegStatus, LegStatus]:
@@ -79,8 +83,8 @@ class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def symbol(self) -> str:
-        """Name of the pair in decisions: the long leg's symbol."""
-        return self.long.symbol
+        """Name of the pair in decisions: its pairing's, or the long leg's symbol."""
+        return self.name or self.long.symbol
 
     @property
     def riskier_side(self) -> PositionSide:
@@ -123,6 +127,14 @@ class SymbolMarket(msgspec.Struct, frozen=True, kw_only=True):
     """The funding stamp before the next one; None when none has passed since the session started."""
 
 
+class Beta(msgspec.Struct, frozen=True, kw_only=True):
+    """Slope and correlation of the minute returns of one symbol on those of another, over `minutes`."""
+
+    value: Decimal
+    correlation: Decimal
+    minutes: int
+
+
 class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one pass of the loop may look at. `entries_blocked` says why no pair may be opened."""
 
@@ -132,6 +144,8 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     volume_today_usd: Decimal
     reopen_after_ms: dict[str, int]
     entries_blocked: str | None
+    betas: dict[str, Beta] = {}
+    """By name of a cross pairing, how its first symbol moves with its second; not there while unknown."""
     committed_volume_usd: Decimal = Decimal(0)
     """Notional that the open pairs are still going to trade: what is left to open, and every close."""
     committed_gross_usd: Decimal = Decimal(0)
@@ -140,13 +154,19 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
 
 class OpenPair(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Open a LONG of `long_symbol` and a SHORT of `short_symbol`, `quantity` base units each, working
-    `lead` first."""
+    `lead` first. Where the legs differ, `quantity` is the long one's, `short_quantity` the short one's, and
+    the hedges say how they count against each other. `name` is the pairing's, the symbol by default.
+    """
 
     long_symbol: str
     short_symbol: str
     quantity: Decimal
     lead: PositionSide
     reason: str
+    short_quantity: Decimal | None = None
+    name: str = ""
+    long_hedge: LegHedge = LegHedge()
+    short_hedge: LegHedge = LegHedge()
 
 
 class ClosePair(msgspec.Struct, frozen=True, kw_only=True, tag=True):
