@@ -131,10 +131,15 @@ def load_history(
 
     `path` is a Parquet file, a folder of them, or None for the bundled sample. A folder is read from its
     `klines_1m*.parquet` files or its `klines_1m` sub-folder where it has them, else from every Parquet file
-    that is not named `funding*`; `funding*.parquet` beside them is joined. `symbols` None means all.
+    that is not named `funding*`; `funding*.parquet` beside them is joined. A catalog gives its closed
+    minutes and settled funding. `symbols` None means all.
     `start_ms` is inclusive, `end_ms` exclusive. Raises HistoryError.
     """
     source = sample_data_path() if path is None else path
+    if _is_catalog(source):
+        from aster_operator.market_data.conversion.klines import catalog_history
+
+        return catalog_history(source, symbols, start_ms=start_ms, end_ms=end_ms)
     kline_files, funding_files = _find_files(source)
     frame, known = _read_klines(kline_files, symbols)
     wanted = list(symbols) if symbols is not None else list(known)
@@ -149,13 +154,24 @@ def load_history(
 
 def recorded_symbols(path: Path | None = None) -> list[str]:
     """The symbols of recorded minutes, sorted; `path` as for `load_history`. Raises HistoryError."""
-    kline_files, _ = _find_files(sample_data_path() if path is None else path)
+    source = sample_data_path() if path is None else path
+    if _is_catalog(source):
+        from aster_operator.market_data.catalog.catalog import Catalog
+
+        return Catalog(source).symbols("kline_1m")
+    kline_files, _ = _find_files(source)
     found: set[str] = set()
     for file in kline_files:
         found.update(read_checked(file, ("symbol",))["symbol"].drop_nulls().unique().to_list())
     if not found:
         raise HistoryError(f"{kline_files[0]}: column symbol: is empty")
     return sorted(found)
+
+
+def _is_catalog(source: Path) -> bool:
+    from aster_operator.market_data.catalog.layout import is_catalog
+
+    return is_catalog(source)
 
 
 def _window(start_ms: int, last_ms: int) -> Window:

@@ -11,6 +11,7 @@ import msgspec
 
 from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import HOUR_MS, Clock
+from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.options import captured_sources, synthetic_sources
@@ -49,9 +50,9 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to play and how. Times in ms; `data` None plays the bundled sample; `duration_ms` None plays to
     the end of the data. Minutes before the start are known as klines (`warm_up_ms`, recorded minutes only).
 
-    Captured ticks need `data`, the folder of the captures, and `symbols`; `capture_session` picks one of the
-    recordings in them, None plays all. A synthetic market takes no data and lists BTCUSDT and ETHUSDT unless
-    `symbols` says otherwise."""
+    Captured ticks need `data` (a catalog, or the folder of the captures) and `symbols`; `capture_session`
+    picks one of the recordings in a folder, None plays all. A synthetic market takes no data and lists
+    BTCUSDT and ETHUSDT unless `symbols` says otherwise."""
 
     symbols: tuple[str, ...] | None
     market: MarketKind = MarketKind.RECORDED
@@ -106,7 +107,7 @@ async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIt
     try:
         async with _started(options, clock) as venue:
             yield venue
-    except (HistoryError, ExchangeServerError) as error:
+    except (HistoryError, CatalogError, ExchangeServerError) as error:
         raise VenueProblem(str(error)) from error
 
 
@@ -166,7 +167,7 @@ def _captures(options: EmbeddedVenueOptions) -> tuple[Path, tuple[str, ...]]:
     """(folder, symbols) of captured ticks."""
     if options.data is None or not options.data.is_dir():
         raise VenueProblem(
-            "captured ticks are played from a folder with book_top, depth10 or agg_trades Parquet files",
+            "captured ticks are played from a catalog, or from book_top, depth10 and agg_trades files",
             "--data" if options.data is None else str(options.data),
             "name the folder with --data",
         )

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from aster_operator.market_data.catalog.layout import is_catalog
+from aster_operator.market_data.catalog.replay_sources import catalog_ticks
 from aster_operator.market_data.history import MINUTE_MS, RecordedHistory
-from aster_operator.market_data.ticks import BookTick, TradeTick, load_ticks
+from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick, load_ticks
 from aster_operator.simulator.book import QueueModel, pessimistic_queue
 from aster_operator.simulator.contracts import (
     DEFAULT_MAKER_FEE_E8,
@@ -99,9 +101,12 @@ def synthetic_sources(symbols: Sequence[str], options: ExchangeOptions) -> list[
 def captured_sources(
     folder: Path, symbols: Sequence[str], options: ExchangeOptions, session: str | None = None
 ) -> list[MarketSource]:
-    """Markets that play captured ticks from `folder`, whichever of `agg_trades.parquet`, `book_top.parquet`
-    and `depth10.parquet` are there. Raises HistoryError.
+    """Markets that play captured ticks from `folder`: a catalog that was recorded, or whichever of
+    `agg_trades.parquet`, `book_top.parquet` and `depth10.parquet` are there. Raises HistoryError,
+    CatalogError.
     """
+    if is_catalog(folder):
+        return [_played(catalog_ticks(folder, symbol), options) for symbol in symbols]
     files = {
         name: folder / f"{stem}.parquet" if (folder / f"{stem}.parquet").is_file() else None
         for name, stem in (("trades", "agg_trades"), ("tops", "book_top"), ("depth", "depth10"))
@@ -111,10 +116,14 @@ def captured_sources(
         # Ten-level pictures say all that best prices do, with sizes.
         tops = None if files["depth"] is not None else files["tops"]
         ticks = load_ticks(symbol, trades=files["trades"], tops=tops, depth=files["depth"], session=session)
-        prices = [tick.price for tick in ticks.ticks if isinstance(tick, TradeTick)][:_PRICES_FOR_TICK]
-        prices = prices or [tick.bids[0][0] for tick in ticks.ticks if isinstance(tick, BookTick)]
-        sources.append(TickPlayer(_contract(symbol, prices, options), ticks, seed=options.seed))
+        sources.append(_played(ticks, options))
     return sources
+
+
+def _played(ticks: TickHistory, options: ExchangeOptions) -> TickPlayer:
+    prices = [tick.price for tick in ticks.ticks if isinstance(tick, TradeTick)][:_PRICES_FOR_TICK]
+    prices = prices or [tick.bids[0][0] for tick in ticks.ticks if isinstance(tick, BookTick)]
+    return TickPlayer(_contract(ticks.symbol, prices, options), ticks, seed=options.seed)
 
 
 def _contract(symbol: str, prices: Sequence[float], options: ExchangeOptions) -> ContractSpec:

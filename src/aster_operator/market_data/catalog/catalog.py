@@ -215,8 +215,9 @@ class Catalog:
         start_ms: int | None = None,
         end_ms: int | None = None,
     ) -> pl.DataFrame:
-        """What is known to be missing, and why, by symbol and start."""
-        return self.read(GAPS, symbols, start_ms=start_ms, end_ms=end_ms)
+        """What is known to be missing, and why, by symbol and start; of each gap what was said last."""
+        rows = self.read(GAPS, symbols, start_ms=start_ms, end_ms=end_ms)
+        return rows.unique(["symbol", *stream_schema(GAPS).keys], keep="last", maintain_order=True)
 
     def events(
         self,
@@ -291,24 +292,14 @@ class Catalog:
         end_ms: int | None,
         slice_ms: int,
     ) -> Iterator[tuple[int, int]]:
-        """Spans of market time that have rows."""
-        bounds = []
+        """Spans of market time that have rows, oldest first."""
+        numbers: set[int] = set()
         for schema in schemas:
             frame = self._frame(snapshot, schema, symbols, "event_ms", start_ms, end_ms)
-            low, high = (
-                frame.select(pl.col("event_ms").min().alias("low"), pl.col("event_ms").max().alias("high"))
-                .collect()
-                .row(0)
-            )
-            if low is not None:
-                bounds.append((low, high))
-        if not bounds:
-            return
-        position, last_ms = min(low for low, _ in bounds), max(high for _, high in bounds)
-        while position <= last_ms:
-            end = min(position - position % slice_ms + slice_ms, last_ms + 1)
-            yield position, end
-            position = end
+            numbers.update(frame.select((pl.col("event_ms") // slice_ms).unique()).collect()["event_ms"])
+        for number in sorted(numbers):
+            first, last = number * slice_ms, (number + 1) * slice_ms
+            yield max(first, start_ms or first), min(last, end_ms or last)
 
 
 def _known(stream: str) -> str:

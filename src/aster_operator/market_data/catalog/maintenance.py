@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -27,7 +27,7 @@ from aster_operator.market_data.catalog.layout import (
     streams_in,
 )
 from aster_operator.market_data.catalog.parts import sorted_rows, write_part
-from aster_operator.market_data.catalog.schemas import stream_schema
+from aster_operator.market_data.catalog.schemas import GAPS, stream_schema
 from aster_operator.market_data.catalog.segments import list_segments
 
 __all__ = ["Compaction", "compact", "expire", "newest_day", "settle_replacements"]
@@ -107,7 +107,9 @@ def _compact_day(root: Path, partition: Partition, unfinished: set[str], clock: 
     schema = stream_schema(partition.stream)
     rows = pl.concat([pl.read_parquet(file, glob=False).select(schema.names) for file in files])
     ordered = sorted_rows(rows, schema)
-    once = ordered.unique(schema.keys, keep="first", maintain_order=True)
+    # Of a gap what was said last counts, of all else what was heard first.
+    keep: Literal["first", "last"] = "last" if partition.stream == GAPS else "first"
+    once = ordered.unique(schema.keys, keep=keep, maintain_order=True)
     before = sum(file.stat().st_size for file in files)
     name = compacted_name(clock.now_ns())
     note = msgspec.json.encode(Replacement(name, tuple(file.name for file in files)))

@@ -6,6 +6,7 @@ A kline file holds `symbol, open_time_ms, open, high, low, close, base_volume` a
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import polars as pl
@@ -17,9 +18,23 @@ from aster_operator.market_data.catalog.parts import add_rows
 from aster_operator.market_data.catalog.quality import interval_ms_of
 from aster_operator.market_data.catalog.schemas import GAPS, kline_stream, stream_schema
 from aster_operator.market_data.conversion.problems import ConversionError
-from aster_operator.market_data.history import KLINE_COLUMNS, check_klines, read_checked
+from aster_operator.market_data.history import (
+    KLINE_COLUMNS,
+    HistoryError,
+    RecordedHistory,
+    check_klines,
+    load_history,
+    read_checked,
+)
 
-__all__ = ["KLINE_FILE_COLUMNS", "catalog_to_klines", "closed_bars", "kline_files", "klines_to_catalog"]
+__all__ = [
+    "KLINE_FILE_COLUMNS",
+    "catalog_history",
+    "catalog_to_klines",
+    "closed_bars",
+    "kline_files",
+    "klines_to_catalog",
+]
 
 _EXTRAS: Final = {
     "quote_volume": pl.Float64(),
@@ -192,6 +207,20 @@ def closed_bars(
     )
 
 
+def catalog_history(
+    root: Path, symbols: Sequence[str] | None, *, start_ms: int | None = None, end_ms: int | None = None
+) -> RecordedHistory:
+    """The closed minutes and settled funding of a catalog, judged as files are. Raises HistoryError."""
+    catalog = Catalog(root)
+    with TemporaryDirectory(prefix="aster-minutes-") as folder:
+        catalog_to_klines(catalog, Path(folder), symbols, start_ms=start_ms, end_ms=end_ms, intervals=("1m",))
+        try:
+            return load_history(Path(folder), symbols)
+        except HistoryError as error:
+            problem = str(error).removeprefix(f"{folder}").lstrip("/")
+            raise HistoryError(f"{root}: {problem}") from error
+
+
 def catalog_to_klines(
     catalog: Catalog,
     folder: Path,
@@ -199,6 +228,7 @@ def catalog_to_klines(
     *,
     start_ms: int | None = None,
     end_ms: int | None = None,
+    intervals: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Write `klines_<interval>/<SYMBOL>.parquet` of all lengths, and `funding.parquet`; rows by name."""
     written: dict[str, int] = {}
@@ -206,6 +236,8 @@ def catalog_to_klines(
         if interval_ms_of(stream) is None:
             continue
         interval = stream.removeprefix("kline_")
+        if intervals is not None and interval not in intervals:
+            continue
         for symbol in catalog.symbols(stream):
             if symbols is not None and symbol not in symbols:
                 continue

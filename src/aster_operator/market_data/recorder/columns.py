@@ -33,7 +33,7 @@ class GapRow:
     """Something that is missing from a stream of one symbol, from `start_ms` to `end_ms` (None: still).
 
     `missed` counts messages where that can be known; `is_filled` says that they were fetched afterwards, or
-    that nothing was missed.
+    that nothing was missed. `is_update` says more about a gap that has a row already: the newest row counts.
     """
 
     __slots__ = (
@@ -42,6 +42,7 @@ class GapRow:
         "end_ms",
         "event_ms",
         "is_filled",
+        "is_update",
         "missed",
         "received_ns",
         "start_ms",
@@ -61,9 +62,11 @@ class GapRow:
         detail: str = "",
         missed: int | None = None,
         is_filled: bool = False,
+        is_update: bool = False,
     ) -> None:
         self.stream, self.symbol, self.start_ms, self.end_ms = stream, symbol, start_ms, end_ms
         self.cause, self.detail, self.missed, self.is_filled = cause, detail, missed, is_filled
+        self.is_update = is_update
         self.event_ms = start_ms if end_ms is None else end_ms
         self.received_ns = received_ns
 

@@ -182,6 +182,8 @@ class Continuity:
         for hole in holes:
             if hole.stream in COUNTED:
                 self._holes[hole.stream, hole.symbol, hole.first_id, hole.last_id] = hole
+                # Noted at once: whether it could be filled is said later, if there is a later.
+                gaps.append(_row_of(hole, received_ns))
         return gaps, holes
 
     def end(self, pair: Pair, cause: str, detail: str, received_ns: int) -> GapRow | None:
@@ -191,22 +193,6 @@ class Continuity:
         if mark is None:
             return None
         return GapRow(*pair, mark.event_ms, None, cause, received_ns, detail=detail)
-
-    def unfilled(self, received_ns: int) -> list[GapRow]:
-        """Gap rows of the holes that nobody has fetched: for the end of a recording."""
-        return [
-            row
-            for hole in list(self._holes.values())
-            if (
-                row := self._close(
-                    Closing(
-                        hole.stream, hole.symbol, hole.first_id, hole.last_id, "not fetched before the end"
-                    ),
-                    received_ns,
-                )
-            )
-            is not None
-        ]
 
     def _note_loss(self, pairs: tuple[Pair, ...], cause: str, detail: str) -> None:
         for pair in pairs:
@@ -301,8 +287,21 @@ class Continuity:
         if hole is None:
             return None
         left = self._sequence((hole.stream, hole.symbol)).close(hole.first_id, hole.last_id)
-        return GapRow(
-            hole.stream, hole.symbol, hole.start_ms, hole.end_ms, hole.cause, received_ns,
-            detail="; ".join(part for part in (hole.detail, closing.failure) if part),
-            missed=hole.last_id - hole.first_id + 1, is_filled=left == 0,
-        )  # fmt: skip
+        return _row_of(hole, received_ns, failure=closing.failure, is_filled=left == 0, is_update=True)
+
+
+def _row_of(
+    hole: Hole, received_ns: int, *, failure: str = "", is_filled: bool = False, is_update: bool = False
+) -> GapRow:
+    return GapRow(
+        hole.stream,
+        hole.symbol,
+        hole.start_ms,
+        hole.end_ms,
+        hole.cause,
+        received_ns,
+        detail="; ".join(part for part in (hole.detail, failure) if part),
+        missed=hole.last_id - hole.first_id + 1,
+        is_filled=is_filled,
+        is_update=is_update,
+    )

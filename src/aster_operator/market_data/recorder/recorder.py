@@ -17,6 +17,7 @@ from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.errors import ExchangeError
 from aster_operator.market_data.catalog.durable import CatalogLock
 from aster_operator.market_data.catalog.layout import is_catalog
+from aster_operator.market_data.catalog.schemas import GAPS
 from aster_operator.market_data.csv_logs import CsvLogs
 from aster_operator.market_data.recorder.archivist import Archivist
 from aster_operator.market_data.recorder.backfill import Backfill
@@ -260,12 +261,12 @@ class Recorder:
         self, writer: Writer, archivist: Archivist, recovered: Recovered, logs: CsvLogs | None
     ) -> RecordingSummary:
         rows = dict.fromkeys((*self._feeds.streams, "funding"), 0) | writer.acknowledgement().rows
-        gaps = rows.pop("gaps", 0)
+        rows.pop(GAPS, None)
         return RecordingSummary(
             symbols=len(self._symbols),
             seconds=round((self._clock.monotonic_ns() - self._started_ns) / 1e9, 3),
             rows=rows,
-            gaps=gaps,
+            gaps=writer.gaps.total(),
             gaps_by_cause=dict(writer.gaps),
             bytes=archivist.bytes_written,
             files=archivist.files,

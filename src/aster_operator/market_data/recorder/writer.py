@@ -43,7 +43,7 @@ class Writer:
         self._closed_bytes = 0
         self._holes: list[Hole] = []
         self.gaps: Counter[str] = Counter()
-        """Rows of the gaps table by cause."""
+        """Gaps by cause."""
 
     @property
     def duplicates(self) -> int:
@@ -86,7 +86,7 @@ class Writer:
     def note_gaps(self, gaps: list[GapRow]) -> None:
         """Add rows to the gaps table; they are on the disk with the next `write`."""
         self._append(GAPS, gaps, "stream")
-        self.gaps.update(gap.cause for gap in gaps)
+        self.gaps.update(gap.cause for gap in gaps if not gap.is_update)
 
     def end_pairs(self, pairs: list[tuple[str, str]], cause: str, detail: str) -> None:
         """Note that nothing more will come of some (stream, symbol)."""
@@ -119,8 +119,7 @@ class Writer:
         return segment.path
 
     def finish(self) -> Path | None:
-        """End for good: holes nobody fetched become gaps, and the state says that the end was orderly."""
-        self.note_gaps(self._continuity.unfilled(self._clock.now_ns()))
+        """End for good: the state says that the end was orderly."""
         path = self.roll()
         save_state(self._root, self._continuity.marks, clean=True)
         if self._logs is not None:
