@@ -121,6 +121,18 @@ def test_delays_add_up() -> None:
     assert plan.is_executed
 
 
+def test_a_base_latency_stays_when_all_faults_are_healed() -> None:
+    faults = Faults(1, latency_ms=40, jitter_ms=20)
+    faults.add(FaultRule(FaultKind.LATENCY, delay_ms=100))
+    assert 140 <= faults.plan_request(WireRequest("GET", "/"), None).delay_ms <= 160
+    faults.remove(None)
+    delays = [faults.plan_request(WireRequest("GET", "/"), None).delay_ms for _ in range(50)]
+    assert faults.strike_requests
+    assert 40 <= min(delays) < max(delays) <= 60
+    with pytest.raises(ValueError, match="negative"):
+        Faults(1, latency_ms=-1)
+
+
 # --- events -----------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.exchange_account import register_account
 from aster_operator.cli.options import JsonOutput
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Examples:
   aster-operator exchange serve --port 0 --json
   aster-operator exchange serve --data klines/ --speed 60 --seed 7
   aster-operator exchange serve --market synthetic --symbols BTCUSDT,SOLUSDT
+  aster-operator exchange account create --exchange exchange.json
 """
 
 _SERVE_HELP = """Serve Aster on loopback: REST and WebSocket on one port, the control API on another.
@@ -35,6 +37,7 @@ Examples:
   aster-operator exchange serve --data klines/ --speed 60 --seed 7
   aster-operator exchange serve --market synthetic --symbols BTCUSDT,SOLUSDT
   aster-operator exchange serve --market ticks --data captures/ --symbols BTCUSDT
+  aster-operator exchange serve --latency-ms 40 --latency-jitter-ms 25
 """
 
 
@@ -42,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=_HELP, rich_markup_mode=None, no_args_is_help=True)
     group.command(name="serve", help=_SERVE_HELP)(_serve)
     group.callback()(lambda: None)
+    register_account(group)
     app.add_typer(group, name="exchange")
 
 
@@ -83,6 +87,22 @@ _SubstepMs = Annotated[
     int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
 ]
 _Tls = Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")]
+_LatencyMs = Annotated[
+    int,
+    typer.Option("--latency-ms", min=0, max=60_000, help="Every request waits this long before it acts."),
+]
+_LatencyJitterMs = Annotated[
+    int,
+    typer.Option(
+        "--latency-jitter-ms", min=0, max=60_000, help="And up to this much longer, evenly, by the seed."
+    ),
+]
+_LegacyV3 = Annotated[
+    bool,
+    typer.Option(
+        "--legacy-v3", help="Also accept the V3 signatures of before 2026 (requests with a timestamp)."
+    ),
+]
 _Spot = Annotated[bool, typer.Option("--spot/--no-spot", help="List a spot market beside each perpetual.")]
 
 
@@ -99,6 +119,9 @@ def _serve(
     substep_ms: _SubstepMs = 1_000,
     tls: _Tls = False,
     spot: _Spot = True,
+    latency_ms: _LatencyMs = 0,
+    latency_jitter_ms: _LatencyJitterMs = 0,
+    legacy_v3: _LegacyV3 = False,
     json_output: JsonOutput = False,
 ) -> int:
     import asyncio
@@ -128,6 +151,9 @@ def _serve(
         deposit_usdt=exact(deposit),
         tls=tls,
         with_spot=spot,
+        latency_ms=latency_ms,
+        latency_jitter_ms=latency_jitter_ms,
+        legacy_v3=legacy_v3,
     )
     return asyncio.run(_main(options, json_output=json_output))
 
@@ -175,6 +201,8 @@ def _words(venue: "EmbeddedVenue") -> str:
             f"  control    {server.control_url}  (token {server.control_token})",
             f"  market     {symbols} from {utc_text(venue.start_ms)} UTC",
             *accounts,
-            "  These keys open nothing but this exchange.",
+            "  These keys open nothing but this exchange. One more account:",
+            f"  aster-operator exchange account create --control {server.control_url}"
+            f" --token {server.control_token}",
         ]
     )

@@ -15,6 +15,7 @@ from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.options import captured_sources, synthetic_sources
+from aster_operator.simulator.server.auth import AuthSettings
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
 from aster_operator.simulator.server.settings import ExchangeServerError
 
@@ -70,6 +71,10 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool = False
     with_spot: bool = False
     """A spot market beside each perpetual."""
+    latency_ms: int = 0
+    latency_jitter_ms: int = 0
+    legacy_v3: bool = False
+    """Requests wait `latency_ms` and up to `latency_jitter_ms` more; the retired V3 signatures are taken."""
 
 
 class EmbeddedVenue(msgspec.Struct, frozen=True):
@@ -124,6 +129,9 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
         seed=options.seed,
         deposits={"USDT": options.deposit_usdt},
         tls=options.tls,
+        auth=AuthSettings(legacy_v3=options.legacy_v3),
+        latency_ms=options.latency_ms,
+        latency_jitter_ms=options.latency_jitter_ms,
     )
     async with ExchangeServer(settings, exchange=exchange, clock=clock) as server:
         yield EmbeddedVenue(server, start_ms, end_ms)

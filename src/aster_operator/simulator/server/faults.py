@@ -140,9 +140,13 @@ class RequestPlan:
 
 
 class Faults:
-    """The rules in force."""
+    """The rules in force, on top of a latency that every request has and that no healing lifts."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, latency_ms: int = 0, jitter_ms: int = 0) -> None:
+        """Raises ValueError for a negative latency."""
+        if min(latency_ms, jitter_ms) < 0:
+            raise ValueError("latency_ms and jitter_ms cannot be negative")
+        self._latency_ms, self._jitter_ms = latency_ms, jitter_ms
         self._random = Random(seed)  # noqa: S311 - chance of a simulation, not of a secret
         self._ids = count(1)
         self._rules: list[FaultRule] = []
@@ -177,7 +181,9 @@ class Faults:
 
     def plan_request(self, request: WireRequest, account_id: str | None) -> RequestPlan:
         """All delays add up; of the other faults the first that strikes is done."""
-        plan = RequestPlan()
+        plan = RequestPlan(float(self._latency_ms))
+        if self._jitter_ms:
+            plan.delay_ms += self._random.random() * self._jitter_ms
         for rule in self._rules:
             if not rule.selects_request(request.method, request.path, account_id):
                 continue
@@ -193,7 +199,8 @@ class Faults:
 
     @property
     def strike_requests(self) -> bool:
-        return any(rule.kind in REQUEST_FAULTS for rule in self._rules)
+        delays = self._latency_ms or self._jitter_ms
+        return bool(delays) or any(rule.kind in REQUEST_FAULTS for rule in self._rules)
 
     @property
     def touches_events(self) -> bool:

@@ -89,7 +89,9 @@ class ExchangeServer:
             instance=f"{clock.now_ns():x}",
         )
         self.dispatcher = Dispatcher(self.services, ENDPOINTS)
-        self.faults = Faults(settings.seed)
+        self.faults = Faults(
+            settings.seed, latency_ms=settings.latency_ms, jitter_ms=settings.latency_jitter_ms
+        )
         self.gate = FaultGate(self.dispatcher, self.faults)
         self.streams.intercept(self._intercept)
         self.control_token = settings.control_token or secrets.token_urlsafe(24)

@@ -43,7 +43,8 @@ class ServerSettings:
     `port` and `control_port` 0 pick free ports. `pace` is market time per wall time, `max` or `lockstep`.
     `deposits` is what each of the `account_count` demo accounts starts with. `security_skew_ms` moves the
     clock that timestamps and nonces are judged by away from the wall clock. A `control_token` of None is
-    derived from the operating system's randomness.
+    derived from the operating system's randomness. Every request waits `latency_ms`, and up to
+    `latency_jitter_ms` more by the seed, before it is executed; both are wall time.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +56,8 @@ class ServerSettings:
     account_count: int = 3
     deposits: Mapping[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(10_000)})
     security_skew_ms: int = 0
+    latency_ms: int = 0
+    latency_jitter_ms: int = 0
     tls: bool = False
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: RateLimitSettings = field(default_factory=RateLimitSettings)
