@@ -1,58 +1,24 @@
 """`doctor` against the embedded exchange: healthy, and with one thing wrong at a time."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_calls import Run
-
-from aster_operator.domain.clock import WallClock
-from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, embedded_venue
-from aster_operator.simulator.server.accounts import DemoAccount
+from served_venue import Venue, served_venue
 
 GOOD = {"CAPITAL_USDT": "5000", "LEVERAGE": "5", "MAX_POSITION_SIZE_PCT": "10"}
 
 
-class Venue:
-    def __init__(self, rest: str, ws: str, accounts: tuple[DemoAccount, ...]) -> None:
-        self.rest, self.ws, self.accounts = rest, ws, accounts
-
-    def agent(self, index: int) -> dict[str, str]:
-        account = self.accounts[index]
-        return {"WALLET_ADDRESS": account.user, "ASTER_AGENT_PRIVATE_KEY": account.private_key}
-
-
 @pytest.fixture(scope="module")
 def venue() -> Iterator[Venue]:
-    """An exchange in a thread of its own, since `run` blocks while its child talks to it."""
-    import asyncio
-    import threading
-
-    ready = threading.Event()
-    found: list[Venue] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        options = EmbeddedVenueOptions(symbols=None, warm_up_ms=3_600_000, pace=60.0)
-        async with embedded_venue(options, WallClock()) as started:
-            server = started.server
-            found.append(Venue(server.rest_url, server.ws_url, server.accounts))
-            ready.set()
-            await stop.wait()
-
-    def work() -> None:
-        loop.run_until_complete(serve())
-        loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert ready.wait(30)
-    yield found[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(30)
+    with served_venue() as found:
+        yield found
 
 
 def examine(run: Run, venue: Venue, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -93,7 +59,7 @@ def test_a_leg_below_one_lot_names_the_capital_that_works(run: Run, venue: Venue
     small = {"CAPITAL_USDT": "100", "MAX_POSITION_SIZE_PCT": "1.5", "LEVERAGE": "15"}
     code, checks = examine(run, venue, small | venue.agent(1))
     assert code == 1
-    assert "smallest CAPITAL_USDT that works" in checks["symbols"]["detail"]
+    assert "smallest CAPITAL_USDT that works" in checks["size BTCUSDT"]["detail"]
 
 
 def test_a_wrong_secret_fails_and_hides_nothing_else(run: Run, venue: Venue) -> None:
@@ -125,3 +91,109 @@ def test_an_unreachable_venue_ends_the_examination_in_time(run: Run, venue: Venu
     code, checks = examine(run, dead, GOOD | venue.agent(1))
     assert code == 1
     assert checks["reachability"]["ok"] is False
+
+
+def test_a_wrong_socket_address_fails_both_streams_and_hides_nothing_else(run: Run, venue: Venue) -> None:
+    deaf = Venue(venue.rest, "ws://127.0.0.1:9", venue.accounts)
+    code, checks = examine(run, deaf, GOOD | venue.agent(1))
+    assert code == 1
+    failed = {name for name, check in checks.items() if name != "ok" and not check["ok"]}
+    assert failed == {"market stream", "user stream"}
+    assert "--ws-url" in checks["market stream"]["remedy"]
+
+
+def test_one_symbol_that_is_not_listed_hides_no_other(run: Run, venue: Venue) -> None:
+    code, checks = examine(run, venue, GOOD | venue.agent(1) | {"TRADING_PAIRS": "NOPEUSDT,BTCUSDT"})
+    assert code == 1
+    assert checks["symbols"]["ok"] is False
+    assert checks["size BTCUSDT"]["ok"] is checks["fees BTCUSDT"]["ok"] is True
+
+
+AGENTS = {
+    "no trading": ({"can_perp_trade": False}, "agent may trade perpetuals"),
+    "soon over": ({"expires_ms": DAY_MS}, "agent expiry"),
+    "withdrawals": ({"can_withdraw": True, "ip_whitelist": "127.0.0.1 ::1"}, "permission to withdraw"),
+    "another address": ({"ip_whitelist": "10.1.1.1"}, "credentials"),
+}
+
+
+@pytest.mark.parametrize("case", AGENTS)
+def test_what_is_wrong_with_an_agent_is_said(case: str, run: Run, venue: Venue) -> None:
+    rights, failing = AGENTS[case]
+    key = f"{sorted(AGENTS).index(case) + 3}" * 64
+    agent = AgentCredentials.from_private_key(key)
+
+    async def approve() -> None:
+        async with venue.client(0) as wallet:
+            chosen = {"expires_ms": 30 * DAY_MS} | rights
+            chosen["expires_ms"] += await wallet.server_time()
+            await wallet.approve_agent(case, agent.signer, **chosen)
+
+    asyncio.run(approve())
+    keys = {"WALLET_ADDRESS": venue.accounts[0].user, "ASTER_AGENT_PRIVATE_KEY": key}
+    code, checks = examine(run, venue, GOOD | keys)
+    assert code == 1
+    assert [name for name, check in checks.items() if name != "ok" and not check["ok"]] == [failing]
+    assert checks[failing]["remedy"]
+
+
+def test_what_nobody_owns_is_in_the_way_on_traded_symbols(run: Run, venue: Venue, tmp_path: Path) -> None:
+    async def trade() -> None:
+        async with venue.client(2) as client:
+            await client.new_order(
+                symbol="BTCUSDT", side=Side.BUY, type=OrderType.MARKET, quantity=Decimal("0.01")
+            )
+            price = (await client.get_mark_price("BTCUSDT") * Decimal("0.99")).quantize(Decimal("0.1"))
+            await client.new_order(
+                symbol="BTCUSDT", side=Side.BUY, type=OrderType.LIMIT, quantity=Decimal("0.01"), price=price,
+                time_in_force=TimeInForce.GTC, new_client_order_id="web_1",
+            )  # fmt: skip
+
+    asyncio.run(trade())
+    settings = GOOD | venue.agent(2) | {"LEVERAGE": "20", "DB_PATH": str(tmp_path / "none.db")}
+    code, checks = examine(run, venue, settings)
+    assert code == 1
+    for name in ("open positions", "open orders", "position mode"):
+        assert checks[name]["ok"] is False
+        assert checks[name]["remedy"]
+    assert "0.01 BTCUSDT (nobody owns it)" in checks["open positions"]["detail"]
+    assert "web_1" in checks["open orders"]["detail"]
+    assert not (tmp_path / "none.db").exists()
+    _, elsewhere = examine(run, venue, settings | {"TRADING_PAIRS": "ETHUSDT"})
+    for name in ("open positions", "open orders"):
+        assert elsewhere[name]["ok"] is True
+        assert "BTCUSDT" in elsewhere[name]["remedy"]
+
+
+def test_isolated_margin_does_not_go_with_multi_asset_mode(run: Run, venue: Venue) -> None:
+    async def switch(enabled: bool) -> None:
+        async with venue.client(1) as client:
+            await client.change_multi_assets_mode(enabled=enabled)
+
+    asyncio.run(switch(True))
+    try:
+        code, checks = examine(run, venue, GOOD | venue.agent(1) | {"MARGIN_TYPE": "ISOLATED"})
+    finally:
+        asyncio.run(switch(False))
+    assert code == 1
+    assert checks["multi-asset mode"]["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--base-url", "ftp://nowhere"),
+        ("--ws-url", "http://nowhere"),
+        ("--venue", "moon"),
+        ("--colour", "red"),
+        ("--env-file", "/no/such/file"),
+    ],
+)
+def test_bad_input_ends_with_two_and_one_line(run: Run, venue: Venue, arguments: tuple[str, str]) -> None:
+    done = run(
+        "doctor", "--venue", "sim", "--base-url", venue.rest, "--ws-url", venue.ws, "--json", *arguments
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr

@@ -42,6 +42,10 @@ COMMANDS: dict[str, CommandSource] = {
     "data": CommandSource(
         "aster_operator.cli.data", "Look into recorded markets, check, convert and download them."
     ),
+    "auth": CommandSource(
+        "aster_operator.cli.auth",
+        "Make or bring a trading key, say what to approve, and check that it works. Keys stay out of sight.",
+    ),
     "exchange": CommandSource("aster_operator.cli.exchange", "Run the embedded exchange."),
     "backtest": CommandSource(
         "aster_operator.cli.backtest", "Run strategies on recorded data, in process and in virtual time."

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.doctor import Check
 
-__all__ = ["register"]
+__all__ = ["register", "show_checks"]
 
 _HELP = """Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.
 
@@ -50,7 +50,7 @@ def _doctor(
     overrides = {"VENUE": venue, "ASTER_BASE_URL": base_url, "ASTER_WS_URL": ws_url}
     settings = settings_from(env_file, overrides=overrides)
     checks = asyncio.run(_examine(settings, ca_file))
-    return _show(checks, json_output=json_output)
+    return show_checks(checks, json_output=json_output)
 
 
 async def _examine(settings: "Settings", ca_file: Path | None) -> "list[Check]":
@@ -68,7 +68,8 @@ async def _examine(settings: "Settings", ca_file: Path | None) -> "list[Check]":
         await client.close()
 
 
-def _show(checks: "list[Check]", *, json_output: bool) -> int:
+def show_checks(checks: "list[Check]", *, json_output: bool) -> int:
+    """Print findings, a line and a remedy each, or one JSON object; the exit code is the verdict."""
     from rich.console import Console
 
     from aster_operator.cli.json_output import print_json

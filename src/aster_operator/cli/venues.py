@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings, Venue
     from aster_operator.domain.clock import Clock
     from aster_operator.exchange.aster_client import AsterClient
+    from aster_operator.exchange.credentials import Credentials
     from aster_operator.runtime.embedded_venue import EmbeddedVenue
     from aster_operator.simulator.server.accounts import DemoAccount
 
-__all__ = ["connect", "connect_embedded", "exchange_life"]
+__all__ = ["connect", "connect_embedded", "credentials_of", "exchange_life"]
 
 
 async def connect_embedded(venue: "EmbeddedVenue", account: "DemoAccount", clock: "Clock") -> "AsterClient":
@@ -44,13 +45,7 @@ def connect(
     """
     from aster_operator.config.problems import UserProblem
     from aster_operator.exchange.aster_client import AsterClient
-    from aster_operator.exchange.credentials import (
-        AgentCredentials,
-        ApiKeyCredentials,
-        Credentials,
-        CredentialsError,
-        address_of_private_key,
-    )
+    from aster_operator.exchange.credentials import CredentialsError
 
     endpoint = settings.endpoint(venue)
     rest = base_url or (endpoint.rest_url if endpoint is not None else None)
@@ -61,19 +56,9 @@ def connect(
             "--base-url and --ws-url",
             "start one with aster-operator exchange serve and pass what it prints, or use the demo",
         )
-    credentials: Credentials | None = None
     try:
-        if settings.signing == "agent" and settings.aster_agent_private_key is not None:
-            key = settings.aster_agent_private_key.get_secret_value().strip()
-            signer = settings.aster_signer_address or address_of_private_key(
-                bytes.fromhex(key.removeprefix("0x"))
-            )
-            credentials = AgentCredentials(settings.user_address or signer, signer, key)
-        elif settings.api_key is not None and settings.api_secret is not None:
-            credentials = ApiKeyCredentials(
-                settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
-            )
-        elif keys_needed:
+        credentials = credentials_of(settings)
+        if credentials is None and keys_needed:
             settings.require_credentials(venue)
             raise UserProblem(
                 f"no keys to trade with on {venue}",
@@ -93,6 +78,25 @@ def connect(
         )
     except (CredentialsError, ValueError) as error:
         raise UserProblem(str(error), "keys or addresses", "correct the settings") from error
+
+
+def credentials_of(settings: "Settings") -> "Credentials | None":
+    """The settings' key, V3 or V1; None when they have none. Raises CredentialsError."""
+    from aster_operator.exchange.credentials import (
+        AgentCredentials,
+        ApiKeyCredentials,
+        address_of_private_key,
+    )
+
+    if settings.signing == "agent" and settings.aster_agent_private_key is not None:
+        key = settings.aster_agent_private_key.get_secret_value().strip()
+        signer = settings.aster_signer_address or address_of_private_key(
+            bytes.fromhex(key.removeprefix("0x"))
+        )
+        return AgentCredentials(settings.user_address or signer, signer, key)
+    if settings.api_key is not None and settings.api_secret is not None:
+        return ApiKeyCredentials(settings.api_key.get_secret_value(), settings.api_secret.get_secret_value())
+    return None
 
 
 async def exchange_life(client: "AsterClient") -> str:
