@@ -99,7 +99,8 @@ class Position(_Book, Base):
     """One leg from its opening to its close. `position_ref` names it; `pair_ref` joins the legs of a pair.
 
     `hold_time_minutes` counts whole minutes and stays 0 until the close; the exact times are the `_ms`
-    columns. `exit_price` and `realized_pnl` are None while the leg is open.
+    columns. `exit_price` and `realized_pnl` are None while the leg is open. `hedge_weight` and `hedge_beta`
+    say how it counts in its pair (`domain.pairing.LegHedge`); None in old rows, whose legs count alike.
     """
 
     __tablename__ = "positions"
@@ -124,6 +125,8 @@ class Position(_Book, Base):
     is_active: Mapped[bool] = mapped_column(default=True, index=True)
     close_reason: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None]
+    hedge_weight: Mapped[Decimal | None]
+    hedge_beta: Mapped[Decimal | None]
 
     def __repr__(self) -> str:
         return f"<Position {self.symbol} {self.position_side} {self.quantity}>"

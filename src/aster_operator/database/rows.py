@@ -84,6 +84,8 @@ def position_row(command: RecordPositionOpened) -> dict[str, Any]:
         "notional": command.quantity * command.entry_price,
         "hold_time_minutes": 0,
         "is_active": True,
+        "hedge_weight": command.hedge.weight,
+        "hedge_beta": command.hedge.beta,
     }
 
 

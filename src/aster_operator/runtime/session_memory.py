@@ -10,9 +10,13 @@ from aster_operator.database.models import Position
 from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.pairing import LegHedge
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
 
 __all__ = ["SessionMemory", "remember"]
+
+_ONE = Decimal(1)
+"""How the legs of old rows count: both were on one symbol."""
 
 
 class SessionMemory(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +44,11 @@ def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair
     for row in rows:
         symbols[row.pair_ref] = row.symbol
         legs.setdefault(row.pair_ref, {})[row.position_side] = RememberedLeg(
-            quantity=row.quantity, entry_price=row.entry_price, opened_ms=row.opened_ms
+            symbol=row.symbol,
+            quantity=row.quantity,
+            entry_price=row.entry_price,
+            opened_ms=row.opened_ms,
+            hedge=LegHedge(weight=row.hedge_weight or _ONE, beta=row.hedge_beta or _ONE),
         )
     return tuple(
         RememberedPair(
