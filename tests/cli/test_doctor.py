@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +11,10 @@ import pytest
 from cli_calls import Run
 from served_venue import Venue, served_venue
 
+from aster_operator.domain.clock import DAY_MS
+from aster_operator.domain.enums import OrderType, Side, TimeInForce
+from aster_operator.exchange import AgentCredentials, AsterClient
+
 GOOD = {"CAPITAL_USDT": "5000", "LEVERAGE": "5", "MAX_POSITION_SIZE_PCT": "10"}
 
 
@@ -19,6 +22,12 @@ GOOD = {"CAPITAL_USDT": "5000", "LEVERAGE": "5", "MAX_POSITION_SIZE_PCT": "10"}
 def venue() -> Iterator[Venue]:
     with served_venue() as found:
         yield found
+
+
+def client_of(venue: Venue, index: int) -> AsterClient:
+    account = venue.accounts[index]
+    keys = AgentCredentials(account.user, account.signer, account.private_key)
+    return AsterClient(keys, environment="sim", base_url=venue.rest, ws_url=venue.ws)
 
 
 def examine(run: Run, venue: Venue, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -124,7 +133,7 @@ def test_what_is_wrong_with_an_agent_is_said(case: str, run: Run, venue: Venue) 
     agent = AgentCredentials.from_private_key(key)
 
     async def approve() -> None:
-        async with venue.client(0) as wallet:
+        async with client_of(venue, 0) as wallet:
             chosen = {"expires_ms": 30 * DAY_MS} | rights
             chosen["expires_ms"] += await wallet.server_time()
             await wallet.approve_agent(case, agent.signer, **chosen)
@@ -139,7 +148,7 @@ def test_what_is_wrong_with_an_agent_is_said(case: str, run: Run, venue: Venue) 
 
 def test_what_nobody_owns_is_in_the_way_on_traded_symbols(run: Run, venue: Venue, tmp_path: Path) -> None:
     async def trade() -> None:
-        async with venue.client(2) as client:
+        async with client_of(venue, 2) as client:
             await client.new_order(
                 symbol="BTCUSDT", side=Side.BUY, type=OrderType.MARKET, quantity=Decimal("0.01")
             )
@@ -167,7 +176,7 @@ def test_what_nobody_owns_is_in_the_way_on_traded_symbols(run: Run, venue: Venue
 
 def test_isolated_margin_does_not_go_with_multi_asset_mode(run: Run, venue: Venue) -> None:
     async def switch(enabled: bool) -> None:
-        async with venue.client(1) as client:
+        async with client_of(venue, 1) as client:
             await client.change_multi_assets_mode(enabled=enabled)
 
     asyncio.run(switch(True))

@@ -54,7 +54,7 @@ def _doctor(
 
 
 async def _examine(settings: "Settings", ca_file: Path | None) -> "list[Check]":
-    from aster_operator.cli.venues import connect
+    from aster_operator.cli.venues import connect, exchange_life
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.doctor import Doctor
@@ -63,7 +63,7 @@ async def _examine(settings: "Settings", ca_file: Path | None) -> "list[Check]":
     clock = WallClock()
     client = connect(settings, clock, settings.venue, ca_file=ca_file, keys_needed=False)
     try:
-        return await Doctor(client, settings, clock).examine()
+        return await Doctor(client, settings, clock, lambda: exchange_life(client)).examine()
     finally:
         await client.close()
 

@@ -90,7 +90,8 @@ class RequestRefused(ExchangeError):
         self.http_status = http_status
         self.endpoint = endpoint
         self.retriable = rule_of(code).retriable
-        super().__init__(f"{endpoint} was refused with {code} ({http_status}): {self.message}")
+        word = f"{code} ({http_status})" if code else f"HTTP {http_status}"
+        super().__init__(f"{endpoint} was refused with {word}: {self.message}")
 
 
 class RateLimited(RequestRefused):

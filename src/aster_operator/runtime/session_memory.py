@@ -1,29 +1,34 @@
 """What the books remember for the next start: the pairs that were open and the volume already traded."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import URL, Connection, select
 
 from aster_operator.database import queries
-from aster_operator.database.models import Position
+from aster_operator.database.engine import describing_errors, normalised_url, open_engine
+from aster_operator.database.models import Position, StrategyMemory
+from aster_operator.database.schema import stored_revision
 from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.pairing import LegHedge
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
 
-__all__ = ["SessionMemory", "remember"]
+__all__ = ["SessionMemory", "open_quantities", "remember"]
 
 _ONE = Decimal(1)
 """How the legs of old rows count: both were on one symbol."""
 
 
 class SessionMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """Open pairs of earlier runs on one account, and today's traded notional (UTC day start in ms to USD)."""
+    """Open pairs of earlier runs on one account, today's traded notional (UTC day start in ms to USD), and
+    what other strategies remember, by their name and a key of theirs."""
 
     pairs: tuple[RememberedPair, ...]
     volume_by_day: dict[int, Decimal]
+    strategies: dict[str, dict[str, str]] = {}
 
 
 def remember(connection: Connection, book: LedgerKey, now_ms: int) -> SessionMemory:
@@ -33,7 +38,19 @@ def remember(connection: Connection, book: LedgerKey, now_ms: int) -> SessionMem
     return SessionMemory(
         pairs=_open_pairs(connection, book),
         volume_by_day={day_ms: today.volume} if today.volume else {},
+        strategies=_strategy_memory(connection, book),
     )
+
+
+def _strategy_memory(connection: Connection, book: LedgerKey) -> dict[str, dict[str, str]]:
+    statement = select(StrategyMemory.__table__).order_by(StrategyMemory.id)
+    rows = connection.execute(
+        Selection(book=book).narrow(statement, StrategyMemory, StrategyMemory.updated_ms)
+    )
+    memory: dict[str, dict[str, str]] = {}
+    for row in rows:
+        memory.setdefault(row.strategy, {})[row.key] = row.state_json
+    return memory
 
 
 def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair, ...]:
@@ -42,6 +59,8 @@ def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair
     legs: dict[str, dict[str, RememberedLeg]] = {}
     symbols: dict[str, str] = {}
     for row in rows:
+        if row.position_ref == row.pair_ref:
+            continue  # a single position: its strategy remembers it itself
         symbols[row.pair_ref] = row.symbol
         legs.setdefault(row.pair_ref, {})[row.position_side] = RememberedLeg(
             symbol=row.symbol,
@@ -59,3 +78,30 @@ def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair
         )
         for pair_ref, sides in legs.items()
     )
+
+
+def open_quantities(database_url: str | URL, book: LedgerKey) -> dict[tuple[str, str], Decimal]:
+    """What the books hold open, by symbol and position side; nothing where there are no books yet.
+
+    Looks only: books are neither created nor migrated. Raises DatabaseProblem for books that cannot be read.
+    """
+    url = normalised_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return {}
+    engine = open_engine(url)
+    held: dict[tuple[str, str], Decimal] = {}
+    try:
+        with describing_errors(url), engine.connect() as connection:
+            if stored_revision(connection) is None:
+                return {}
+            statement = select(Position.symbol, Position.position_side, Position.quantity).where(
+                Position.is_active
+            )
+            for row in connection.execute(
+                Selection(book=book).narrow(statement, Position, Position.opened_ms)
+            ):
+                key = (row.symbol, str(row.position_side))
+                held[key] = held.get(key, Decimal(0)) + abs(row.quantity)
+    finally:
+        engine.dispose()
+    return held
