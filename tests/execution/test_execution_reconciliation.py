@@ -207,7 +207,7 @@ def test_a_snapshot_replaces_positions_and_balance_but_not_the_sums() -> None:
         )
     )
     portfolio.apply_account(account_changed([position_of("5", LONG)], at_ms=START_MS))
-    portfolio.apply_snapshot(snapshot_of().account, (position_of("0.2", SHORT, entry="49000"),))
+    portfolio.apply_snapshot(snapshot_of().account, (position_of("0.2", SHORT, entry="49000"),), START_MS)
     assert [(p.position_side, p.quantity) for p in portfolio.open_positions()] == [(SHORT, Decimal("-0.2"))]
     assert portfolio.held("BTCUSDT", LONG).quantity == 0
     assert (portfolio.volume, portfolio.fees, portfolio.realized_pnl) == (5000, 2, 7)
@@ -216,7 +216,7 @@ def test_a_snapshot_replaces_positions_and_balance_but_not_the_sums() -> None:
 
 def test_the_balance_is_of_the_margin_asset_whoever_tells_it() -> None:
     portfolio = Portfolio()
-    portfolio.apply_snapshot(snapshot_of(wallet="4000", other_assets="6000").account, ())
+    portfolio.apply_snapshot(snapshot_of(wallet="4000", other_assets="6000").account, (), START_MS)
     assert portfolio.wallet_balance == 4_000
     portfolio.apply_account(account_changed(at_ms=START_MS, wallet="3990"))
     assert portfolio.wallet_balance == 3_990

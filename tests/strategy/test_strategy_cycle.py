@@ -25,6 +25,8 @@ from aster_operator.strategy.risk_manager import RiskManager
 from trading_values import BTC, ETH, NOW_MS, leg_of, limits_of
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
+LATE_MS = NOW_MS + 23 * HOUR_MS + 40 * MINUTE_MS
+"""So late that the day's plan has no time in hand."""
 LEG_USD = Decimal(5_000)
 
 
@@ -147,7 +149,8 @@ WAITS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "funding is dear": ({"funding_rate": Decimal("0.0501")}, {}, "beyond the threshold 0.05"),
     "funding is dear the other way": ({"funding_rate": Decimal("-0.0501")}, {}, "beyond the threshold"),
-    "the budget is used up": ({}, {"volume_today_usd": Decimal(980_001)}, "volume budget"),
+    "the budget is used up": ({}, {"volume_today_usd": Decimal(1_000_000)}, "volume budget"),
+    "the budget carries no smallest pair": ({}, {"volume_today_usd": Decimal(999_801)}, "volume budget"),
     "the total limit is used up": ({}, {"committed_gross_usd": Decimal(50_000)}, "MAX_TOTAL_NOTIONAL_USD"),
     "the price has risen beyond the leg": ({"mark": Decimal(6_000_000)}, {}, "smallest CAPITAL_USDT"),
 }
@@ -222,7 +225,7 @@ HOLDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "the market is stale": ({"stale": "no quote yet"}, {}, "no quote yet"),
     "a funding stamp is near": ({"next_funding_ms": NOW_MS + 59_000}, {}, "funding stamp"),
     "a funding stamp has just passed": ({"last_funding_ms": NOW_MS - 59_000}, {}, "funding stamp"),
-    "the budget is used up": ({}, {"volume_today_usd": Decimal("970000.01")}, "volume budget"),
+    "the budget carries no half of it": ({}, {"volume_today_usd": Decimal("980000.01")}, "volume budget"),
 }
 
 
@@ -237,14 +240,22 @@ def test_a_pair_past_its_time_is_held_when(case: str) -> None:
 
 
 def test_a_rotation_needs_budget_for_this_close_and_the_next_pair() -> None:
-    # $10,000 to close what is held, $20,000 to open and close the next.
-    view = view_of(pair_of(), volume_today_usd=Decimal(970_000))
-    assert only(strategy_of().run_cycle(view)).action == "rotate"
+    # $10,000 to close what is held, $20,000 to open and close the next; half a pair is worth it too.
+    for used, action in ((970_000, "rotate"), (980_000, "rotate"), (980_001, "hold")):
+        view = view_of(pair_of(), volume_today_usd=Decimal(used), now_ms=LATE_MS)
+        assert only(strategy_of().run_cycle(view)).action == action
 
 
-@pytest.mark.parametrize("phase", [PairPhase.OPENING, PairPhase.CLOSING])
-def test_a_pair_being_worked_is_left_to_work(phase: PairPhase) -> None:
-    pair = pair_of(phase=phase, pnl_usd=Decimal(-5_000))
+@pytest.mark.parametrize(
+    ("phase", "changes"),
+    [
+        (PairPhase.OPENING, {"net_delta_usd": Decimal(5_000)}),
+        (PairPhase.CLOSING, {"net_delta_usd": Decimal(5_000)}),
+        (PairPhase.CLOSING, {"pnl_usd": Decimal(-5_000), "urgent": True}),
+    ],
+)
+def test_a_pair_being_worked_is_left_to_work(phase: PairPhase, changes: dict[str, Any]) -> None:
+    pair = pair_of(phase=phase, **changes)
     decision = only(strategy_of().run_cycle(view_of(pair)))
     assert (decision.action, decision.intent) == ("work", None)
     assert str(phase) in decision.reason
@@ -305,25 +316,31 @@ def actions(decisions: tuple[CycleDecision, ...]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("daily_usd", "expected"),
-    [(40_000, ["open", "open"]), (39_999, ["open", "wait"]), (19_999, ["wait", "wait"])],
+    [
+        (40_000, ["open", "open"]),
+        (30_000, ["open", "open"]),  # the second at half its size
+        (20_020, ["open", "wait"]),
+        (20, ["wait", "wait"]),
+    ],
 )
 def test_symbols_share_the_budget_when_opening(daily_usd: int, expected: list[str]) -> None:
-    assert actions(strategy_of(BOTH, daily_usd=daily_usd).run_cycle(view_of())) == expected
+    view = view_of(now_ms=LATE_MS)
+    assert actions(strategy_of(BOTH, daily_usd=daily_usd).run_cycle(view)) == expected
 
 
 @pytest.mark.parametrize(
     ("daily_usd", "expected"),
     # $20,000 to close both pairs, and $20,000 more for every pair that is opened and closed anew.
-    [(60_000, ["rotate", "rotate"]), (59_999, ["rotate", "hold"]), (39_999, ["hold", "hold"])],
+    [(60_000, ["rotate", "rotate"]), (49_999, ["rotate", "hold"]), (29_999, ["hold", "hold"])],
 )
 def test_symbols_share_the_budget_when_rotating(daily_usd: int, expected: list[str]) -> None:
-    view = view_of(pair_of(), pair_of("ETHUSDT"))
+    view = view_of(pair_of(), pair_of("ETHUSDT"), now_ms=LATE_MS)
     assert actions(strategy_of(BOTH, daily_usd=daily_usd).run_cycle(view)) == expected
 
 
 def test_a_risky_close_takes_no_budget_from_the_others() -> None:
-    view = view_of(pair_of(pnl_usd=Decimal(-200)), pair_of("ETHUSDT"))
-    assert actions(strategy_of(BOTH, daily_usd=40_000).run_cycle(view)) == ["close", "rotate"]
+    view = view_of(pair_of(pnl_usd=Decimal(-200)), pair_of("ETHUSDT"), now_ms=LATE_MS)
+    assert actions(strategy_of(BOTH, daily_usd=45_000).run_cycle(view)) == ["close", "rotate"]
 
 
 def test_symbols_share_the_total_limit() -> None:
@@ -336,8 +353,22 @@ def test_symbols_share_the_total_limit() -> None:
     assert second.intent.quantity == Decimal("1.274")
 
 
-def test_each_symbol_gets_exactly_one_decision_in_its_order() -> None:
-    decisions = strategy_of(("ETHUSDT", "BTCUSDT")).run_cycle(view_of(pair_of()))
+def test_each_symbol_gets_exactly_one_decision_the_cheapest_first() -> None:
+    cheap = {"ETHUSDT": market_of("ETHUSDT", bid=Decimal("1999.99"), ask=Decimal("2000.01"))}
+    view = view_of(pair_of(), markets={"BTCUSDT": market_of(bid=Decimal(49_000)), **cheap})
+    decisions = strategy_of(BOTH).run_cycle(view)
+    assert [(decision.symbol, decision.action) for decision in decisions] == [
+        ("ETHUSDT", "open"),
+        ("BTCUSDT", "rotate"),
+    ]
+
+
+def test_symbols_that_cost_the_same_stand_in_the_order_given() -> None:
+    same = {"ETHUSDT": market_of("ETHUSDT", bid=Decimal("1999.96"), ask=Decimal("2000.04"))}
+    same["ETHUSDT"] = msgspec.structs.replace(
+        same["ETHUSDT"], bid_quantity=Decimal(25), ask_quantity=Decimal(50)
+    )
+    decisions = strategy_of(("ETHUSDT", "BTCUSDT")).run_cycle(view_of(pair_of(), markets=same))
     assert [(decision.symbol, decision.action) for decision in decisions] == [
         ("ETHUSDT", "open"),
         ("BTCUSDT", "rotate"),

@@ -10,11 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import aster_operator
+from aster_operator.domain.clock import DAY_MS
 from aster_operator.domain.enums import OrderType, PositionSide, Side, SymbolStatus, TimeInForce
 from aster_operator.domain.instruments import LotFilter
 from aster_operator.domain.orders import Approved, NewOrder, Refused
-from aster_operator.strategy.intents import PairPhase, PairStatus
-from aster_operator.strategy.risk_manager import ExposureView, LegTooSmall, RiskManager
+from aster_operator.strategy.intents import AccountStatus, PairPhase, PairStatus
+from aster_operator.strategy.risk_manager import ExposureView, RiskManager
+from aster_operator.strategy.sizing import LegTooSmall, SizeView
 from trading_values import BTC, ETH, NOW_MS, instrument_of, leg_of, limits_of
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
@@ -26,7 +28,7 @@ def manager_of(*, instruments=None, equity: Decimal | None = RICH, **limits: Any
     """A gate that has seen one account snapshot."""
     manager = RiskManager(limits_of(**limits), instruments or {"BTCUSDT": BTC, "ETHUSDT": ETH})
     if equity is not None:
-        manager.observe_equity(equity, new_day=True)
+        manager.observe_equity(equity, NOW_MS)
     return manager
 
 
@@ -53,6 +55,10 @@ def order_of(
     )
 
 
+def account_of(equity: Decimal | None, maintenance: Decimal | None = Decimal(0)) -> AccountStatus:
+    return AccountStatus(now_ms=NOW_MS, equity_usd=equity, maintenance_margin_usd=maintenance)
+
+
 def exposure_of(**changes: Any) -> ExposureView:
     values: dict[str, Any] = {
         "now_ms": NOW_MS,
@@ -60,7 +66,7 @@ def exposure_of(**changes: Any) -> ExposureView:
         "held": {},
         "pending_open": {},
         "pending_close": {},
-        "equity_usd": RICH,
+        "account": account_of(RICH),
     }
     return ExposureView(**(values | changes))
 
@@ -163,7 +169,7 @@ def test_a_pair_is_cut_to_the_room_under_the_total_limit(
     total_usd: str, gross_usd: str, size: str | None
 ) -> None:
     manager = manager_of(max_total_notional_usd=Decimal(total_usd))
-    found = manager.calculate_pair_size(MARK, "BTCUSDT", Decimal(gross_usd))
+    found = manager.calculate_pair_size(MARK, "BTCUSDT", SizeView(gross_usd=Decimal(gross_usd)))
     if size is None:
         assert isinstance(found, Refused)
         assert found.rule == "MAX_TOTAL_NOTIONAL_USD"
@@ -172,7 +178,7 @@ def test_a_pair_is_cut_to_the_room_under_the_total_limit(
 
 
 def test_a_pair_that_no_size_fits_is_refused_not_raised() -> None:
-    found = manager_of(capital_usd=Decimal(100)).calculate_pair_size(Decimal(95_700), "BTCUSDT", Decimal(0))
+    found = manager_of(capital_usd=Decimal(100)).calculate_pair_size(Decimal(95_700), "BTCUSDT", SizeView())
     assert isinstance(found, Refused)
     assert "the smallest CAPITAL_USDT that works is" in found.reason
 
@@ -187,7 +193,7 @@ def test_a_pair_that_was_sized_can_be_hedged_when_the_mark_moves(
 ) -> None:
     """The lead must never use up what its hedge needs."""
     manager = manager_of(max_position_size_pct=Decimal(share_pct))
-    size = manager.calculate_pair_size(MARK, "BTCUSDT", Decimal(gross_usd))
+    size = manager.calculate_pair_size(MARK, "BTCUSDT", SizeView(gross_usd=Decimal(gross_usd)))
     assume(isinstance(size, Decimal))
     other = {("ETHUSDT", LONG): Decimal(gross_usd) / 2_000}
     marks = {"BTCUSDT": MARK * mark_move, "ETHUSDT": Decimal(2_000)}
@@ -239,25 +245,25 @@ def test_a_loss_is_judged_by_drift_too() -> None:
 )
 def test_drawdown_and_daily_loss_stop_new_pairs(start: str, peak: str, now: str, rule: str | None) -> None:
     manager = manager_of(equity=Decimal(peak))
-    manager.observe_equity(Decimal(start), new_day=True)
-    refused = manager.can_open_new_position(Decimal(now))
+    manager.observe_equity(Decimal(start), NOW_MS + DAY_MS)
+    refused = manager.can_open_new_position(account_of(Decimal(now)))
     assert (None if refused is None else refused.rule) == rule
 
 
 def test_a_new_day_forgets_the_daily_loss_but_not_the_peak() -> None:
     manager = manager_of()
-    manager.observe_equity(Decimal(9_600), new_day=False)
-    assert manager.can_open_new_position(Decimal(9_600)) is not None
-    manager.observe_equity(Decimal(9_600), new_day=True)
-    assert manager.can_open_new_position(Decimal(9_600)) is None
-    refused = manager.can_open_new_position(Decimal(9_499))
+    manager.observe_equity(Decimal(9_600), NOW_MS + DAY_MS - 1)
+    assert manager.can_open_new_position(account_of(Decimal(9_600))) is not None
+    manager.observe_equity(Decimal(9_600), NOW_MS + DAY_MS)
+    assert manager.can_open_new_position(account_of(Decimal(9_600))) is None
+    refused = manager.can_open_new_position(account_of(Decimal(9_499)))
     assert refused is not None
     assert refused.rule == "MAX_DRAWDOWN_PCT"
 
 
 @pytest.mark.parametrize(("observed", "now"), [(None, RICH), (RICH, None)])
 def test_unknown_equity_stops_new_pairs(observed: Decimal | None, now: Decimal | None) -> None:
-    refused = manager_of(equity=observed).can_open_new_position(now)
+    refused = manager_of(equity=observed).can_open_new_position(account_of(now))
     assert refused is not None
     assert refused.rule == "account"
 
@@ -393,7 +399,7 @@ def test_refused_orders_do_not_count_and_closing_ones_do() -> None:
 @pytest.mark.parametrize("equity", [Decimal(9_000), None])
 def test_a_hedge_passes_what_blocks_new_risk(equity: Decimal | None) -> None:
     manager = manager_of(max_orders_per_minute=1)
-    view = exposure_of(equity_usd=equity, held={("BTCUSDT", LONG): Decimal("0.1")})
+    view = exposure_of(account=account_of(equity), held={("BTCUSDT", LONG): Decimal("0.1")})
     hedge = order_of("0.1", position_side=SHORT)
     assert refusal(manager.approve(hedge, view)) in ("MAX_DRAWDOWN_PCT", "account")
     for _ in range(3):
@@ -420,7 +426,7 @@ def test_no_more_is_closed_than_is_held_and_not_being_closed(
     view = exposure_of(
         held={key: Decimal(held), ("BTCUSDT", LONG): Decimal(5)},
         pending_close={key: Decimal(pending)},
-        equity_usd=None,
+        account=account_of(None),
         marks={},
     )
     verdict = manager_of().approve(order_of(quantity, opens=False, position_side=SHORT), view)
@@ -428,7 +434,7 @@ def test_no_more_is_closed_than_is_held_and_not_being_closed(
 
 
 def test_what_closes_is_held_to_no_other_limit() -> None:
-    view = exposure_of(held={("BTCUSDT", LONG): Decimal(100)}, equity_usd=Decimal(1))
+    view = exposure_of(held={("BTCUSDT", LONG): Decimal(100)}, account=account_of(Decimal(1)))
     assert isinstance(
         manager_of(max_orders_per_minute=1).approve(order_of("100", opens=False), view), Approved
     )

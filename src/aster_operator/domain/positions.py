@@ -33,6 +33,8 @@ class PositionReport(msgspec.Struct, frozen=True, kw_only=True):
     isolated_margin: Decimal
     max_notional: Decimal
     update_ms: int
+    adl_quantile: int | None = None
+    """Place in the queue for auto-deleveraging, 0 to 4 (4 is first); None: the venue was not asked."""
 
     @property
     def is_open(self) -> bool:

@@ -8,7 +8,6 @@ all share, the account, the market, the orders and the limits, is kept here.
 
 from collections.abc import Sequence
 
-from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.commands import Command, NotifyLevel, RequestSnapshot, StopSession
 from aster_operator.domain.events import (
     AccountChanged,
@@ -31,6 +30,7 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill
+from aster_operator.execution.account_watch import AccountWatch
 from aster_operator.execution.core_state import CoreSettings, CoreState
 from aster_operator.execution.entry_gate import entries_blocked
 from aster_operator.execution.order_desk import OrderDesk
@@ -55,12 +55,12 @@ class TradingCore:
         self.state = CoreState.fresh(settings)
         self.stopped = False
         self._orders = OrderDesk(self.state)
+        self._account_watch = AccountWatch(self.state)
         self.state.desks.extend(_desks(settings, self.state, self._orders))
         self._snapshot_asked_at_moves = 0
         self._snapshot_asked_ms = 0
         self._asked_again = False
         self._mismatch_since_ms: int | None = None
-        self._day_ms: int | None = None
         self._start_ms = 0
 
     @property
@@ -125,6 +125,7 @@ class TradingCore:
                 self._learn_of_strays(event)
             case AccountChanged():
                 state.portfolio.apply_account(event)
+                self._account_watch.on_account(event)
             case IncomeSettled():
                 if state.portfolio.book_income(event.row) and event.row.income_type == "FUNDING_FEE":
                     for desk in state.desks:
@@ -166,9 +167,10 @@ class TradingCore:
         was_pending, state.snapshot_pending = state.snapshot_pending, False
         if was_pending and (self._asked_again or self._snapshot_asked_at_moves != self._moves()):
             # Something happened while the snapshot was under way: it may be older than what we know.
-            self._request_snapshot("the last one may be out of date")
+            if state.in_doubt:
+                self._request_snapshot("the last one may be out of date")
             return
-        state.portfolio.apply_snapshot(event.account, event.positions)
+        state.portfolio.apply_snapshot(event.account, event.positions, event.event_ms)
         if state.reconciled:
             for desk in state.desks:
                 desk.correct(event)
@@ -230,7 +232,9 @@ class TradingCore:
             self._orders.query_overdue()
             self._orders.cancel_strays()
             self._watch_positions()
+            self._refresh_account()
             self._observe_equity()
+            self._account_watch.tell()
             self._enforce_account_limits()
         for desk in self.state.desks:
             desk.think(event)
@@ -238,9 +242,8 @@ class TradingCore:
             self._stop_when_done()
 
     def _enforce_account_limits(self) -> None:
-        """Drawdown and daily loss do not only block: what is held is closed, or the loss would run on."""
-        equity = self.state.equity_usd()
-        breach = None if equity is None else self.state.risk_manager.can_open_new_position(equity)
+        """A limit of the account does not only block: what is held is closed, or the loss would run on."""
+        breach = self._account_watch.breach()
         if breach is not None:
             for desk in self.state.desks:
                 desk.close_all(f"{breach.rule}: {breach.reason}")
@@ -268,16 +271,23 @@ class TradingCore:
         elif state.now_ms - self._mismatch_since_ms >= self.settings.policy.retry_ms:
             self._request_snapshot("a position differs from our books")
 
+    def _refresh_account(self) -> None:
+        """Have margins and liquidation prices read again in time; nothing waits for the answer."""
+        moved = self._moves() != self._snapshot_asked_at_moves
+        if not self.state.snapshot_pending and self._account_watch.is_out_of_date(
+            self._snapshot_asked_ms, moved=moved
+        ):
+            self._request_snapshot("margins and liquidation prices are old", in_doubt=False)
+
     def _observe_equity(self) -> None:
         equity = self.state.equity_usd()
         if equity is not None:
-            day_ms = utc_day_start_ms(self.state.now_ms)
-            self.state.risk_manager.observe_equity(equity, new_day=day_ms != self._day_ms)
-            self._day_ms = day_ms
+            self.state.risk_manager.observe_equity(equity, self.state.now_ms)
 
-    def _request_snapshot(self, reason: str) -> None:
+    def _request_snapshot(self, reason: str, *, in_doubt: bool = True) -> None:
         # Never two under way: nobody could tell which of them is the older.
         self._asked_again = self.state.snapshot_pending
+        self.state.in_doubt = in_doubt or (self.state.snapshot_pending and self.state.in_doubt)
         if self._asked_again:
             return
         self.state.snapshot_pending = True

@@ -9,6 +9,7 @@ import msgspec
 from aster_operator.domain.commands import Command, Notify, NotifyLevel
 from aster_operator.domain.events import Feed, OperatorAction
 from aster_operator.domain.instruments import Instrument
+from aster_operator.execution.hold_meter import HoldMeter
 from aster_operator.execution.market_view import MarketView
 from aster_operator.execution.order_tracker import OrderTracker
 from aster_operator.execution.pair_book import PairBook
@@ -18,9 +19,11 @@ from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.execution.strategy_desk import StrategyDesk
 from aster_operator.execution.stray_orders import StrayOrders
-from aster_operator.strategy.intents import CycleDecision
+from aster_operator.strategy.equity_marks import EquityMarks
+from aster_operator.strategy.intents import AccountStatus, CycleDecision
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 from aster_operator.strategy.risk_manager import RiskManager
+from aster_operator.strategy.risk_watch import RiskWatch
 
 __all__ = ["CoreSettings", "CoreState"]
 
@@ -29,7 +32,9 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the core is built from: written as the head of the journal, so that a replay can rebuild it.
 
     A strategy takes part when its parameters are there. `volume_by_day` carries the traded notional of
-    earlier runs (UTC day start in ms to USD).
+    earlier runs (UTC day start in ms to USD), `held_usd_hours` what they held in the week that `week_ms`
+    began, `equity_marks` the equities that losses count from. `notional_caps` are the largest positions (USD)
+    that the symbols' brackets allow at the leverage set.
     """
 
     run_id: str
@@ -42,6 +47,10 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[PositionDeskSettings, ...] = ()
     remembered: tuple[RememberedPair, ...] = ()
     volume_by_day: dict[int, Decimal] = {}
+    week_ms: int = 0
+    held_usd_hours: Decimal = Decimal(0)
+    equity_marks: EquityMarks | None = None
+    notional_caps: dict[str, Decimal] = {}
     first_sequence: int = 0
 
     @property
@@ -69,6 +78,8 @@ class CoreState:
     tracker: OrderTracker
     pairs: PairBook
     risk_manager: RiskManager
+    hold_meter: HoldMeter
+    risk_watch: RiskWatch = field(default_factory=RiskWatch)
     now_ms: int = 0
     reconciled: bool = False
     out: list[Command] = field(default_factory=list)
@@ -81,6 +92,8 @@ class CoreState:
     paused: str | None = None
     stopping: OperatorAction | None = None
     snapshot_pending: bool = False
+    in_doubt: bool = False
+    """The snapshot under way is to settle a doubt; another only refreshes figures and holds nothing up."""
 
     @classmethod
     def fresh(cls, settings: CoreSettings) -> "CoreState":
@@ -92,7 +105,13 @@ class CoreState:
             market=MarketView(),
             tracker=OrderTracker(),
             pairs=PairBook(),
-            risk_manager=RiskManager(settings.limits, settings.instruments),
+            risk_manager=RiskManager(
+                settings.limits,
+                settings.instruments,
+                notional_caps=settings.notional_caps,
+                marks=settings.equity_marks,
+            ),
+            hold_meter=HoldMeter(week_ms=settings.week_ms, usd_hours=settings.held_usd_hours),
         )
 
     @property
@@ -122,3 +141,14 @@ class CoreState:
                 return None
             equity += position.unrealized_pnl(mark)
         return equity
+
+    def account_status(self) -> AccountStatus:
+        """The account as the limits see it."""
+        portfolio = self.portfolio
+        return AccountStatus(
+            now_ms=self.now_ms,
+            equity_usd=self.equity_usd(),
+            maintenance_margin_usd=portfolio.maintenance_margin,
+            available_usd=portfolio.available_balance,
+            as_of_ms=portfolio.account_ms,
+        )

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from decimal import Decimal
 
-from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.enums import MarginType, PositionSide
 from aster_operator.domain.money import ZERO
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.pair import Pair, PairLeg
@@ -12,10 +12,14 @@ from aster_operator.strategy.risk_manager import ExposureView
 
 __all__ = ["build_cycle_view", "exposure_view", "pair_status"]
 
+_TELLING_FILLS = 50
+"""Fills after which the session's own maker share says more than an assumption."""
+
 
 def build_cycle_view(state: CoreState, symbols: tuple[str, ...], *, entries_blocked: str | None) -> CycleView:
     """Everything one pass of the strategy may look at, as plain values."""
     pairs = tuple(pair_status(state, pair) for pair in state.pairs.active())
+    symbol_gross = _committed_gross_usd(state)
     return CycleView(
         now_ms=state.now_ms,
         markets={symbol: _symbol_market(state, symbol) for symbol in symbols},
@@ -27,7 +31,13 @@ def build_cycle_view(state: CoreState, symbols: tuple[str, ...], *, entries_bloc
             (_committed_usd(state, pair) for pair in state.pairs.active()),
             ZERO,
         ),
-        committed_gross_usd=_committed_gross_usd(state),
+        committed_gross_usd=sum(symbol_gross.values(), ZERO),
+        symbol_gross_usd=symbol_gross,
+        account=state.account_status(),
+        uncovered_usd=_still_to_open_usd(state),
+        maker_share=_maker_share(state),
+        held_usd_hours=state.hold_meter.usd_hours,
+        week_end_ms=state.hold_meter.week_end_ms,
     )
 
 
@@ -49,6 +59,8 @@ def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:
         next_funding_ms=None if mark is None else mark.next_funding_ms,
         stale=stale,
         last_funding_ms=view.last_funding_ms,
+        usual_half_spread_bps=view.usual_half_spread_bps,
+        volatility_bps_hour=view.volatility_bps_hour,
     )
 
 
@@ -81,17 +93,26 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
 
 
 def _leg_status(state: CoreState, leg: PairLeg) -> LegStatus:
-    mark = state.market.mark_of(leg.symbol)
     known = state.portfolio.positions.get((leg.symbol, leg.position_side))
     return LegStatus(
         symbol=leg.symbol,
         position_side=leg.position_side,
         quantity=leg.held,
-        mark=mark,
-        unrealized_usd=leg.unrealized_pnl(mark or leg.entry_price),
+        mark=_fresh_mark(state, leg.symbol),
+        unrealized_usd=leg.unrealized_pnl(state.market.mark_of(leg.symbol) or leg.entry_price),
+        cost_usd=leg.held * leg.entry_price,
         liquidation_price=None if known is None else known.liquidation_price,
         adl_quantile=None if known is None else known.adl_quantile,
+        is_isolated=state.settings.limits.margin_type is MarginType.ISOLATED,
     )
+
+
+def _fresh_mark(state: CoreState, symbol: str) -> Decimal | None:
+    """The mark price that limits may be judged by; None when it is older than they allow."""
+    mark = state.market.of(symbol).mark
+    if mark is None or state.now_ms - mark.event_ms > state.settings.limits.max_mark_age_ms:
+        return None
+    return mark.mark
 
 
 def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
@@ -104,16 +125,32 @@ def _committed_usd(state: CoreState, pair: Pair) -> Decimal:
     return total
 
 
-def _committed_gross_usd(state: CoreState) -> Decimal:
-    """Gross notional held, ours or not, plus what all desks are still going to add."""
+def _committed_gross_usd(state: CoreState) -> dict[str, Decimal]:
+    """Gross notional by symbol: held, ours or not, plus what all desks are still going to add."""
     view = exposure_view(state)
-    total = sum(
-        (quantity * view.marks.get(symbol, ZERO) for (symbol, _), quantity in view.held.items()), ZERO
-    )
+    gross: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for (symbol, _), quantity in view.held.items():
+        gross[symbol] += quantity * view.marks.get(symbol, ZERO)
     for desk in state.desks:
         for symbol, quantity in desk.still_to_open():
-            total += quantity * view.marks.get(symbol, ZERO)
+            gross[symbol] += quantity * view.marks.get(symbol, ZERO)
+    return dict(gross)
+
+
+def _still_to_open_usd(state: CoreState) -> Decimal:
+    """Notional that decisions already made are going to add, and that has no order resting for it yet."""
+    total = ZERO
+    for desk in state.desks:
+        for symbol, quantity in desk.still_to_open():
+            total += quantity * (state.market.mark_of(symbol) or ZERO)
     return total
+
+
+def _maker_share(state: CoreState) -> Decimal | None:
+    portfolio = state.portfolio
+    if portfolio.fill_count < _TELLING_FILLS or portfolio.volume == 0:
+        return None
+    return portfolio.maker_volume / portfolio.volume
 
 
 def exposure_view(state: CoreState) -> ExposureView:
@@ -142,5 +179,5 @@ def exposure_view(state: CoreState) -> ExposureView:
         held=held,
         pending_open=pending_open,
         pending_close=pending_close,
-        equity_usd=state.equity_usd(),
+        account=state.account_status(),
     )

@@ -14,9 +14,9 @@ def entries_blocked(state: CoreState) -> str | None:
     if state.feeds_down:
         feed, detail = next(iter(state.feeds_down.items()))
         return f"{feed} feed is down: {detail}"
-    if state.snapshot_pending:
+    if state.snapshot_pending and state.in_doubt:
         return "waiting for a snapshot of the account"
     if state.strays:
         return "orders of an earlier run are still being cancelled"
-    refused = state.risk_manager.can_open_new_position(state.equity_usd())
+    refused = state.risk_manager.can_open_new_position(state.account_status())
     return None if refused is None else f"{refused.rule}: {refused.reason}"

@@ -1,11 +1,17 @@
 """The market as the core last saw it, with the age of everything."""
 
+import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from aster_operator.domain.market import Bar, MarkPrice, Quote
 
 __all__ = ["MarketView", "SymbolView"]
+
+_MEMORY_BARS = 60
+"""Spread and volatility are averaged over about this many closed minutes, newer ones weighing more."""
+_LEAST_BARS = 30
+_MINUTES_AN_HOUR = 60
 
 
 @dataclass(slots=True)
@@ -17,6 +23,35 @@ class SymbolView:
     last_closed_bar: Bar | None = None
     last_funding_ms: int | None = None
     """The funding stamp that was ahead until the venue announced the next one."""
+    _bars_seen: int = 0
+    _half_spread_bps: float = 0.0
+    _minute_variance: float = 0.0
+
+    @property
+    def usual_half_spread_bps(self) -> Decimal | None:
+        """Half the spread as it has been over the last hour or so, sampled at each closed bar; None before
+        enough of them were seen."""
+        return _exact(self._half_spread_bps) if self._bars_seen >= _LEAST_BARS else None
+
+    @property
+    def volatility_bps_hour(self) -> Decimal | None:
+        """Standard deviation of an hour's return, from the returns of the last closed bars; None before
+        enough of them were seen."""
+        if self._bars_seen < _LEAST_BARS:
+            return None
+        return _exact(math.sqrt(self._minute_variance * _MINUTES_AN_HOUR) * 10_000)
+
+    def close_bar(self, bar: Bar) -> None:
+        """Take in a closed one-minute bar."""
+        last, self.last_closed_bar = self.last_closed_bar, bar
+        if last is None or self.quote is None or min(last.close, bar.close) <= 0:
+            return
+        log_return = math.log(float(bar.close) / float(last.close))
+        half_bps = float((self.quote.ask - self.quote.bid) / (self.quote.ask + self.quote.bid)) * 10_000
+        self._bars_seen += 1
+        weight = 1 / min(self._bars_seen, _MEMORY_BARS)
+        self._minute_variance += weight * (log_return**2 - self._minute_variance)
+        self._half_spread_bps += weight * (half_bps - self._half_spread_bps)
 
     def staleness(self, now_ms: int, max_mark_age_ms: int, max_quote_age_ms: int) -> str | None:
         """Why this view must not be traded on, in words; None when it is fresh.
@@ -67,4 +102,8 @@ class MarketView:
         view = self.of(bar.symbol)
         last = view.last_closed_bar
         if bar.is_closed and (last is None or bar.open_ms > last.open_ms):
-            view.last_closed_bar = bar
+            view.close_bar(bar)
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(str(round(value, 4)))

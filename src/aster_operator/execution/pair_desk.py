@@ -18,7 +18,7 @@ from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import OrderReport
 from aster_operator.execution.core_state import CoreState
-from aster_operator.execution.cycle_view import build_cycle_view
+from aster_operator.execution.cycle_view import build_cycle_view, pair_status
 from aster_operator.execution.entry_gate import entries_blocked
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
@@ -204,8 +204,8 @@ class PairDesk:
                     yield end_ms
 
     def _close_risky(self) -> bool:
-        """Close the held pairs that breach a limit; True when there were any."""
-        if not any(pair.phase is PairPhase.HOLDING for pair in self._state.pairs.active()):
+        """Close the pairs that breach a limit; True when there were any."""
+        if not self._state.pairs.pairs:
             return False
         decisions = self.strategy.check_risk(
             build_cycle_view(self._state, self.symbols, entries_blocked=None)
@@ -253,7 +253,10 @@ class PairDesk:
     # --- the end --------------------------------------------------------------------------------------
 
     def close_all(self, reason: str) -> None:
-        for pair in self._state.pairs.active():
+        worst_first = sorted(
+            self._state.pairs.active(), key=lambda pair: pair_status(self._state, pair).pnl_usd
+        )
+        for pair in worst_first:
             self._manager.close_now(pair, reason)
 
     def _wind_down(self, action: OperatorAction) -> None:

@@ -10,6 +10,7 @@ from aster_operator.domain.market import Quote
 from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.domain.orders import Cancelled, Expired, NewOrder, Refused, Rejected
 from aster_operator.execution.core_state import CoreState
+from aster_operator.execution.cycle_view import pair_status
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
 from aster_operator.execution.pair import Pair, PairLeg
@@ -143,13 +144,15 @@ class PairManager:
                 pair.observe_market(self._marks(pair), complete=True)
 
     def close_now(self, pair: Pair, reason: str) -> None:
-        """Close a pair crossing the spread, the larger leg first; nothing new for one already closing so."""
+        """Close a pair crossing the spread, the larger leg first, else the riskier; nothing new for one
+        already closing so."""
         if pair.phase is PairPhase.CLOSING and pair.urgent:
             return
+        larger = PositionSide.LONG if pair.imbalance > 0 else PositionSide.SHORT
         self.close(
             ClosePair(
                 pair_ref=pair.pair_ref,
-                lead=PositionSide.LONG if pair.imbalance >= 0 else PositionSide.SHORT,
+                lead=larger if pair.imbalance else pair_status(self._state, pair).riskier_side,
                 urgent=True,
                 reason=reason,
             )

@@ -40,4 +40,9 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     unknown_queries: int = 3
     blind_poll_ms: int = 5_000
     """How often the account is read over REST while the user stream is down."""
+    account_refresh_ms: int = 60_000
+    """While something is held: margins, liquidation prices and places in the deleveraging queue are read
+    again after this."""
+    account_settle_ms: int = 5_000
+    """The same, after what is held has changed."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER

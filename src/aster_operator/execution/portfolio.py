@@ -44,7 +44,10 @@ class Portfolio:
     margin_asset: str = "USDT"
     positions: dict[tuple[str, PositionSide], HeldPosition] = field(default_factory=dict)
     wallet_balance: Decimal = ZERO
-    available_balance: Decimal = ZERO
+    available_balance: Decimal | None = None
+    maintenance_margin: Decimal | None = None
+    account_ms: int | None = None
+    """Time of the snapshot that the three figures above are from; None before the first."""
     realized_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
@@ -92,14 +95,18 @@ class Portfolio:
         for position in change.positions:
             self._apply_position(position)
 
-    def apply_snapshot(self, account: AccountSnapshot, positions: tuple[PositionReport, ...]) -> None:
-        """Replace positions and balances by the venue's word; sums of the session stay."""
+    def apply_snapshot(
+        self, account: AccountSnapshot, positions: tuple[PositionReport, ...], at_ms: int
+    ) -> None:
+        """Replace positions and balances by the venue's word of `at_ms`; sums of the session stay."""
         # Account updates tell the margin asset's balance: a total over all assets would not compare.
         in_margin_asset = [
             balance.wallet_balance for balance in account.balances if balance.asset == self.margin_asset
         ]
         self.wallet_balance = in_margin_asset[0] if in_margin_asset else account.total_wallet_balance
         self.available_balance = account.available_balance
+        self.maintenance_margin = account.total_maintenance_margin
+        self.account_ms = at_ms
         self.positions.clear()
         for report in positions:
             if report.is_open:
@@ -109,6 +116,7 @@ class Portfolio:
                     quantity=report.quantity,
                     entry_price=report.entry_price,
                     liquidation_price=report.liquidation_price,
+                    adl_quantile=report.adl_quantile,
                     reported_pnl=report.unrealized_pnl,
                 )
 

@@ -10,16 +10,26 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.config.problems import UserProblem
+from aster_operator.domain.enums import MarginType
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.money import plain_text
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 from aster_operator.exchange import errors
 from aster_operator.exchange.client_protocol import ClockOffset, ExchangeClient
+from aster_operator.execution.positions.risk_setup import ensure_risk_setup
 from aster_operator.strategy.parameters import RiskLimits
-from aster_operator.strategy.risk_manager import LegTooSmall, RiskManager
+from aster_operator.strategy.risk_manager import RiskManager
+from aster_operator.strategy.sizing import LegTooSmall
 
-__all__ = ["SetupProblem", "VenueReady", "check_sizes", "choose_instruments", "prepare_venue"]
+__all__ = [
+    "SetupProblem",
+    "SinglePositions",
+    "VenueReady",
+    "check_sizes",
+    "choose_instruments",
+    "prepare_venue",
+]
 
 
 class SetupProblem(UserProblem):
@@ -33,30 +43,55 @@ class VenueReady(msgspec.Struct, frozen=True, kw_only=True):
     fees: dict[str, FeeRates]
     account: AccountSnapshot
     clock: ClockOffset
+    hedge_mode: bool
     warnings: tuple[str, ...]
 
 
+class SinglePositions(msgspec.Struct, frozen=True, kw_only=True):
+    """What strategies of single positions want of the venue: their symbols and the leverage on them.
+    `configure` False looks and changes nothing, for a dry run."""
+
+    symbols: tuple[str, ...]
+    leverage: int
+    margin_type: MarginType = MarginType.ISOLATED
+    configure: bool = True
+
+
 async def prepare_venue(
-    client: ExchangeClient, symbols: Sequence[str], limits: RiskLimits, *, max_clock_uncertainty_ms: int
+    client: ExchangeClient,
+    symbols: Sequence[str],
+    limits: RiskLimits,
+    *,
+    max_clock_uncertainty_ms: int,
+    positions: SinglePositions | None = None,
 ) -> VenueReady:
     """Check clock, symbols, sizes and balance, then set position mode, margin type and leverage.
 
-    Raises SetupProblem when one of them stands in the way.
+    `symbols` are those of pairs, which need hedge mode; without any the account's position mode stays as it
+    is. Raises SetupProblem when something stands in the way.
     """
     clock = await client.measure_clock()
     warnings = _check_clock(clock, max_clock_uncertainty_ms)
-    instruments = choose_instruments(await client.instruments(), symbols)
+    single = () if positions is None else positions.symbols
+    instruments = choose_instruments(await client.instruments(), (*symbols, *single))
     prices = {symbol: await client.get_mark_price(symbol) for symbol in symbols}
     check_sizes(limits, instruments, prices)
     account = await client.account_snapshot()
-    warnings += _check_account(account, limits, len(instruments))
-    positions = await client.get_position_risk()
-    await _set_hedge_mode(client, positions)
+    warnings += _check_account(account, limits, len(symbols))
+    if symbols:
+        await _set_hedge_mode(client, await client.get_position_risk())
     for symbol in symbols:
-        await _set_margin(client, symbol, limits)
-    fees = {symbol: await client.fee_rates(symbol) for symbol in symbols}
+        await _set_margin(client, symbol, limits.leverage, limits.margin_type)
+    if positions is not None and positions.configure:
+        for symbol in positions.symbols:
+            await _set_margin(client, symbol, positions.leverage, positions.margin_type)
     return VenueReady(
-        instruments=instruments, fees=fees, account=account, clock=clock, warnings=tuple(warnings)
+        instruments=instruments,
+        fees={symbol: await client.fee_rates(symbol) for symbol in instruments},
+        account=account,
+        clock=clock,
+        hedge_mode=await client.is_hedge_mode(),
+        warnings=tuple(warnings),
     )
 
 
@@ -156,25 +191,25 @@ async def _set_hedge_mode(client: ExchangeClient, positions: Sequence[PositionRe
         ) from blocked
 
 
-async def _set_margin(client: ExchangeClient, symbol: str, limits: RiskLimits) -> None:
+async def _set_margin(client: ExchangeClient, symbol: str, leverage: int, margin_type: MarginType) -> None:
     try:
-        await client.set_margin_type(symbol, limits.margin_type)
-        confirmed = await client.set_leverage(symbol, limits.leverage)
+        setup = await ensure_risk_setup(client, [symbol], leverage, margin_type)
     except errors.ChangeBlocked as blocked:
         raise SetupProblem(
             f"margin type or leverage of {symbol} cannot change now: {blocked.message}",
             symbol,
-            "close the symbol's positions and orders, or set MARGIN_TYPE and LEVERAGE to what they are",
+            "close the symbol's positions and orders, or set margin type and leverage to what they are",
         ) from blocked
     except errors.RequestRefused as refused:
         raise SetupProblem(
-            f"leverage {limits.leverage} on {symbol} was refused: {refused.message}",
+            f"leverage {leverage} on {symbol} was refused: {refused.message}",
             "LEVERAGE",
             "choose what the symbol's brackets allow",
         ) from refused
-    if confirmed != limits.leverage:
+    confirmed = setup[symbol].leverage
+    if confirmed != leverage:
         raise SetupProblem(
-            f"the venue set leverage {confirmed} on {symbol} instead of {limits.leverage}",
+            f"the venue set leverage {confirmed} on {symbol} instead of {leverage}",
             "LEVERAGE",
             "choose what the symbol's brackets allow",
         )

@@ -1,16 +1,21 @@
 """Delta-neutral hold-and-rotate: the strategy's rules, and nothing else.
 
 One pass of the loop is `run_cycle`: market view and pairs in, decisions out. It opens a LONG and a SHORT of
-equal size, holds them at least the set time, closes and reopens them while the day's volume budget lasts,
-and closes at once what the pair limits forbid. It has no state of its own: the same view gives the same
+equal size, holds them at least the set time, closes and reopens them as the day's plan asks for it, and
+closes at once what the pair limits forbid. It has no state of its own: the same view gives the same
 decisions.
 """
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
+from aster_operator.domain.clock import HOUR_MS
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import Refused
+from aster_operator.strategy.budget import PassBudget, rotation_usd
+from aster_operator.strategy.expected_cost import half_spread_bps, rank_symbols
+from aster_operator.strategy.funding import is_near_stamp, pair_forecast_usd
 from aster_operator.strategy.intents import (
     ClosePair,
     CycleDecision,
@@ -22,8 +27,12 @@ from aster_operator.strategy.intents import (
 )
 from aster_operator.strategy.parameters import DeltaNeutralParameters
 from aster_operator.strategy.risk_manager import RiskManager
+from aster_operator.strategy.volume_schedule import DayPlan, Lane, PlanRequest, plan_day
 
 __all__ = ["DeltaNeutralStrategy"]
+
+_SMALLEST_ROTATION = Decimal("0.5")
+"""A pair is not given up for one smaller than this share of it: the value it holds is worth more."""
 
 
 class DeltaNeutralStrategy:
@@ -39,45 +48,61 @@ class DeltaNeutralStrategy:
         self.risk_manager = risk_manager
 
     def run_cycle(self, view: CycleView) -> tuple[CycleDecision, ...]:
-        """One pass over every symbol; each gets exactly one decision, acted on or not."""
+        """One pass over every symbol, the cheapest first; each gets exactly one decision, acted on or not."""
         decisions: list[CycleDecision] = []
-        planned_usd = view.volume_today_usd + view.committed_volume_usd
-        gross_usd = view.committed_gross_usd
-        for symbol in self.parameters.symbols:
-            decision, adds_usd = self._decide(symbol, view, planned_usd, gross_usd)
-            planned_usd += adds_usd
-            if isinstance(decision.intent, OpenPair):
-                # Half of what an opening adds to the plan is its close, which frees what was held.
-                gross_usd += adds_usd / 2
-            decisions.append(decision)
+        plan = self.plan(view)
+        budget = PassBudget(view, self.parameters.daily_volume_target_usd)
+        for symbol in plan.rounds:
+            decisions.append(self._decide(symbol, view, plan, budget))
         return tuple(decisions)
 
+    def plan(self, view: CycleView) -> DayPlan:
+        """The day's plan as of this view, symbols in the order of expected cost."""
+        parameters = self.parameters
+        legs_usd = {symbol: self._full_leg_usd(view.markets[symbol]) for symbol in parameters.symbols}
+        order, _ = rank_symbols(
+            [view.markets[symbol] for symbol in parameters.symbols],
+            legs_usd,
+            parameters.costs,
+            hold_hours=Decimal(parameters.hold_time_ms) / HOUR_MS,
+            maker_share=view.maker_share,
+        )
+        return plan_day(
+            PlanRequest(
+                now_ms=view.now_ms,
+                lanes=tuple(self._lane(symbol, legs_usd[symbol], view) for symbol in order),
+                planned_usd=view.volume_today_usd + view.committed_volume_usd,
+                target_usd=parameters.daily_volume_target_usd,
+                hold_ms=parameters.hold_time_ms,
+                working_ms=parameters.working_ms,
+                held_usd_hours=view.held_usd_hours,
+                hold_target_usd_hours=parameters.weekly_hold_target_usd_hours,
+                week_end_ms=view.week_end_ms,
+            )
+        )
+
     def check_risk(self, view: CycleView) -> tuple[CycleDecision, ...]:
-        """Only the risk step, for every event between cycles: what must be closed now."""
-        decisions = []
-        for pair in view.pairs:
-            if pair.phase is PairPhase.HOLDING:
-                decision = self._close_if_risky(pair)
-                if decision is not None:
-                    decisions.append(decision)
-        return tuple(decisions)
+        """Only the risk step, for every event between cycles: what must be closed now. Pairs that are opened
+        or closed without hurry are judged too."""
+        return tuple(
+            decision
+            for pair in view.pairs
+            if _is_judged(pair) and (decision := self._close_if_risky(pair)) is not None
+        )
 
     # --- the steps ------------------------------------------------------------------------------------
 
-    def _decide(
-        self, symbol: str, view: CycleView, planned_usd: Decimal, gross_usd: Decimal
-    ) -> tuple[CycleDecision, Decimal]:
-        """The decision for one symbol and the notional (USD) it adds to today's plan."""
+    def _decide(self, symbol: str, view: CycleView, plan: DayPlan, budget: PassBudget) -> CycleDecision:
         market = view.markets[symbol]
         pair = next((pair for pair in view.pairs if pair.symbol == symbol), None)
         if pair is None:
-            return self._open(symbol, market, view, planned_usd, gross_usd)
-        if pair.phase is not PairPhase.HOLDING:
-            return _decision(symbol, "work", f"pair is {pair.phase}", pair), ZERO
-        risky = self._close_if_risky(pair)
+            return self._open(symbol, market, view, plan, budget)
+        risky = self._close_if_risky(pair) if _is_judged(pair) else None
         if risky is not None:
-            return risky, ZERO  # every close is in the plan already
-        return self._rotate_or_hold(symbol, market, pair, view, planned_usd)
+            return risky  # every close is in the plan already
+        if pair.phase is not PairPhase.HOLDING:
+            return _decision(symbol, "work", f"pair is {pair.phase}", pair)
+        return self._rotate_or_hold(symbol, market, pair, view, plan, budget)
 
     def _close_if_risky(self, pair: PairStatus) -> CycleDecision | None:
         breach = self.risk_manager.should_close_position(pair)
@@ -92,36 +117,59 @@ class DeltaNeutralStrategy:
         return _decision(pair.symbol, "close", intent.reason, pair, intent)
 
     def _open(
-        self, symbol: str, market: SymbolMarket, view: CycleView, planned_usd: Decimal, gross_usd: Decimal
-    ) -> tuple[CycleDecision, Decimal]:
-        waiting = self._why_not_open(symbol, market, view)
+        self, symbol: str, market: SymbolMarket, view: CycleView, plan: DayPlan, budget: PassBudget
+    ) -> CycleDecision:
+        waiting = self._why_not_open(symbol, market, view, plan, budget)
         if waiting is not None or market.mark is None:
-            return _decision(symbol, "wait", waiting or "no mark price yet"), ZERO
-        quantity = self.risk_manager.calculate_pair_size(market.mark, symbol, gross_usd)
+            return _decision(symbol, "wait", waiting or "no mark price yet")
+        quantity = self.risk_manager.calculate_pair_size(
+            market.mark,
+            symbol,
+            budget.size_view(symbol, market, self.risk_manager.limits.leverage),
+            most_usd=budget.leg_left_usd(self._full_leg_usd(market)),
+        )
         if isinstance(quantity, Refused):
-            return _decision(symbol, "wait", f"{quantity.rule}: {quantity.reason}"), ZERO
+            if quantity.rule == "volume budget":
+                return _decision(symbol, "wait", f"{budget.words()}; {quantity.reason}")
+            return _decision(symbol, "wait", f"{quantity.rule}: {quantity.reason}")
         legs_usd = 2 * quantity * market.mark
-        # Opening commits to closing as well: a pair is only opened when the day can carry both.
-        after_usd = planned_usd + 2 * legs_usd
-        target_usd = self.parameters.daily_volume_target_usd
-        if after_usd > target_usd:
-            return _decision(
-                symbol,
-                "wait",
-                f"volume budget: ${planned_usd:,.0f} done or planned today, "
-                f"a pair needs ${2 * legs_usd:,.0f} more, target ${target_usd:,.0f}",
-            ), ZERO
         intent = OpenPair(
             long_symbol=symbol,
             short_symbol=symbol,
             quantity=quantity,
             lead=_slower_leg(market, opening=True),
             reason=f"no pair held; {plain_text(quantity)} each side, "
-            f"${planned_usd:,.0f} of ${target_usd:,.0f} used today",
+            f"${budget.planned_usd:,.0f} of ${budget.target_usd:,.0f} used today",
         )
-        return _decision(symbol, "open", intent.reason, intent=intent), 2 * legs_usd
+        budget.opens(symbol, legs_usd)
+        decision = _decision(symbol, "open", intent.reason, intent=intent)
+        decision.numbers.update(self._round_numbers(market, legs_usd / 2, view, plan))
+        return decision
 
-    def _why_not_open(self, symbol: str, market: SymbolMarket, view: CycleView) -> str | None:
+    def _round_numbers(
+        self, market: SymbolMarket, leg_usd: Decimal, view: CycleView, plan: DayPlan
+    ) -> dict[str, str]:
+        """What the round is expected to cost and how many are to come, for the books."""
+        parameters = self.parameters
+        _, figures = rank_symbols(
+            [market],
+            {market.symbol: leg_usd},
+            parameters.costs,
+            hold_hours=Decimal(parameters.hold_time_ms) / HOUR_MS,
+            maker_share=view.maker_share,
+        )
+        until_ms = view.now_ms + parameters.hold_time_ms
+        funding = pair_forecast_usd(market, market, leg_usd, view.now_ms, until_ms)
+        numbers = {"rounds_left": str(plan.rounds[market.symbol])}
+        if market.symbol in figures:
+            numbers["expected_cost_usd"] = f"{figures[market.symbol].cost_usd * leg_usd:.4f}"
+        if funding is not None:
+            numbers["expected_funding_usd"] = f"{funding:.4f}"
+        return numbers
+
+    def _why_not_open(
+        self, symbol: str, market: SymbolMarket, view: CycleView, plan: DayPlan, budget: PassBudget
+    ) -> str | None:
         if view.entries_blocked is not None:
             return view.entries_blocked
         if market.stale is not None:
@@ -129,12 +177,24 @@ class DeltaNeutralStrategy:
         reopen_after_ms = view.reopen_after_ms.get(symbol, 0)
         if view.now_ms < reopen_after_ms:
             return f"cooling down for {(reopen_after_ms - view.now_ms) / 60_000:.1f} min"
-        if self._near_funding(market, view.now_ms):
+        if is_near_stamp(market, view.now_ms, self.parameters.funding_guard_ms):
             return f"within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
         threshold = self.parameters.funding_rate_threshold
         if market.funding_rate is not None and abs(market.funding_rate) > threshold:
             return f"funding rate {market.funding_rate:.6f} is beyond the threshold {threshold}"
-        return None
+        if budget.left_usd <= 0:
+            return budget.words()
+        return self._why_not_in_the_plan(symbol, market, plan)
+
+    def _why_not_in_the_plan(self, symbol: str, market: SymbolMarket, plan: DayPlan) -> str | None:
+        if self.parameters.stops_when_unreachable:
+            shortfall = plan.shortfall or plan.hold_shortfall
+            if shortfall is not None:
+                return f"stopped, a target cannot be reached; {shortfall}"
+        if plan.serves(symbol) or self._full_leg_usd(market) == 0:
+            return None  # a leg that is too small is for the sizing to explain
+        others = ", ".join(name for name in plan.rounds if plan.rounds[name] > 0)
+        return f"the plan reaches today's volume at less cost with {others}"
 
     def _rotate_or_hold(
         self,
@@ -142,54 +202,90 @@ class DeltaNeutralStrategy:
         market: SymbolMarket,
         pair: PairStatus,
         view: CycleView,
-        planned_usd: Decimal,
-    ) -> tuple[CycleDecision, Decimal]:
+        plan: DayPlan,
+        budget: PassBudget,
+    ) -> CycleDecision:
         held_ms = 0 if pair.held_since_ms is None else view.now_ms - pair.held_since_ms
         hold_ms = self.parameters.hold_time_ms
         if held_ms < hold_ms:
             reason = f"held {held_ms / 60_000:.1f} of {hold_ms / 60_000:.0f} min"
-            return _decision(symbol, "hold", reason, pair), ZERO
-        waiting = self._why_not_rotate(market, pair, view, planned_usd)
+            return _decision(symbol, "hold", reason, pair)
+        waiting = self._why_not_rotate(symbol, market, pair, view, plan, budget)
         if waiting is not None:
-            return _decision(symbol, "hold", waiting, pair), ZERO
+            return _decision(symbol, "hold", f"hold time reached; {waiting}", pair)
         intent = ClosePair(
             pair_ref=pair.pair_ref,
             lead=_slower_leg(market, opening=False),
             urgent=False,
             reason=f"rotate after {held_ms / 60_000:.1f} min",
         )
-        return _decision(symbol, "rotate", intent.reason, pair, intent), _rotation_usd(pair)
+        budget.rotates(pair)
+        return _decision(symbol, "rotate", intent.reason, pair, intent)
 
     def _why_not_rotate(
-        self, market: SymbolMarket, pair: PairStatus, view: CycleView, planned_usd: Decimal
+        self,
+        symbol: str,
+        market: SymbolMarket,
+        pair: PairStatus,
+        view: CycleView,
+        plan: DayPlan,
+        budget: PassBudget,
     ) -> str | None:
         if view.entries_blocked is not None:
-            return f"hold time reached; {view.entries_blocked}"
+            return view.entries_blocked
         if market.stale is not None:
-            return f"hold time reached; market data: {market.stale}"
-        if self._near_funding(market, view.now_ms):
-            return (
-                f"hold time reached; within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
-            )
-        needed_usd = _rotation_usd(pair)
-        target_usd = self.parameters.daily_volume_target_usd
-        if planned_usd + needed_usd > target_usd:
-            return (
-                f"hold time reached; volume budget: ${planned_usd:,.0f} done or planned today, "
-                f"a rotation needs ${needed_usd:,.0f}, target ${target_usd:,.0f}"
-            )
-        return None
+            return f"market data: {market.stale}"
+        if is_near_stamp(market, view.now_ms, self.parameters.funding_guard_ms):
+            return f"within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
+        needed_usd = rotation_usd(pair)
+        if budget.left_usd < needed_usd * _SMALLEST_ROTATION:
+            return f"{budget.words()}, a rotation needs ${needed_usd:,.0f}"
+        unwanted = self._why_not_in_the_plan(symbol, market, plan)
+        if unwanted is not None:
+            return unwanted
+        if plan.rounds[symbol] == 0:
+            return "held for its value; the plan reaches today's volume without it"
+        hold_end_ms = (pair.held_since_ms or view.now_ms) + self.parameters.hold_time_ms
+        until_ms = min(plan.latest_ms[symbol], hold_end_ms + self.parameters.dear_patience_ms)
+        return self._why_not_at_this_price(market, until_ms, view)
 
-    def _near_funding(self, market: SymbolMarket, now_ms: int) -> bool:
-        # Charges land up to 15 s late, so the stamp just behind us counts as the one ahead does.
-        stamps_ms = (market.next_funding_ms, market.last_funding_ms)
-        guard_ms = self.parameters.funding_guard_ms
-        return any(stamp_ms is not None and abs(stamp_ms - now_ms) <= guard_ms for stamp_ms in stamps_ms)
+    def _why_not_at_this_price(self, market: SymbolMarket, until_ms: int, view: CycleView) -> str | None:
+        """A dear moment is waited out while the plan has time in hand."""
+        usual, now = market.usual_half_spread_bps, half_spread_bps(market)
+        if usual is None or now is None or now <= usual * self.parameters.dear_spread_multiple:
+            return None
+        if view.now_ms >= until_ms:
+            return None
+        return (
+            f"half the spread is {now:.2f} bps, usually {usual:.2f}: waiting for a cheaper moment, "
+            f"until {_time_of_day(until_ms)} UTC at the latest"
+        )
+
+    # --- lanes ----------------------------------------------------------------------------------------
+
+    def _full_leg_usd(self, market: SymbolMarket) -> Decimal:
+        return ZERO if market.mark is None else self.risk_manager.full_leg_usd(market.mark, market.symbol)
+
+    def _lane(self, symbol: str, leg_usd: Decimal, view: CycleView) -> Lane:
+        """When the symbol's next round may start: now, or when what it holds has been held long enough."""
+        pair = next((pair for pair in view.pairs if pair.symbol == symbol), None)
+        free_ms = max(view.now_ms, view.reopen_after_ms.get(symbol, 0))
+        hold_ms = self.parameters.hold_time_ms
+        if pair is not None and pair.phase is PairPhase.OPENING:
+            free_ms = view.now_ms + hold_ms
+        elif pair is not None and pair.phase is PairPhase.HOLDING:
+            held_since_ms = view.now_ms if pair.held_since_ms is None else pair.held_since_ms
+            free_ms = max(view.now_ms, held_since_ms + hold_ms)
+        return Lane(symbol=symbol, leg_usd=leg_usd, free_ms=free_ms)
 
 
-def _rotation_usd(pair: PairStatus) -> Decimal:
-    """What a rotation adds to the plan, which already holds this pair's close: the next open and close."""
-    return 2 * pair.gross_usd
+def _is_judged(pair: PairStatus) -> bool:
+    """A pair that crosses already cannot be closed any faster."""
+    return pair.phase is not PairPhase.CLOSED and not (pair.phase is PairPhase.CLOSING and pair.urgent)
+
+
+def _time_of_day(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M")
 
 
 def _slower_leg(market: SymbolMarket, *, opening: bool) -> PositionSide:

@@ -34,7 +34,8 @@ class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One leg of a pair now. `quantity` is in unsigned base units, `mark` None while no mark price is fresh.
 
     `liquidation_price` is what the venue last named: None while it has named none, zero when no positive
-    price liquidates the leg. `adl_quantile` (0 to 4, 4 is first in the queue) is None while unknown.
+    price liquidates the leg. With cross margin both legs of a symbol share one, on either side of the mark.
+    `adl_quantile` (0 to 4, 4 is first in the queue) is None while unknown.
     """
 
     symbol: str
@@ -42,17 +43,24 @@ class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     mark: Decimal | None
     unrealized_usd: Decimal
+    cost_usd: Decimal = Decimal(0)
+    """What is held, at its entry price."""
     liquidation_price: Decimal | None = None
     adl_quantile: int | None = None
+    is_isolated: bool = False
 
     @property
     def liquidation_distance_pct(self) -> Decimal | None:
-        """How far the mark may move against the leg before it is liquidated, in percent of the mark; None
-        when that cannot be said, or when no price does it."""
+        """How far the mark may move before the leg is liquidated, in percent of the mark; negative when an
+        isolated leg is past it already. None when that cannot be said, or when no price does it."""
         if self.mark is None or self.liquidation_price is None or self.liquidation_price <= 0:
             return None
-        sign = 1 if self.position_side is PositionSide.LONG else -1
-        return sign * (self.mark - self.liquidation_price) / self.mark * 100
+        way = self.mark - self.liquidation_price
+        if not self.is_isolated:
+            way = abs(way)
+        elif self.position_side is PositionSide.SHORT:
+            way = -way
+        return way / self.mark * 100
 
 
 class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +133,10 @@ class SymbolMarket(msgspec.Struct, frozen=True, kw_only=True):
     stale: str | None
     last_funding_ms: int | None = None
     """The funding stamp before the next one; None when none has passed since the session started."""
+    usual_half_spread_bps: Decimal | None = None
+    """Half the spread as it has been lately; None before enough of it was seen."""
+    volatility_bps_hour: Decimal | None = None
+    """Standard deviation of an hour's return, from the last closed minutes; None before enough of them."""
 
 
 class Beta(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +162,17 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     """Notional that the open pairs are still going to trade: what is left to open, and every close."""
     committed_gross_usd: Decimal = Decimal(0)
     """Gross notional that is held, by whomever, plus what the opening pairs are still going to add."""
+    symbol_gross_usd: dict[str, Decimal] = {}
+    """The part of it on each symbol."""
+    account: AccountStatus | None = None
+    """None in a view made without an account: nothing is cut to its free margin."""
+    uncovered_usd: Decimal = Decimal(0)
+    """Notional still to be opened: it takes up margin that the available balance still shows as free."""
+    maker_share: Decimal | None = None
+    """Part of the session's volume that rested; None before there is enough to tell."""
+    held_usd_hours: Decimal = Decimal(0)
+    """Notional of both legs times hours held so far in the UTC week."""
+    week_end_ms: int = 0
 
 
 class OpenPair(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -10,8 +10,30 @@ import msgspec
 
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.enums import MarginType
+from aster_operator.strategy.expected_cost import CostAssumptions
 
-__all__ = ["DeltaNeutralParameters", "RiskLimits"]
+__all__ = ["DeltaNeutralParameters", "HoursFactor", "RiskLimits", "SizeScaling"]
+
+
+class HoursFactor(msgspec.Struct, frozen=True):
+    """A leg's share of its full size during these minutes of the UTC day, the end left out; a start after the
+    end spans midnight."""
+
+    start_minute: int
+    end_minute: int
+    factor: Decimal
+
+
+class SizeScaling(msgspec.Struct, frozen=True, kw_only=True):
+    """Options that make legs smaller than capital x share x leverage, never larger; all off by default.
+
+    `by_balance`: in proportion once equity is below capital. `volatility_target_bps_hour`: in proportion
+    once an hour's standard deviation of returns is above it. `hours`: by the time of the day.
+    """
+
+    by_balance: bool = False
+    volatility_target_bps_hour: Decimal | None = None
+    hours: tuple[HoursFactor, ...] = ()
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +42,9 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     `capital_usd` is what the operator may work with, whatever else lies on the account. A pair is closed
     when its loss exceeds `stop_loss_pct` of capital, or when its delta or PnL drifts by more than
     `max_pnl_drift_pct` of the pair's gross notional. `max_drawdown_pct` is of the peak equity,
-    `max_daily_loss_pct` of the UTC day's first equity; both stop new pairs.
+    `max_daily_loss_pct` of the UTC day's first equity, `max_margin_ratio_pct` maintenance margin in percent
+    of equity: beyond any of the three everything is closed. Every limit warns at `warn_at_pct` of it.
+    (`risk_limits.py` says what each measures.)
     """
 
     capital_usd: Decimal
@@ -33,6 +57,12 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_daily_loss_pct: Decimal = Decimal(3)
     max_orders_per_minute: int = 300
     max_total_notional_usd: Decimal | None = None
+    max_symbol_notional_usd: Decimal | None = None
+    min_liquidation_distance_pct: Decimal = Decimal("1.5")
+    max_margin_ratio_pct: Decimal = Decimal(70)
+    max_adl_quantile: int | None = 4
+    warn_at_pct: Decimal = Decimal(80)
+    scaling: SizeScaling = SizeScaling()
     max_mark_age_ms: int = 15_000
     max_quote_age_ms: int = 60_000
 
@@ -61,3 +91,14 @@ class DeltaNeutralParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Fraction per funding interval, either sign, beyond which no new pair is opened."""
     reopen_cooldown_ms: int = 10 * MINUTE_MS
     """Wait after a pair that was closed by a risk rule or could not be opened."""
+    weekly_hold_target_usd_hours: Decimal = Decimal(0)
+    """Notional of both legs times hours to hold in a UTC week; 0 asks for none."""
+    stops_when_unreachable: bool = False
+    """Whether a target that cannot be reached any more ends opening and rotating, or is come near to."""
+    costs: CostAssumptions = CostAssumptions()
+    working_ms: int = 3 * MINUTE_MS
+    """Time that opening and closing a pair is expected to take, for the day's plan."""
+    dear_spread_multiple: Decimal = Decimal("1.5")
+    """A rotation with time in hand waits while the spread is above this many times its usual width,"""
+    dear_patience_ms: int = 30 * MINUTE_MS
+    """but no longer than this beyond its hold."""

@@ -6,7 +6,7 @@ count against every limit, so that two intents in flight can never break one tog
 
 from collections import deque
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -15,46 +15,27 @@ from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import Approved, NewOrder, Refused
-from aster_operator.strategy.intents import PairStatus
+from aster_operator.strategy.equity_marks import EquityMarks
+from aster_operator.strategy.intents import AccountStatus, PairStatus
+from aster_operator.strategy.limit_rules import Level
 from aster_operator.strategy.parameters import RiskLimits
+from aster_operator.strategy.risk_limits import (
+    LimitReading,
+    judge_account,
+    judge_order_rate,
+    judge_pair,
+)
+from aster_operator.strategy.sizing import MARK_GRACE, LegTooSmall, SizeView, leg_room
 
 __all__ = ["ExposureView", "LegTooSmall", "RiskManager"]
-
-_MARK_GRACE = Decimal("1.01")
-"""Sizes are cut at one mark and checked at later ones: room for the price to move while a pair opens."""
-
-
-class LegTooSmall(ValueError):
-    """One leg at the configured size is below the smallest order the venue takes.
-
-    `smallest_capital_usd` is the capital that works with the same share and leverage.
-    """
-
-    def __init__(
-        self,
-        symbol: str,
-        leg_usd: Decimal,
-        smallest_quantity: Decimal,
-        price: Decimal,
-        base_asset: str,
-        smallest_capital_usd: Decimal,
-    ) -> None:
-        self.symbol = symbol
-        self.smallest_capital_usd = smallest_capital_usd
-        super().__init__(
-            f"a {symbol} leg of ${leg_usd:,.2f} is below the smallest order of "
-            f"{plain_text(smallest_quantity)} {base_asset} (${smallest_quantity * price:,.2f} at "
-            f"{plain_text(price)}); the smallest CAPITAL_USDT that works is "
-            f"{plain_text(smallest_capital_usd)}"
-        )
 
 
 class ExposureView(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate needs to know besides the order, at this instant.
 
     `held` maps (symbol, position side) to unsigned base units; `pending_open` and `pending_close` are the
-    unfilled base units of live orders that would enlarge or reduce that position. `equity_usd` is wallet
-    plus unrealised PnL, None until the first account snapshot.
+    unfilled base units of live orders that would enlarge or reduce that position. `account` knows nothing
+    until the first snapshot.
     """
 
     now_ms: int
@@ -62,18 +43,29 @@ class ExposureView(msgspec.Struct, frozen=True, kw_only=True):
     held: Mapping[tuple[str, PositionSide], Decimal]
     pending_open: Mapping[tuple[str, PositionSide], Decimal]
     pending_close: Mapping[tuple[str, PositionSide], Decimal]
-    equity_usd: Decimal | None
+    account: AccountStatus
 
 
 class RiskManager:
-    """Limits of one session. Holds only what it needs to remember: order times and equity marks."""
+    """Limits of one session. Holds only what it needs to remember: order times and equity marks.
 
-    def __init__(self, limits: RiskLimits, instruments: Mapping[str, Instrument]) -> None:
+    `notional_caps` are the largest positions (USD) of the symbols' brackets at the leverage set, as far as
+    the venue told; `marks` the equities of earlier sessions that losses are measured from.
+    """
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        instruments: Mapping[str, Instrument],
+        *,
+        notional_caps: Mapping[str, Decimal] | None = None,
+        marks: EquityMarks | None = None,
+    ) -> None:
         self.limits = limits
+        self.marks = marks
+        self.notional_caps = dict(notional_caps or {})
         self._instruments = dict(instruments)
         self._order_times_ms: deque[int] = deque()
-        self._peak_equity: Decimal | None = None
-        self._day_start_equity: Decimal | None = None
 
     # --- sizing ---------------------------------------------------------------------------------------
 
@@ -84,36 +76,42 @@ class RiskManager:
         """
         instrument = self._instruments[symbol or next(iter(self._instruments))]
         price = price if isinstance(price, Decimal) else Decimal(str(price))
-        leg_usd = self.limits.leg_notional_usd
-        quantity = instrument.lot.floor(leg_usd / price)
-        smallest = instrument.smallest_quantity(price)
-        if quantity < smallest:
-            share = self.limits.max_position_size_pct / 100 * self.limits.leverage
-            capital = (smallest * price / share).quantize(Decimal(1), rounding=ROUND_CEILING)
-            raise LegTooSmall(instrument.symbol, leg_usd, smallest, price, instrument.base_asset, capital)
+        quantity = instrument.lot.floor(self.limits.leg_notional_usd / price)
+        if quantity < instrument.smallest_quantity(price):
+            raise LegTooSmall.of(instrument, price, self.limits)
         return quantity
 
-    def calculate_pair_size(self, price: Decimal, symbol: str, gross_usd: Decimal) -> Decimal | Refused:
-        """Base units of each leg of a new pair: one leg's size, cut so that both legs fit under the total
-        limit beside the `gross_usd` already held or planned. Refused when not even the smallest order fits.
+    def calculate_pair_size(
+        self, price: Decimal, symbol: str, view: SizeView, *, most_usd: Decimal | None = None
+    ) -> Decimal | Refused:
+        """Base units of each leg of a new same-symbol pair: one leg's size, cut by the free margin, the
+        bracket, the exposure limits with everything pending counted, the scaling options and `most_usd`.
+        Refused, with what binds, when not even the smallest order fits.
         """
         try:
             quantity = self.calculate_position_size(price, symbol)
         except ValueError as unfit:  # LegTooSmall, or no quantity passes the venue's filters at this price
             return Refused(rule="MAX_POSITION_SIZE_PCT", reason=str(unfit))
-        limit_usd = self.limits.total_notional_limit_usd
-        leg_room_usd = (limit_usd - gross_usd) / (2 * _MARK_GRACE)
-        if quantity * price <= leg_room_usd:
-            return quantity
-        instrument = self._instruments[symbol]
-        fitting = instrument.lot.floor(leg_room_usd / price)
-        if fitting < instrument.smallest_quantity(price):
-            return Refused(
-                rule="MAX_TOTAL_NOTIONAL_USD",
-                reason=f"${gross_usd:,.2f} of ${limit_usd:,.2f} gross is held or planned: "
-                f"no room for a pair in {symbol}",
-            )
-        return fitting
+        room = leg_room(self.limits, self._with_cap(view, symbol), symbol)
+        if isinstance(room, Refused):
+            return room
+        if quantity * price > room.usd:
+            quantity = self._instruments[symbol].lot.floor(max(room.usd, ZERO) / price)
+            if quantity < self._instruments[symbol].smallest_quantity(price):
+                return Refused(rule=room.rule, reason=room.reason)
+        if most_usd is not None and quantity * price > most_usd:
+            quantity = self._instruments[symbol].lot.floor(max(most_usd, ZERO) / price)
+            if quantity < self._instruments[symbol].smallest_quantity(price):
+                return Refused(rule="volume budget", reason="what is left is below the smallest order")
+        return quantity
+
+    def full_leg_usd(self, price: Decimal, symbol: str) -> Decimal:
+        """Notional of one leg at its full size; zero when the venue takes none that small."""
+        return self._instruments[symbol].lot.floor(self.limits.leg_notional_usd / price) * price
+
+    def _with_cap(self, view: SizeView, symbol: str) -> SizeView:
+        cap = self.notional_caps.get(symbol)
+        return view if cap is None else msgspec.structs.replace(view, notional_cap_usd=cap)
 
     def get_current_exposure(self, view: ExposureView) -> Decimal:
         """Gross notional (USD) of everything held and everything pending that would enlarge it.
@@ -131,56 +129,47 @@ class RiskManager:
 
     # --- standing judgements --------------------------------------------------------------------------
 
-    def observe_equity(self, equity_usd: Decimal, *, new_day: bool) -> None:
+    def observe_equity(self, equity_usd: Decimal, now_ms: int) -> None:
         """Remember the peak and the day's first equity, which drawdown and daily loss are measured from."""
-        if self._peak_equity is None or equity_usd > self._peak_equity:
-            self._peak_equity = equity_usd
-        if self._day_start_equity is None or new_day:
-            self._day_start_equity = equity_usd
+        marks = self.marks
+        self.marks = (
+            EquityMarks.first(equity_usd, now_ms) if marks is None else marks.seen(equity_usd, now_ms)
+        )
 
-    def can_open_new_position(self, equity_usd: Decimal | None) -> Refused | None:
-        """None when entries are allowed, else the account-level limit that forbids them."""
-        if equity_usd is None or self._peak_equity is None or self._day_start_equity is None:
-            return Refused(rule="account", reason="account equity is not known yet")
-        limits = self.limits
-        drawdown = self._peak_equity - equity_usd
-        if drawdown > self._peak_equity * limits.max_drawdown_pct / 100:
-            return Refused(
-                rule="MAX_DRAWDOWN_PCT",
-                reason=f"equity is ${drawdown:,.2f} below its peak, limit {limits.max_drawdown_pct} %",
-            )
-        daily_loss = self._day_start_equity - equity_usd
-        if daily_loss > self._day_start_equity * limits.max_daily_loss_pct / 100:
-            return Refused(
-                rule="MAX_DAILY_LOSS_PCT",
-                reason=f"today's loss is ${daily_loss:,.2f}, limit {limits.max_daily_loss_pct} % "
-                "of the day's first equity",
-            )
+    def observe_transfer(self, amount_usd: Decimal, now_ms: int) -> None:
+        """Money paid in (negative: taken out) is neither gain nor loss."""
+        if self.marks is not None:
+            self.marks = self.marks.moved(amount_usd, now_ms)
+
+    def can_open_new_position(self, account: AccountStatus) -> Refused | None:
+        """None when entries are allowed, else the account-level limit that forbids them or is not known."""
+        for reading in judge_account(account, self.marks, self.limits):
+            if reading.level is Level.UNKNOWN:
+                return Refused(rule="account", reason=reading.reason)
+            if reading.level is Level.ACT:
+                return _refusal(reading)
+        return None
+
+    def breached_account_limit(self, account: AccountStatus) -> Refused | None:
+        """The account-level limit that everything must be closed for; None while there is none."""
+        for reading in judge_account(account, self.marks, self.limits):
+            if reading.level is Level.ACT:
+                return _refusal(reading)
         return None
 
     def should_close_position(self, pair: PairStatus) -> Refused | None:
-        """The pair limit that is breached, None when the pair may live. Judged on the pair, never a leg."""
-        stop_usd = self.limits.capital_usd * self.limits.stop_loss_pct / 100
-        if pair.pnl_usd <= -stop_usd:
-            return Refused(
-                rule="STOP_LOSS_PCT",
-                reason=f"pair PnL ${pair.pnl_usd:,.2f} is below -{self.limits.stop_loss_pct} % of capital",
-            )
-        if pair.gross_usd > 0:
-            drift_usd = pair.gross_usd * self.limits.max_pnl_drift_pct / 100
-            if abs(pair.net_delta_usd) > drift_usd:
-                return Refused(
-                    rule="MAX_PNL_DRIFT_PCT",
-                    reason=f"net delta ${pair.net_delta_usd:,.2f} exceeds {self.limits.max_pnl_drift_pct} % "
-                    f"of ${pair.gross_usd:,.2f} gross",
-                )
-            if abs(pair.pnl_usd) > drift_usd:
-                return Refused(
-                    rule="MAX_PNL_DRIFT_PCT",
-                    reason=f"pair PnL ${pair.pnl_usd:,.2f} drifted beyond {self.limits.max_pnl_drift_pct} % "
-                    f"of ${pair.gross_usd:,.2f} gross",
-                )
+        """The pair limit that is breached, None when the pair may live. Judged on the pair; a leg counts
+        where the venue acts on legs: liquidation and auto-deleveraging."""
+        for reading in judge_pair(pair, self.limits):
+            if reading.level is Level.ACT:
+                return _refusal(reading)
         return None
+
+    def order_rate(self, now_ms: int) -> LimitReading:
+        """How the number of orders in the last minute stands to its limit."""
+        while self._order_times_ms and self._order_times_ms[0] <= now_ms - MINUTE_MS:
+            self._order_times_ms.popleft()
+        return judge_order_rate(len(self._order_times_ms), self.limits)
 
     # --- the gate -------------------------------------------------------------------------------------
 
@@ -232,7 +221,7 @@ class RiskManager:
     ) -> Refused | None:
         if not instrument.is_trading:
             return Refused(rule="status", reason=f"{order.symbol} is {instrument.status}, not TRADING")
-        blocked = None if hedges else self.can_open_new_position(view.equity_usd)
+        blocked = None if hedges else self.can_open_new_position(view.account)
         if blocked is not None:
             return blocked
         mark = view.marks.get(order.symbol)
@@ -244,14 +233,8 @@ class RiskManager:
         refused = self._check_size_limits(order, quantity, mark, view)
         if refused is not None:
             return refused
-        while self._order_times_ms and self._order_times_ms[0] <= view.now_ms - MINUTE_MS:
-            self._order_times_ms.popleft()
-        if not hedges and len(self._order_times_ms) >= self.limits.max_orders_per_minute:
-            return Refused(
-                rule="MAX_ORDERS_PER_MINUTE",
-                reason=f"{len(self._order_times_ms)} orders in the last minute",
-            )
-        return None
+        rate = self.order_rate(view.now_ms)
+        return _refusal(rate) if rate.level is Level.ACT and not hedges else None
 
     def _check_size_limits(
         self, order: NewOrder, quantity: Decimal, mark: Decimal, view: ExposureView
@@ -259,13 +242,16 @@ class RiskManager:
         key = (order.symbol, order.position_side)
         leg_quantity = view.held.get(key, ZERO) + view.pending_open.get(key, ZERO) + quantity
         # One lot of grace: sizes are cut at the quote, this check runs at the mark a moment later.
-        leg_limit = self.limits.leg_notional_usd * _MARK_GRACE + mark * self._lot(order.symbol)
+        leg_limit = self.limits.leg_notional_usd * MARK_GRACE + mark * self._lot(order.symbol)
         if leg_quantity * mark > leg_limit:
             return Refused(
                 rule="MAX_POSITION_SIZE_PCT",
                 reason=f"{order.position_side} {order.symbol} would be ${leg_quantity * mark:,.2f}, "
                 f"limit ${leg_limit:,.2f} with pending orders counted",
             )
+        refused = self._check_symbol_limit(order, quantity, mark, view)
+        if refused is not None:
+            return refused
         unvalued = self._symbol_without_mark(view)
         if unvalued is not None:
             return Refused(rule="mark", reason=f"mark price of {unvalued}, which is held, is unknown")
@@ -278,6 +264,25 @@ class RiskManager:
                 "with pending orders counted",
             )
         return None
+
+    def _check_symbol_limit(
+        self, order: NewOrder, quantity: Decimal, mark: Decimal, view: ExposureView
+    ) -> Refused | None:
+        limit_usd = self.limits.max_symbol_notional_usd
+        if limit_usd is None:
+            return None
+        sources = (view.held, view.pending_open)
+        others = (
+            amount for source in sources for (name, _), amount in source.items() if name == order.symbol
+        )
+        gross_usd = (sum(others, ZERO) + quantity) * mark
+        if gross_usd <= limit_usd:
+            return None
+        return Refused(
+            rule="MAX_SYMBOL_NOTIONAL_USD",
+            reason=f"{order.symbol} would be ${gross_usd:,.2f} gross, limit ${limit_usd:,.2f} "
+            "with pending orders counted",
+        )
 
     def _symbol_without_mark(self, view: ExposureView) -> str | None:
         """A symbol of this session that carries exposure nobody can value, None when there is none."""
@@ -302,3 +307,7 @@ class RiskManager:
                 f"{plain_text(free)} is held and not already being closed",
             )
         return None
+
+
+def _refusal(reading: LimitReading) -> Refused:
+    return Refused(rule=reading.rule.setting, reason=reading.reason)
