@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli import backtest_features, backtest_sweep
+from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ _HELP = """Run strategies on recorded data, in process and in virtual time.
 \b
 Examples:
   aster-operator backtest compare --strategy delta-neutral --executions maker-first,taker
+  aster-operator backtest features --log-dir logs --out-csv backtest_inputs.csv
+  aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
 """
 
 _COMPARE_HELP = """Work the same pairs on the same recorded days in different ways, and compare the costs.
@@ -43,6 +47,9 @@ _WIDE_LIMITS = {"MAX_DRAWDOWN_PCT": "100", "MAX_DAILY_LOSS_PCT": "100"}
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help=_HELP, rich_markup_mode=None, no_args_is_help=True)
     group.command(name="compare", help=_COMPARE_HELP)(_compare)
+    group.command(name="features", help=backtest_features.HELP)(backtest_features.features)
+    group.command(name="sweep", help=backtest_sweep.HELP)(backtest_sweep.sweep)
+    register_replay(group)
     group.callback()(lambda: None)
     app.add_typer(group, name="backtest")
 

@@ -1,0 +1,232 @@
+"""Metrics of all-in compounding (the vectorbt semantics): what a trade multiplies the capital by.
+
+A long of capital C bought at `in` is worth C/(1+f)/in × close; a short is worth
+C × (1 + (1-f)/(1+f) - close/(in × (1+f))), f being the fee as a fraction. Neither depends on what happened
+before, so every trade is described once, for a capital of one, in a row of 16 numbers: eight that are simply
+added up, and eight that meet the capital.
+"""
+
+import numpy as np
+
+from aster_operator.backtest.kernels.compiler import (
+    Booleans,
+    Bytes,
+    Floats,
+    Integers,
+    LongIntegers,
+    compiled,
+)
+from aster_operator.backtest.kernels.totals import (
+    CAPITAL,
+    FEES,
+    LINK,
+    LONGEST_DRAWDOWN,
+    LOSING,
+    LOST,
+    LOWEST_CAPITAL,
+    MAX_DRAWDOWN,
+    PEAK,
+    PEAK_CAPITAL,
+    PEAK_EXIT_BAR,
+    SUMMED,
+    TRADES,
+    WINS,
+    WON,
+)
+
+__all__ = ["REVERSED", "SLOT_COLUMNS", "accumulate_compound", "describe_compound"]
+
+# The summed columns stand in the order of the totals they are added to.
+_RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _AMBIGUOUS, _FUNDING = range(SUMMED)
+_FACTOR, _LINK, _VALUE, _LOWEST, _HIGHEST, _DRAWDOWN, _TURNOVER, _EXIT_BAR = range(SUMMED, 2 * SUMMED)
+SLOT_COLUMNS = 2 * SUMMED
+
+REVERSED = 1
+"""Flag of an exit by the opposite signal: the bar's return is counted with the entry that follows."""
+
+
+@compiled
+def _step(running: Floats, value: float, now: float) -> None:
+    """Count one bar on which a position worth `value` came to be worth `now`."""
+    change = (now - value) / value
+    running[_RETURNS] += change
+    square = change * change
+    running[_SQUARES] += square
+    running[_HIGHEST] = max(running[_HIGHEST], now)
+    if change < 0:
+        running[_LOSSES] += square
+        running[_LOWEST] = min(running[_LOWEST], now)
+        running[_DRAWDOWN] = min(running[_DRAWDOWN], now / running[_HIGHEST] - 1)
+
+
+@compiled
+def _finish(
+    out: Floats, running: Floats, value: float, price: float, exit_price: float, long: bool, kept: float
+) -> None:
+    """Describe a trade of which `running` is known up to the bar before its exit."""
+    out[:] = running
+    out[_FACTOR] = value
+    out[_TURNOVER] = 1.0
+    out[_LINK] = 1.0
+    if exit_price > 0:
+        ratio = exit_price / price
+        out[_FACTOR] = kept * ratio if long else 1 + kept - ratio
+        out[_TURNOVER] = 1 + ratio
+
+
+@compiled
+def _excursions(
+    out: Floats, price: float, lowest: float, highest: float, long: bool, low: float, high: float
+) -> None:
+    """Furthest moves against and with a position, in bps of its entry price, exit bar included."""
+    lowest = min(lowest, low)
+    highest = max(highest, high)
+    up = 1e4 * max(highest / price - 1, 0.0)
+    down = 1e4 * max(1 - lowest / price, 0.0)
+    out[_ADVERSE] = down if long else up
+    out[_FAVOURABLE] = up if long else down
+
+
+@compiled
+def _end(out: Floats, value: float, flag: int) -> None:
+    """Count the exit bar, on which a position worth `value` ends; a reversal leaves that to what follows."""
+    if out[_LOWEST] <= 0 or out[_FACTOR] <= 0:
+        # More than everything is lost: such a configuration is simulated bar by bar.
+        out[_DRAWDOWN] = -np.inf
+    elif flag == REVERSED:
+        out[_LINK] = out[_FACTOR] / value
+    else:
+        _step(out, value, out[_FACTOR])
+
+
+@compiled
+def describe_compound(
+    first: int,
+    last: int,
+    fee: float,
+    entry_bars: Integers,
+    entry_sides: Bytes,
+    entry_prices: Floats,
+    slot_bases: Integers,
+    slot_bars: Integers,
+    slot_prices: Floats,
+    slot_flags: Bytes,
+    used: Booleans,
+    close: Floats,
+    high: Floats,
+    low: Floats,
+    slots: Floats,
+) -> None:
+    """Describe the used exits of the entries from `first` to `last` for a capital of one.
+
+    A slot whose bar is the number of bars is a position still open at the end, valued at the last close.
+    """
+    bars = close.shape[0]
+    kept = (1 - fee) / (1 + fee)
+    running = np.zeros(SLOT_COLUMNS)
+    for entry in range(first, last):
+        last_used = slot_bases[entry + 1] - 1
+        while last_used >= slot_bases[entry] and not used[last_used]:
+            last_used -= 1
+        long = entry_sides[entry] > 0
+        price = entry_prices[entry]
+        constant = 0.0 if long else 1 + kept
+        slope = (1.0 if long else -1.0) / (1 + fee) / price
+        bar = entry_bars[entry] + 1
+        value = constant + slope * close[bar - 1]
+        running[:] = 0.0
+        running[_VALUE] = running[_LOWEST] = running[_HIGHEST] = value
+        lowest = price
+        highest = price
+        for slot in range(slot_bases[entry], last_used + 1):
+            while bar < slot_bars[slot]:
+                now = constant + slope * close[bar]
+                _step(running, value, now)
+                value = now
+                lowest = min(lowest, low[bar])
+                highest = max(highest, high[bar])
+                bar += 1
+            if used[slot]:
+                out = slots[slot]
+                _finish(out, running, value, price, slot_prices[slot], long, kept)
+                until = min(bar, bars - 1)
+                _excursions(out, price, lowest, highest, long, low[until], high[until])
+                out[_HELD] = until - entry_bars[entry]
+                out[_EXIT_BAR] = until
+                if bar < bars:
+                    _end(out, value, slot_flags[slot])
+
+
+@compiled
+def _add_trades(trades: Integers, slots: Floats, own: Floats) -> None:
+    """Continue the totals `own` of one configuration with its trades in order of time."""
+    capital, peak, max_drawdown, link = own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK]
+    wins, losing, won, lost = own[WINS], own[LOSING], own[WON], own[LOST]
+    fees, lowest_capital = own[FEES], own[LOWEST_CAPITAL]
+    floor = peak * (1 + max_drawdown)
+    sums = np.zeros(SUMMED)
+    for slot in trades:
+        trade = slots[slot]
+        change = trade[_VALUE] * link - 1
+        for column in range(SUMMED):
+            sums[column] += trade[column]
+        loss = min(change, 0.0)
+        own[_RETURNS] += change
+        own[_SQUARES] += change * change
+        own[_LOSSES] += loss * loss
+        lowest = capital * trade[_LOWEST]
+        highest = capital * trade[_HIGHEST]
+        if lowest < floor:
+            max_drawdown = min(max_drawdown, lowest / peak - 1)
+            floor = peak * (1 + max_drawdown)
+        if trade[_DRAWDOWN] < max_drawdown or highest > peak:
+            max_drawdown = min(max_drawdown, trade[_DRAWDOWN])
+            peak = max(peak, highest)
+            floor = peak * (1 + max_drawdown)
+        fees += capital * trade[_TURNOVER]
+        lowest_capital = min(lowest_capital, capital)
+        after = capital * trade[_FACTOR]
+        profit = after - capital
+        gain = max(profit, 0.0)
+        won += gain
+        lost += profit - gain
+        wins += profit > 0
+        losing += profit < 0
+        capital = after
+        link = trade[_LINK]
+        if capital > own[PEAK_CAPITAL]:
+            exit_bar = trade[_EXIT_BAR]
+            own[LONGEST_DRAWDOWN] = max(own[LONGEST_DRAWDOWN], exit_bar - own[PEAK_EXIT_BAR])
+            own[PEAK_CAPITAL] = capital
+            own[PEAK_EXIT_BAR] = exit_bar
+    for column in range(SUMMED):
+        own[column] += sums[column]
+    own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK] = capital, peak, max_drawdown, link
+    own[WINS], own[LOSING], own[WON], own[LOST] = wins, losing, won, lost
+    own[FEES], own[LOWEST_CAPITAL] = fees, lowest_capital
+
+
+@compiled
+def accumulate_compound(
+    first: int,
+    last: int,
+    entry_bars: Integers,
+    slots: Floats,
+    slot_entries: Integers,
+    trade_offsets: LongIntegers,
+    trade_counts: Integers,
+    trades: Integers,
+    totals: Floats,
+) -> None:
+    """Add the trades of the block to the totals of the configurations from `first` to `last`."""
+    for config in range(first, last):
+        count = trade_counts[config]
+        if count == 0:
+            continue
+        own = totals[config]
+        start = trade_offsets[config]
+        if own[TRADES] == 0 and entry_bars[slot_entries[trades[start]]] == 0:
+            # The first value there is, is that of the position; the capital before it is no peak.
+            own[PEAK] = own[CAPITAL] * slots[trades[start], _VALUE]
+        own[TRADES] += count
+        _add_trades(trades[start : start + count], slots, own)

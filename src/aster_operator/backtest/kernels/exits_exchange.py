@@ -1,0 +1,250 @@
+"""Where the exits resting on the exchange fill, resolved on bars, once for each entry and set of parameters.
+
+Three reduce-only orders wait from the moment of the fill: a take-profit on the last price, a stop on the mark
+price, and a trailing stop on the last price that arms when its activation is reached. A bar says which
+levels were reached but not in which order. What is certain is taken as it is: a bar that opens beyond a level
+fills at its open, and a trailing stop armed before the bar is met before a stop further away. Where the order
+matters and is not known, the ending that costs more is taken, and the exit is flagged.
+"""
+
+import numpy as np
+
+from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, compiled
+from aster_operator.backtest.kernels.passage import first_at_least, first_at_most
+
+__all__ = ["AMBIGUOUS_EXIT", "Extremes", "Market", "exit_levels", "resolve_exits_exchange"]
+
+Market = tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats]
+"""Open, high and low of the last price, high and low of the mark; at each close mark over last price, the
+fraction a market order gives up, and the break-even floor in bps without the buffer."""
+
+Extremes = tuple[tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Floats]]
+"""Of blocks: maxima of high, minima of low, maxima of the mark's high, minima of its low."""
+
+AMBIGUOUS_EXIT = 1
+"""Flag of an exit whose bar allows more than one ending."""
+
+_CERTAIN, _POSSIBLE = 0, 1
+
+
+@compiled
+def exit_levels(price: float, side: int, distance_bps: float, tick: float) -> float:
+    """The price `distance_bps` away in favour of `side`, on the nearest tick (`tick` 0: any price)."""
+    level = price * (1 + side * distance_bps / 1e4)
+    if tick > 0:
+        level = np.round(level / tick) * tick
+    return level
+
+
+@compiled
+def _adverse(side: int, price: float, other: float) -> float:
+    """The price that is worse for whoever leaves a position of `side`."""
+    return min(price, other) if side > 0 else max(price, other)
+
+
+@compiled
+def _trail(
+    armed_at: int,
+    activation: float,
+    side: int,
+    callback: float,
+    open_: Floats,
+    favourable: Floats,
+    adverse: Floats,
+    out: Floats,
+) -> int:
+    """Bar at which a trailing stop fills; `out` gets its price and whether the ending is certain.
+
+    `favourable` and `adverse` are the bars' extremes for `side`. The peak before a bar is certain; a peak
+    made within a bar may have come before or after that bar's adverse extreme.
+    """
+    bars = int(open_.shape[0])
+    if armed_at >= bars:
+        return bars
+    opened = open_[armed_at]
+    peak = opened if side * (opened - activation) >= 0 else activation
+    keep = 1 - side * callback
+    for bar in range(armed_at, bars):
+        level = peak * keep
+        armed_before = bar > armed_at or side * (opened - activation) >= 0
+        if bar > armed_at and side * (open_[bar] - level) <= 0:
+            out[0] = open_[bar]
+            out[1] = _CERTAIN
+            return bar
+        higher = max(peak, favourable[bar]) if side > 0 else min(peak, favourable[bar])
+        raised = higher * keep
+        if side * (adverse[bar] - level) <= 0:
+            out[0] = level
+            out[1] = _CERTAIN if armed_before and higher == peak else _POSSIBLE
+            return bar
+        if side * (adverse[bar] - raised) <= 0:
+            out[0] = adverse[bar]
+            out[1] = _POSSIBLE
+            return bar
+        peak = higher
+    return bars
+
+
+@compiled
+def _at_bar(
+    bar: int,
+    side: int,
+    stop: Floats,
+    target: Floats,
+    trail_bar: int,
+    trail: Floats,
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    basis: Floats,
+    out: Floats,
+) -> int:
+    """Price (`out[0]`) and flag of the exit within `bar`, the first bar at which any level is reached."""
+    opened = open_[bar]
+    before = basis[max(bar - 1, 0)]
+    stop_bar, stop_level = int(stop[0]), stop[1]
+    target_bar, target_level = int(target[0]), target[1]
+    if stop_bar == bar and side * (opened * before - stop_level) <= 0:
+        out[0] = opened
+        return 0
+    if target_bar == bar and side * (opened - target_level) >= 0:
+        out[0] = opened
+        return 0
+    flag = 0
+    price = 0.0
+    if trail_bar == bar:
+        price = trail[0]
+        if trail[1] == _POSSIBLE:
+            flag = AMBIGUOUS_EXIT
+        elif price == opened:
+            out[0] = price
+            return 0
+    if stop_bar == bar:
+        # What the last price is when the mark reaches the level, as far as the bar allows.
+        stopped = min(max(stop_level / before, low[bar]), high[bar])
+        if trail_bar != bar:
+            price = stopped
+        elif trail[1] == _CERTAIN:
+            price = max(price, stopped) if side > 0 else min(price, stopped)
+        else:
+            price = _adverse(side, price, stopped)
+    if target_bar == bar:
+        if price > 0:
+            flag = AMBIGUOUS_EXIT
+        else:
+            price = target_level
+    out[0] = price
+    return flag
+
+
+@compiled
+def _fill(price: float, side: int, half_spread: float, tick: float) -> float:
+    """What a market order that closes a position of `side` gets when the last price is `price`."""
+    filled = price * (1 - side * half_spread)
+    if tick > 0:
+        # A thousandth of a tick of room, so that a price on the grid stays where it is.
+        filled = (np.floor(filled / tick + 1e-3) if side > 0 else np.ceil(filled / tick - 1e-3)) * tick
+    return filled
+
+
+@compiled
+def _levels_reached(
+    start: int,
+    price: float,
+    side: int,
+    floor_bps: float,
+    tick: float,
+    market: Market,
+    extremes: Extremes,
+    stop_values: Floats,
+    arm_values: Floats,
+    target_values: Floats,
+    stops: Floats,
+    arms: Floats,
+    targets: Floats,
+) -> None:
+    """First bar and level of every stop, activation and target: rows of (bar, level, distance in bps)."""
+    _, high, low, mark_high, mark_low, _, _, _ = market
+    highs, lows, mark_highs, mark_lows = extremes
+    for index in range(stop_values.shape[0]):
+        level = exit_levels(price, side, -stop_values[index], tick)
+        stops[index, 1] = level
+        if side > 0:
+            stops[index, 0] = first_at_most(mark_low, mark_lows[0], mark_lows[1], start, level)
+        else:
+            stops[index, 0] = first_at_least(mark_high, mark_highs[0], mark_highs[1], start, level)
+    for index in range(arm_values.shape[0] + target_values.shape[0]):
+        target = index - arm_values.shape[0]
+        if target < 0:
+            row = arms[index]
+            row[2] = max(arm_values[index, 0], floor_bps + arm_values[index, 1])
+        else:
+            row = targets[target]
+            armed = arms[int(target_values[target, 2]), 2]
+            row[2] = max(target_values[target, 0], armed + target_values[target, 1])
+        row[1] = exit_levels(price, side, row[2], tick)
+        if side > 0:
+            row[0] = first_at_least(high, highs[0], highs[1], start, row[1])
+        else:
+            row[0] = first_at_most(low, lows[0], lows[1], start, row[1])
+
+
+@compiled
+def resolve_exits_exchange(
+    first: int,
+    last: int,
+    entry_bars: Integers,
+    entry_sides: Bytes,
+    entry_prices: Floats,
+    market: Market,
+    extremes: Extremes,
+    tick: float,
+    stop_values: Floats,
+    arm_values: Floats,
+    target_values: Floats,
+    trail_values: Floats,
+    classes: Integers,
+    exit_bars: Integers,
+    exit_prices: Floats,
+    exit_flags: Bytes,
+) -> None:
+    """Fill bar, price and flag (exit parameters × entries) for the entries from `first` to `last`.
+
+    A position entered after the close of bar i is exposed from bar i + 1 on. For `classes` and the values
+    see `ExitClasses`.
+    """
+    open_, high, low, _, _, basis, half_spread, floor_bps = market
+    bars = high.shape[0]
+    stops = np.empty((stop_values.shape[0], 3))
+    arms = np.empty((arm_values.shape[0], 3))
+    targets = np.empty((target_values.shape[0], 3))
+    trail_bars = np.empty(trail_values.shape[0], dtype=np.int64)
+    trails = np.empty((trail_values.shape[0], 2))
+    out = np.empty(1)
+    for entry in range(first, last):
+        start = entry_bars[entry] + 1
+        side = entry_sides[entry]
+        _levels_reached(
+            start, entry_prices[entry], side, floor_bps[start - 1], tick, market, extremes, stop_values,
+            arm_values, target_values, stops, arms, targets,
+        )  # fmt: skip
+        favourable, adverse = (high, low) if side > 0 else (low, high)
+        for index in range(trail_values.shape[0]):
+            arm = arms[int(trail_values[index, 0])]
+            trail_bars[index] = _trail(
+                int(arm[0]), arm[1], side, trail_values[index, 1] / 1e4, open_, favourable, adverse,
+                trails[index],
+            )  # fmt: skip
+        for number in range(classes.shape[0]):
+            stop, _, target, trail = classes[number]
+            bar = min(int(stops[stop, 0]), int(targets[target, 0]), trail_bars[trail])
+            exit_bars[number, entry] = bar
+            out[0] = 0.0
+            exit_flags[number, entry] = 0
+            if bar < bars:
+                exit_flags[number, entry] = _at_bar(
+                    bar, side, stops[stop], targets[target], trail_bars[trail], trails[trail], open_, high,
+                    low, basis, out,
+                )  # fmt: skip
+                out[0] = _fill(out[0], side, half_spread[bar - 1], tick)
+            exit_prices[number, entry] = out[0]

@@ -1,0 +1,153 @@
+"""Distinct exits: the ways a trade from one entry can end, kept once for all configurations."""
+
+import numpy as np
+
+from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, compiled
+
+__all__ = ["collect_slots", "compact_slots", "entries_to_sets"]
+
+
+@compiled
+def entries_to_sets(set_entry: Integers, offsets: Integers, out: Integers) -> None:
+    """Positions in `set_entry` grouped by entry: a counting sort. `offsets` has one more than the entries."""
+    for entry in set_entry:
+        offsets[entry + 1] += 1
+    for entry in range(offsets.shape[0] - 1):
+        offsets[entry + 1] += offsets[entry]
+    filled = offsets[:-1].copy()
+    for position in range(set_entry.shape[0]):
+        entry = set_entry[position]
+        out[filled[entry]] = position
+        filled[entry] += 1
+
+
+@compiled
+def _find_or_add(
+    bar: int,
+    price: float,
+    flag: int,
+    bars: Integers,
+    prices: Floats,
+    flags: Bytes,
+    known: int,
+    table: Integers,
+) -> int:
+    """Number of the exit among the `known` ones, or `known` after adding it; `table` is a hash table."""
+    mask = table.shape[0] - 1
+    at = (bar * 7919 + np.int64(price * 16) * 31 + flag) & mask
+    while table[at] >= 0:
+        number = table[at]
+        if bars[number] == bar and prices[number] == price and flags[number] == flag:
+            return int(number)
+        at = (at + 1) & mask
+    table[at] = known
+    bars[known] = bar
+    prices[known] = price
+    flags[known] = flag
+    return known
+
+
+@compiled
+def _sort_by_bar(bars: Integers, prices: Floats, flags: Bytes, known: int, places: Integers) -> None:
+    """Sort the exits by bar, price and flag; `places` gets the new place of each."""
+    order = np.argsort(bars[:known], kind="mergesort")
+    sorted_bars = bars[:known][order]
+    sorted_prices = prices[:known][order]
+    sorted_flags = flags[:known][order]
+    bars[:known] = sorted_bars
+    prices[:known] = sorted_prices
+    flags[:known] = sorted_flags
+    for place in range(known):
+        places[order[place]] = place
+
+
+@compiled
+def collect_slots(
+    first: int,
+    last: int,
+    exit_bars: Integers,
+    exit_prices: Floats,
+    exit_flags: Bytes,
+    opposite_offsets: Integers,
+    opposite_positions: Integers,
+    opposite_bars: Integers,
+    opposite_price_long: Floats,
+    opposite_price_short: Floats,
+    opposite_flag: int,
+    entry_sides: Bytes,
+    exit_slots: Integers,
+    opposite_slots: Integers,
+    slot_bars: Integers,
+    slot_prices: Floats,
+    slot_flags: Bytes,
+    slot_offsets: LongIntegers,
+    slot_counts: Integers,
+) -> None:
+    """Number the distinct exits (bar, price, flag) of the entries from `first` to `last`, in order of time.
+
+    A trade ended by the opposite signal fills at that bar's price. `opposite_offsets` is empty where opposite
+    signals end nothing. Lists begin at `slot_offsets`, which leaves room for every exit to be distinct.
+    """
+    bars = opposite_price_long.shape[0]
+    exits = exit_bars.shape[0]
+    for entry in range(first, last):
+        start = slot_offsets[entry]
+        stop = slot_offsets[entry + 1]
+        own_bars = slot_bars[start:stop]
+        own_prices = slot_prices[start:stop]
+        own_flags = slot_flags[start:stop]
+        size = 64
+        while size < 2 * (stop - start):
+            size *= 2
+        table = np.full(size, -1, dtype=np.int32)
+        known = 0
+        for number in range(exits):
+            found = _find_or_add(
+                exit_bars[number, entry], exit_prices[number, entry], exit_flags[number, entry],
+                own_bars, own_prices, own_flags, known, table,
+            )  # fmt: skip
+            exit_slots[number, entry] = found
+            known = max(known, found + 1)
+        reverses = opposite_offsets.shape[0] > 0
+        begin = opposite_offsets[entry] if reverses else 0
+        end = opposite_offsets[entry + 1] if reverses else 0
+        price_of_bar = opposite_price_long if entry_sides[entry] > 0 else opposite_price_short
+        for index in range(begin, end):
+            bar = opposite_bars[opposite_positions[index]]
+            price = price_of_bar[bar] if bar < bars else 0.0
+            found = _find_or_add(bar, price, opposite_flag, own_bars, own_prices, own_flags, known, table)
+            opposite_slots[opposite_positions[index]] = found
+            known = max(known, found + 1)
+        slot_counts[entry] = known
+        places = np.empty(known, dtype=np.int32)
+        _sort_by_bar(own_bars, own_prices, own_flags, known, places)
+        for number in range(exits):
+            exit_slots[number, entry] = places[exit_slots[number, entry]]
+        for index in range(begin, end):
+            position = opposite_positions[index]
+            opposite_slots[position] = places[opposite_slots[position]]
+
+
+@compiled
+def compact_slots(
+    entry_bars: Integers,
+    slot_offsets: LongIntegers,
+    slot_counts: Integers,
+    slot_bars: Integers,
+    slot_prices: Floats,
+    slot_flags: Bytes,
+    bases: Integers,
+    slot_entries: Integers,
+    out_bars: Integers,
+    out_prices: Floats,
+    out_flags: Bytes,
+) -> None:
+    """Close the gaps between the lists, so that what is used together lies together."""
+    for entry in range(entry_bars.shape[0]):
+        base = bases[entry]
+        start = slot_offsets[entry]
+        for index in range(slot_counts[entry]):
+            slot_entries[base + index] = entry
+            out_bars[base + index] = slot_bars[start + index]
+            out_prices[base + index] = slot_prices[start + index]
+            out_flags[base + index] = slot_flags[start + index]

@@ -1,0 +1,90 @@
+"""From trade to trade: which trades a configuration makes, never looking at the bars between them."""
+
+import numpy as np
+
+from aster_operator.backtest.kernels.compiler import Booleans, Integers, LongIntegers, compiled
+
+__all__ = ["walk_block"]
+
+
+@compiled
+def _index_entries(
+    begin: int,
+    end: int,
+    first_bar: int,
+    last_bar: int,
+    entry_bars: Integers,
+    set_entry: Integers,
+    out: Integers,
+) -> None:
+    """For each bar of the block the position of the set's next entry at or after it, or -1."""
+    upper = last_bar
+    following = -1
+    for position in range(end - 1, begin - 1, -1):
+        entry_bar = entry_bars[set_entry[position]]
+        out[entry_bar + 1 - first_bar : upper - first_bar] = following
+        following = position
+        upper = entry_bar + 1
+    out[: upper - first_bar] = following
+
+
+@compiled
+def walk_block(
+    first_set: int,
+    last_set: int,
+    first_bar: int,
+    last_bar: int,
+    cooldown_bars: int,
+    reverses: bool,
+    entry_bars: Integers,
+    set_offsets: Integers,
+    set_entry: Integers,
+    opposite_bars: Integers,
+    opposite_slots: Integers,
+    exit_bars: Integers,
+    exit_slots: Integers,
+    slot_bases: Integers,
+    config_offsets: Integers,
+    config_exit: Integers,
+    next_bars: Integers,
+    trade_offsets: LongIntegers,
+    trade_counts: Integers,
+    trades: Integers,
+    used: Booleans,
+) -> None:
+    """Walk the configurations of the sets from `first_set` to `last_set` through one block of bars.
+
+    A configuration looks for its next entry from `next_bars` on, which is brought forward. Its trades are
+    written from `trade_offsets` on as slots, and each slot is marked as used. After an exit within bar j the
+    next entry may come at j + `cooldown_bars`; after a reversal at bar j it comes at j.
+    """
+    entry_at = np.empty(last_bar - first_bar, dtype=np.int32)
+    for set_number in range(first_set, last_set):
+        begin = set_offsets[set_number]
+        end = set_offsets[set_number + 1]
+        if begin == end:
+            continue
+        _index_entries(begin, end, first_bar, last_bar, entry_bars, set_entry, entry_at)
+        for config in range(config_offsets[set_number], config_offsets[set_number + 1]):
+            own_exit_bars = exit_bars[config_exit[config]]
+            own_exit_slots = exit_slots[config_exit[config]]
+            bar = max(next_bars[config], first_bar)
+            start = trade_offsets[config]
+            written = start
+            while bar < last_bar:
+                position = entry_at[bar - first_bar]
+                if position < 0:
+                    break
+                entry = set_entry[position]
+                exit_bar = own_exit_bars[entry]
+                if not reverses or exit_bar <= opposite_bars[position]:
+                    slot = slot_bases[entry] + own_exit_slots[entry]
+                    bar = exit_bar + cooldown_bars
+                else:
+                    slot = slot_bases[entry] + opposite_slots[position]
+                    bar = opposite_bars[position]
+                trades[written] = slot
+                used[slot] = True
+                written += 1
+            trade_counts[config] = written - start
+            next_bars[config] = max(bar, last_bar)

@@ -1,0 +1,111 @@
+"""Result files: the ranked table, the table of configurations, and what is needed to repeat them.
+
+`backtest_results_<SYMBOL>_<DATE>` and `backtest_config_<SYMBOL>_<DATE>` carry the hash of the inputs, the
+hash of the grid with all options, and the version of the code with a hash of the lab's sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aster_operator.backtest.grid import PARAMETERS
+from aster_operator.backtest.metrics import build_ranked_metrics
+from aster_operator.backtest.sweep import SweepResult
+from aster_operator.backtest.tables import replace_files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FORMATS", "Provenance", "code_version", "file_hash", "result_paths", "write_results"]
+
+FORMATS = ("csv", "parquet")
+_HASH_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from: equal values mean an equal result."""
+
+    inputs_hash: str
+    grid_hash: str
+    code_version: str
+
+    @classmethod
+    def of(cls, inputs_hash: str, result: SweepResult) -> Provenance:
+        """Provenance of one symbol's result; the hash of the inputs is that of the file."""
+        settled = {
+            "values": hashlib.sha256(result.grid.values.tobytes()).hexdigest(),
+            "semantics": result.semantics,
+            "options": asdict(result.options),
+        }
+        text = json.dumps(settled, sort_keys=True)
+        return cls(inputs_hash, hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS], code_version())
+
+
+def file_hash(path: Path) -> str:
+    """The first digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_HASH_DIGITS]
+
+
+@cache
+def code_version() -> str:
+    """Version of the package and a hash of the lab's own sources."""
+    from importlib.metadata import version
+
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for source in sorted(folder.rglob("*.py")):
+        digest.update(str(source.relative_to(folder)).encode())
+        digest.update(source.read_bytes())
+    return f"{version('aster-operator')}+{digest.hexdigest()[:_HASH_DIGITS]}"
+
+
+def result_paths(folder: Path, symbol: str, date: str, file_format: str) -> tuple[Path, Path]:
+    """Places of the result table and of the configuration table; `date` is YYYYMMDD."""
+    return (
+        folder / f"backtest_results_{symbol}_{date}.{file_format}",
+        folder / f"backtest_config_{symbol}_{date}.{file_format}",
+    )
+
+
+def write_results(
+    results: list[SweepResult], folder: Path, *, date: str, file_format: str, inputs_hash: str
+) -> list[Path]:
+    """Write the tables of every symbol, all or none; returns the paths of the result tables.
+
+    Raises BacktestProblem.
+    """
+    files: dict[Path, Callable[[Path], None]] = {}
+    paths = []
+    for result in results:
+        provenance = asdict(Provenance.of(inputs_hash, result))
+        ranked = _with(build_ranked_metrics(result), provenance)
+        configurations = ranked.select("config_id", "symbol", "semantics", *PARAMETERS, *provenance).sort(
+            "config_id"
+        )
+        result_path, config_path = result_paths(folder, result.symbol, date, file_format)
+        files[result_path] = partial(_write, ranked, file_format)
+        files[config_path] = partial(_write, configurations, file_format)
+        paths.append(result_path)
+    replace_files(files)
+    return paths
+
+
+def _with(table: pl.DataFrame, constants: dict[str, str]) -> pl.DataFrame:
+    import polars as pl
+
+    return table.with_columns(pl.lit(value).alias(name) for name, value in constants.items())
+
+
+def _write(table: pl.DataFrame, file_format: str, path: Path) -> None:
+    if file_format == "parquet":
+        table.write_parquet(path, compression="zstd")
+    else:
+        table.write_csv(path)

@@ -1,0 +1,105 @@
+"""One line on each symbol: robust, fragile or noise, with the numbers that say so.
+
+The order of the questions matters. First whether the best of all that was tried beats nothing by more than
+luck (the reality check's p-value, at a stated error rate); what does not is noise, whatever else looks well.
+Only then whether it holds elsewhere: out of sample, beside itself in the grid, at higher costs.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Evidence", "Judgement", "Thresholds", "Verdict", "judge"]
+
+
+class Verdict(StrEnum):
+    ROBUST = "robust"
+    FRAGILE = "fragile"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the studies found about the chosen configuration. Nan is what could not be measured, which
+    speaks against it. PnL in the unit of the sweep, all after fees and funding."""
+
+    trades: int
+    reality_check_p_value: float
+    overfitting_probability: float
+    deflated_sharpe_probability: float
+    walk_forward_pnl: float
+    plateau_score: float
+    stressed_cost_pnl: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """`error_rate` is how often pure noise may pass for something; the others are what robust means."""
+
+    error_rate: float = 0.05
+    min_trades: int = 30
+    max_overfitting_probability: float = 0.3
+    min_deflated_sharpe_probability: float = 0.9
+    min_plateau_score: float = 0.5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict and each reason against a better one, in words."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+    def line(self, symbol: str) -> str:
+        """The judgement in one line."""
+        return f"{symbol}: {self.verdict}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
+
+
+def judge(evidence: Evidence, thresholds: Thresholds | None = None) -> Judgement:
+    """The verdict on what was found."""
+    limits = thresholds if thresholds is not None else Thresholds()
+    p_value = evidence.reality_check_p_value
+    if evidence.trades == 0:
+        return Judgement(Verdict.NOISE, ("no configuration ever trades",))
+    if math.isnan(p_value) or p_value > limits.error_rate:
+        shown = "could not be measured" if math.isnan(p_value) else f"{p_value:.3f} above {limits.error_rate}"
+        return Judgement(Verdict.NOISE, (f"reality check p-value {shown}",))
+    doubts = tuple(_doubts(evidence, limits))
+    return Judgement(Verdict.FRAGILE if doubts else Verdict.ROBUST, doubts or _praise(evidence))
+
+
+def _doubts(evidence: Evidence, limits: Thresholds) -> list[str]:
+    doubts = []
+    if evidence.trades < limits.min_trades:
+        doubts.append(f"{evidence.trades} trades, fewer than {limits.min_trades}")
+    if not evidence.overfitting_probability <= limits.max_overfitting_probability:
+        doubts.append(
+            f"probability of overfitting {_shown(evidence.overfitting_probability)}, "
+            f"above {limits.max_overfitting_probability}"
+        )
+    if not evidence.deflated_sharpe_probability >= limits.min_deflated_sharpe_probability:
+        doubts.append(
+            f"deflated Sharpe probability {_shown(evidence.deflated_sharpe_probability)}, "
+            f"below {limits.min_deflated_sharpe_probability}"
+        )
+    if not evidence.walk_forward_pnl > 0.0:
+        doubts.append(f"walk-forward PnL {_shown(evidence.walk_forward_pnl)}")
+    if not evidence.plateau_score >= limits.min_plateau_score:
+        doubts.append(f"plateau score {_shown(evidence.plateau_score)}, below {limits.min_plateau_score}")
+    if not evidence.stressed_cost_pnl > 0.0:
+        doubts.append(f"PnL at 1.5 times the costs {_shown(evidence.stressed_cost_pnl)}")
+    return doubts
+
+
+def _praise(evidence: Evidence) -> tuple[str, ...]:
+    return (
+        f"reality check p-value {evidence.reality_check_p_value:.3f}",
+        f"probability of overfitting {evidence.overfitting_probability:.2f}",
+        f"deflated Sharpe probability {evidence.deflated_sharpe_probability:.2f}",
+        f"walk-forward PnL {evidence.walk_forward_pnl:.2f}",
+        f"plateau score {evidence.plateau_score:.2f}",
+    )
+
+
+def _shown(value: float) -> str:
+    return "not measurable" if math.isnan(value) else f"{value:.2f}"

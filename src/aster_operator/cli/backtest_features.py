@@ -1,0 +1,121 @@
+"""`aster-operator backtest features`: recordings to minute bars with indicators."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aster_operator.cli.option_values import parse_symbols
+from aster_operator.cli.options import JsonOutput
+
+__all__ = ["HELP", "features"]
+
+HELP = """Make the sweep's input: minute bars with quotes, marks and indicators, from CSV logs or a catalog.
+
+\b
+Examples:
+  aster-operator backtest features --log-dir logs --windows 10,30,60 --out-csv backtest_inputs.csv
+  aster-operator backtest features --catalog data --symbols BTCUSDT --out-parquet backtest_inputs.parquet
+"""
+
+_LogDir = Annotated[
+    Path | None, typer.Option("--log-dir", "--log_dir", metavar="DIR", help="Folder of the CSV logs.")
+]
+_Catalog = Annotated[
+    Path | None, typer.Option("--catalog", metavar="DIR", help="Folder of a Parquet catalog.")
+]
+_Symbols = Annotated[str, typer.Option("--symbols", help="Symbols, comma separated, or all.")]
+_Windows = Annotated[
+    str, typer.Option("--windows", help="Lengths of the rolling windows in bars, comma separated.")
+]
+_OutCsv = Annotated[
+    Path | None,
+    typer.Option(
+        "--out-csv", "--out_csv", metavar="FILE", help="Write .csv or .csv.gz (default: backtest_inputs.csv)."
+    ),
+]
+_OutParquet = Annotated[
+    Path | None, typer.Option("--out-parquet", "--out_parquet", metavar="FILE", help="Write Parquet.")
+]
+
+
+def features(
+    log_dir: _LogDir = None,
+    catalog: _Catalog = None,
+    symbols: _Symbols = "all",
+    windows: _Windows = "10,30,60",
+    out_csv: _OutCsv = None,
+    out_parquet: _OutParquet = None,
+    json_output: JsonOutput = False,
+) -> int:
+    if (log_dir is None) == (catalog is None):
+        raise typer.BadParameter("give one of the two", param_hint="--log-dir or --catalog")
+    lengths = _windows(windows)
+    chosen = parse_symbols(symbols)
+    paths = [path for path in (out_csv, out_parquet) if path is not None] or [Path("backtest_inputs.csv")]
+    _check_kind(out_csv, "csv", "--out-csv")
+    _check_kind(out_parquet, "parquet", "--out-parquet")
+
+    from aster_operator.backtest.feature_sources import CatalogSource, CsvLogSource, FeatureSource
+    from aster_operator.backtest.features import build_features, write_features
+    from aster_operator.cli.json_output import print_json
+
+    source: FeatureSource
+    if log_dir is not None:
+        source = CsvLogSource(log_dir, chosen)
+    elif catalog is not None:
+        source = CatalogSource(catalog, chosen)
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("") if console.is_terminal else _Silent() as status:
+        found = build_features(source, lengths, progress=lambda name: status.update(f"reading {name}"))
+        write_features(found, *paths)
+    if json_output:
+        print_json(
+            {
+                "files": [str(path) for path in paths],
+                "symbols": list(found.symbols),
+                "rows": found.table.height,
+                "gaps": found.gaps,
+                "columns": found.table.columns,
+            }
+        )
+        return 0
+    gaps = "" if found.gaps == 0 else f", {found.gaps} gaps between minutes"
+    names = ", ".join(str(path) for path in paths)
+    typer.echo(f"{found.table.height:,} bars of {', '.join(found.symbols)}{gaps} -> {names}")
+    return 0
+
+
+class _Silent:
+    """Stands for the status line where there is no terminal."""
+
+    def __enter__(self) -> "_Silent":
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        return None
+
+    def update(self, text: str) -> None:
+        """Nobody would read it."""
+
+
+def _windows(text: str) -> tuple[int, ...]:
+    from aster_operator.backtest.features import MAX_WINDOW
+
+    lengths = []
+    for part in text.split(","):
+        if not part.strip().isascii() or not part.strip().isdigit() or not 1 <= int(part) <= MAX_WINDOW:
+            raise typer.BadParameter(
+                f"{part.strip()!r} is not a number of bars from 1 to {MAX_WINDOW:,}", param_hint="--windows"
+            )
+        lengths.append(int(part))
+    return tuple(sorted(set(lengths)))
+
+
+def _check_kind(path: Path | None, kind: str, option: str) -> None:
+    from aster_operator.backtest.tables import table_kind
+
+    if path is not None and table_kind(path) != kind:
+        raise typer.BadParameter(f"{path} is not the name of a {kind} file", param_hint=option)

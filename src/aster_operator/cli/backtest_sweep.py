@@ -1,0 +1,293 @@
+"""`aster-operator backtest sweep`: every configuration of a grid over recorded bars."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aster_operator.cli.option_values import parse_symbols
+from aster_operator.cli.options import JsonOutput
+from aster_operator.domain.clock import Clock, WallClock
+
+if TYPE_CHECKING:
+    from aster_operator.backtest.bars import Bars
+    from aster_operator.backtest.grid import SymbolGrid
+    from aster_operator.backtest.semantics_exchange import ExchangeOptions
+    from aster_operator.backtest.sweep import SweepResult
+
+__all__ = ["HELP", "sweep"]
+
+HELP = """Run every configuration of a grid over recorded bars and rank them.
+
+The semantics exchange does what the live strategy would do on Aster. The semantics vectorbt computes what the
+original's pipeline computed, for comparison: it fills inside the bar that made the signal, and is biased.
+
+\b
+Examples:
+  aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
+  aster-operator backtest sweep --inputs bars.parquet --grid grid.json --out results --semantics vectorbt
+"""
+
+_Inputs = Annotated[
+    Path, typer.Option("--inputs", metavar="FILE", help="Features: .csv, .csv.gz or .parquet.")
+]
+_Grid = Annotated[Path, typer.Option("--grid", metavar="FILE", help="JSON file with the lists of values.")]
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+_Symbols = Annotated[str, typer.Option("--symbols", help="Symbols of the grid to run, or all.")]
+_FeeBps = Annotated[
+    float, typer.Option("--fee-bps", "--fee_bps", min=0, max=1000, help="Taker fee of each fill, in bps.")
+]
+_SlippageBps = Annotated[
+    float,
+    typer.Option(
+        "--slippage-bps",
+        "--slippage_bps",
+        min=0,
+        max=1000,
+        help="Slippage of each fill beyond half the spread, in bps.",
+    ),
+]
+_Semantics = Annotated[str, typer.Option("--semantics", help="exchange, or vectorbt (biased).")]
+_OrderNotional = Annotated[
+    float,
+    typer.Option(
+        "--order-notional",
+        "--order_notional",
+        min=0.01,
+        max=1e12,
+        help="Notional of an entry in USD (exchange).",
+    ),
+]
+_CooldownMin = Annotated[
+    int,
+    typer.Option(
+        "--cooldown-min",
+        "--cooldown_min",
+        min=0,
+        max=1440,
+        help="Minutes without entry after an exit (exchange).",
+    ),
+]
+_FundingHours = Annotated[
+    int,
+    typer.Option(
+        "--funding-hours",
+        "--funding_hours",
+        min=1,
+        max=24,
+        help="Hours between settlements of funding (exchange).",
+    ),
+]
+_AllowGaps = Annotated[
+    bool, typer.Option("--allow-gaps", "--allow_gaps", help="Take rows on both sides of a gap as neighbours.")
+]
+_Format = Annotated[str, typer.Option("--format", help="Of the results: csv or parquet.")]
+_PlotTop = Annotated[
+    int,
+    typer.Option("--plot-top", "--plot_top", min=0, max=100, help="Also plot this many best ones as HTML."),
+]
+_Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1024, help="Threads (default: all cores).")
+]
+
+
+def sweep(
+    inputs: _Inputs,
+    grid: _Grid,
+    out: _Out,
+    symbols: _Symbols = "all",
+    fee_bps: _FeeBps = 4.0,
+    slippage_bps: _SlippageBps = 0.0,
+    semantics: _Semantics = "exchange",
+    order_notional: _OrderNotional = 100.0,
+    cooldown_min: _CooldownMin = 10,
+    funding_hours: _FundingHours = 8,
+    allow_gaps: _AllowGaps = False,
+    file_format: _Format = "csv",
+    plot_top: _PlotTop = 0,
+    workers: _Workers = None,
+    json_output: JsonOutput = False,
+) -> int:
+    from aster_operator.backtest.results import FORMATS, file_hash, write_results
+    from aster_operator.backtest.semantics_exchange import ExchangeOptions
+    from aster_operator.backtest.sweep import SEMANTICS
+    from aster_operator.cli.json_output import print_json
+
+    _one_of(semantics, SEMANTICS, "--semantics")
+    _one_of(file_format, FORMATS, "--format")
+    options = ExchangeOptions(
+        fee_bps=fee_bps,
+        slippage_bps=slippage_bps,
+        order_notional_usd=order_notional,
+        cooldown_bars=cooldown_min,
+        funding_interval_hours=funding_hours,
+    )
+    clock = WallClock()
+    grids = _chosen(grid, parse_symbols(symbols))
+    _check_folder(out)
+    prepared = _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
+    results, seconds = _run(prepared, semantics, workers, clock)
+    date = _today(clock)
+    paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=file_hash(inputs))
+    plots = _plot(results, [bars for _, bars, _ in prepared], out, date, plot_top)
+    work = sum(result.bars * len(result.grid) for result in results)
+    summary = {
+        "results": [str(path) for path in paths],
+        "configs": sum(len(result.grid) for result in results),
+        "bars": sum(result.bars for result in results),
+        "seconds": seconds,
+        "ns_per_bar_config": seconds * 1e9 / work,
+        "verdicts": {},
+        "semantics": semantics,
+        "plots": [str(path) for path in plots],
+    }
+    if json_output:
+        print_json(summary)
+    else:
+        _print(results, summary)
+    return 0
+
+
+def _one_of(value: str, known: tuple[str, ...], option: str) -> None:
+    if value not in known:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=option)
+
+
+def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
+    from aster_operator.backtest.grid import read_grid
+    from aster_operator.backtest.problems import BacktestProblem
+
+    grids = read_grid(path)
+    if symbols is None:
+        return list(grids)
+    known = [grid.symbol for grid in grids]
+    for symbol in symbols:
+        if symbol not in known:
+            raise BacktestProblem(
+                f"{symbol} is not in the grid, which has {', '.join(known)}", str(path), "add it"
+            )
+    return [grid for grid in grids if grid.symbol in symbols]
+
+
+def _check_folder(out: Path) -> None:
+    from aster_operator.backtest.problems import BacktestProblem
+
+    if out.exists() and not out.is_dir():
+        raise BacktestProblem("not a folder", str(out), "name a folder with --out")
+
+
+def _prepare(
+    inputs: Path,
+    grids: "list[SymbolGrid]",
+    semantics: str,
+    options: "ExchangeOptions",
+    *,
+    allow_gaps: bool,
+) -> "list[tuple[SymbolGrid, Bars, ExchangeOptions]]":
+    """Read and check everything before anything is computed."""
+    from dataclasses import replace
+
+    from aster_operator.backtest.grid import make_param_grid
+    from aster_operator.backtest.inputs import InputFile
+    from aster_operator.backtest.problems import BacktestProblem
+    from aster_operator.backtest.sweep import prepare_bars
+
+    table = InputFile(inputs)
+    prepared = []
+    for grid in grids:
+        own = replace(options, tick_size=grid.tick_size, lot_size=grid.lot_size)
+        bars = table.bars(
+            grid.symbol,
+            make_param_grid(grid.space),
+            semantics,
+            has_tick_size=grid.tick_size is not None,
+            allow_gaps=allow_gaps,
+        )
+        if len(prepare_bars(bars, semantics)) < 2:
+            raise BacktestProblem(f"{grid.symbol} has fewer than 2 usable rows", str(inputs), "record more")
+        prepared.append((grid, bars, own))
+    return prepared
+
+
+def _run(
+    prepared: "list[tuple[SymbolGrid, Bars, ExchangeOptions]]",
+    semantics: str,
+    workers: int | None,
+    clock: Clock,
+) -> "tuple[list[SweepResult], float]":
+    """The results and the seconds of computing them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aster_operator.backtest.grid import make_param_grid
+    from aster_operator.backtest.sweep import run_grid_backtest
+    from aster_operator.backtest.warm_up import warm_up
+
+    warm_up(semantics)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    results: list[SweepResult] = []
+    started_ns = clock.monotonic_ns()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        first = 0
+        for space, bars, options in prepared:
+            task = progress.add_task(space.symbol, total=1.0)
+            grid = make_param_grid(space.space)
+            results.append(
+                run_grid_backtest(
+                    bars,
+                    grid,
+                    semantics=semantics,
+                    options=options,
+                    config_ids=[f"cfg_{number:04d}" for number in range(first, first + len(grid))],
+                    workers=workers,
+                    progress=lambda share, task=task: progress.update(task, completed=share),  # type: ignore[misc]
+                )
+            )
+            first += len(grid)
+    return results, (clock.monotonic_ns() - started_ns) / 1e9
+
+
+def _plot(
+    results: "list[SweepResult]", bars: "list[Bars]", out: Path, date: str, plot_top: int
+) -> list[Path]:
+    if plot_top == 0:
+        return []
+    from aster_operator.backtest.plots import plot_top_n
+
+    paths = []
+    for result, own in zip(results, bars, strict=True):
+        path = out / f"backtest_top_{result.symbol}_{date}.html"
+        plot_top_n(result, own, path, n=plot_top)
+        paths.append(path)
+    return paths
+
+
+def _today(clock: Clock) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC).strftime("%Y%m%d")
+
+
+def _print(results: "list[SweepResult]", summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from aster_operator.backtest.metrics import build_ranked_metrics
+
+    console = Console(highlight=False)
+    for result in results:
+        biased = " (biased: fills inside the signal's bar)" if result.compounds else ""
+        table = Table(title=f"{result.symbol}, {result.bars:,} bars, {result.semantics}{biased}")
+        names = ("config_id", "total_pnl", "n_trades", "win_rate", "sharpe", "max_drawdown", "ambiguous_bars")
+        for name in names:
+            table.add_column(name, justify="right")
+        for row in build_ranked_metrics(result).select(names).head(10).iter_rows():
+            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+        console.print(table)
+    console.print(
+        f"{summary['configs']:,} configurations in {summary['seconds']:.2f} s, "
+        f"{summary['ns_per_bar_config']:.2f} ns a bar and configuration"
+    )
+    for path in (*summary["results"], *summary["plots"]):
+        console.print(path, soft_wrap=True)
