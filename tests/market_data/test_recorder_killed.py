@@ -87,7 +87,8 @@ def test_every_acknowledged_row_survives(tmp_path: Path) -> None:
             catalog = Catalog(tmp_path / "catalog")
             for stream, number in NUMBER.items():
                 rows = rows_between(catalog, stream, newest_ns, acknowledged["received_ns"])
-                assert rows.height == acknowledged["rows"].get(stream, 0)
+                # More than that when one read from the network was split over two flushes.
+                assert rows.height >= acknowledged["rows"].get(stream, 0)
                 # What came over one connection is whole: no number left out, none twice.
                 spans = rows.group_by("symbol").agg(
                     (pl.col(number).max() - pl.col(number).min() + 1).alias("span"), pl.len().alias("rows")

@@ -140,7 +140,7 @@ def _head(
     frame = _open(catalog, env_file).scan(
         stream, chosen.symbols, start_ms=chosen.start_ms, end_ms=chosen.end_ms
     )
-    first = frame.sort(stream_schema(stream).time_column, "received_ns", "symbol").head(rows).collect()
+    first = frame.sort(*stream_schema(stream).order, "symbol").head(rows).collect()
     if json_output:
         print_json({"stream": stream, "rows": first.to_dicts()})
     else:

@@ -206,7 +206,7 @@ class Catalog:
         """As `scan`, in memory, sorted by symbol and time."""
         schema = stream_schema(_known(stream))
         frame = self.scan(stream, symbols, start_ms=start_ms, end_ms=end_ms)
-        return frame.sort("symbol", schema.time_column, "received_ns").collect()
+        return frame.sort("symbol", *schema.order, maintain_order=True).collect()
 
     def gaps(
         self,

@@ -22,7 +22,7 @@ _LEVEL: Final = 6
 def sorted_rows(frame: pl.DataFrame, schema: StreamSchema) -> pl.DataFrame:
     """Rows of one or more symbols in the order of the files."""
     order = ["symbol"] if "symbol" in frame.columns else []
-    return frame.sort([*order, schema.time_column, "received_ns"], maintain_order=True)
+    return frame.sort([*order, *schema.order], maintain_order=True)
 
 
 def by_partition(stream: str, frame: pl.DataFrame) -> Iterator[tuple[Partition, pl.DataFrame]]:

@@ -60,6 +60,13 @@ class StreamSchema(NamedTuple):
         return [name for name, _, _ in self.columns]
 
     @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that rows of a symbol are sorted by: trades of one millisecond by number, as a trade
+        that was fetched later belongs between those that were heard."""
+        number = ("trade_id",) if self.name == "aggTrade" else ()
+        return (self.time_column, *number, "received_ns")
+
+    @property
     def arrow(self) -> pa.Schema:
         """As in the files."""
         return pa.schema([pa.field(name, kind, nullable=nullable) for name, kind, nullable in self.columns])

@@ -94,16 +94,23 @@ class _Sequence:
             self.missing.append([number - _SEEDED, number - 1])
         return None
 
-    def fetch(self, number: int, event_ms: int) -> bool:
-        """True when a number that was asked for is to be recorded."""
-        if not self.heard:
-            known = self.before.number if self.before is not None else None
-            newest = self.last if self.last is not None else known
-            if newest is not None and number <= newest:
-                return False
+    def fetch(self, number: int, event_ms: int) -> tuple[int, int, int] | bool:
+        """Judge a number that was asked for: is it to be recorded, or even after a hole (first, last, start
+        time)?"""
+        if self.heard:
+            return self._take_missing(number)
+        # Nothing was heard yet: a seed.
+        before = self.before if self.before is not None and self.before.number is not None else None
+        newest = self.last if self.last is not None or before is None else before.number
+        if newest is None or number == newest + 1:
             self.last, self.last_ms = number, event_ms
             return True
-        return self._take_missing(number)
+        if number <= newest:
+            return self._take_missing(number)
+        start_ms = self.last_ms if self.last is not None or before is None else before.event_ms
+        self.last, self.last_ms = number, event_ms
+        self.missing.append([newest + 1, number - 1])
+        return (newest + 1, number - 1, start_ms)
 
     def _take_missing(self, number: int) -> bool:
         for place, (first, last) in enumerate(self.missing):
@@ -167,7 +174,7 @@ class Continuity:
                     self._watch_funding(newest, holes)
         for stream, messages in batch.fetched.items():
             if stream in COUNTED:
-                batch.fetched[stream] = self._fetch(stream, messages)
+                batch.fetched[stream] = self._fetch(stream, messages, holes)
         for pair, drop in batch.drops.items():
             if pair[0] == "aggTrade":  # The ids will show it, exactly.
                 self._note_loss((pair,), "dropped buffer", "the disk was too slow")
@@ -266,14 +273,25 @@ class Continuity:
                 )  # fmt: skip
         return kept
 
-    def _fetch(self, stream: str, messages: list[Any]) -> list[Any]:
+    def _fetch(self, stream: str, messages: list[Any], holes: list[Hole]) -> list[Any]:
         kept = []
         for message in messages:
+            if stream == "kline_1m" and not message.kline.is_closed:
+                kept.append(message)
+                continue
             pair = (stream, message.symbol)
             sequence = self._sequence(pair)
-            if sequence.fetch(_number(stream, message), message.event_ms):
-                kept.append(message)
-                self._advance(pair, message.event_ms, sequence.last)
+            verdict = sequence.fetch(_number(stream, message), message.event_ms)
+            if verdict is False:
+                continue
+            kept.append(message)
+            self._advance(pair, message.event_ms, sequence.last)
+            if isinstance(verdict, tuple):
+                first, last, start_ms = verdict
+                cause, detail = self._silent[pair][1:] if pair in self._silent else ("lost", "")
+                holes.append(
+                    Hole(stream, message.symbol, first, last, start_ms, message.event_ms, cause, detail)
+                )
         return kept
 
     def _sequence(self, pair: Pair) -> _Sequence:
