@@ -160,3 +160,15 @@ def test_the_venue_never_sees_more_than_its_limit(
         assert all(total <= 200 for total in by_minute.values())
 
     asyncio.run(run())
+
+
+async def test_a_clock_set_back_begins_no_new_minute() -> None:
+    clock = ManualClock(1_770_000_060_000)
+    limiter = RateLimiter(clock)
+    await limiter.acquire(500, 10, Priority.READ, "GET x")
+    clock = limiter._clock = ManualClock(1_770_000_059_000)
+    await limiter.acquire(1, 0, Priority.READ, "GET x")
+    assert (limiter.used_weight, limiter.used_orders) == (501, 10)
+    clock.set_ms(1_770_000_061_000)
+    await limiter.acquire(1, 0, Priority.READ, "GET x")
+    assert limiter.used_weight == 1

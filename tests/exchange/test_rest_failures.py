@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from aster_operator.domain.clock import ManualClock
-from aster_operator.domain.enums import OrderType, PositionSide, Side, TimeInForce
+from aster_operator.domain.enums import MarginType, OrderType, PositionSide, Side, TimeInForce
 from aster_operator.domain.orders import NewOrder
 from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.credentials import AgentCredentials
@@ -18,6 +18,7 @@ from aster_operator.exchange.errors import (
     FilterViolation,
     InsufficientMargin,
     IpBanned,
+    ListenKeyUnknown,
     MalformedResponse,
     MissingCredentials,
     OrderNotFound,
@@ -199,6 +200,25 @@ async def test_a_refusal_with_status_200_is_still_a_refusal(
 ) -> None:
     venue.always("POST", ORDER, _error(-2019, "Margin is insufficient.", status=200))
     await _refusal(client.place_order(NEW), InsufficientMargin)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("code", [-1125, "-1125"])
+async def test_an_error_that_looks_like_a_success_is_still_a_refusal(
+    venue: ScriptedVenue, client: AsterClient, status: int, code: int | str
+) -> None:
+    """Where the expected record has the same members, or none that are needed."""
+    said = Answer({"code": code, "msg": "This listenKey does not exist."}, status=status)
+    calls = [
+        ("PUT", "/fapi/v3/listenKey", lambda: client.keep_listen_key("k")),
+        ("DELETE", "/fapi/v3/allOpenOrders", lambda: client.cancel_open_orders("BTCUSDT")),
+        ("POST", "/fapi/v3/marginType", lambda: client.change_margin_type("BTCUSDT", MarginType.CROSSED)),
+        ("GET", "/fapi/v3/something", lambda: client.request("GET", "something")),
+    ]
+    for method, path, call in calls:
+        venue.always(method, path, said)
+        with pytest.raises(ListenKeyUnknown, match="does not exist"):
+            await call()
 
 
 # --- clock and nonces ----------------------------------------------------------------------------------

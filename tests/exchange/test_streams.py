@@ -421,6 +421,35 @@ async def test_a_user_message_that_cannot_be_read_breaks_the_feed(
     assert [event.healthy for event in events] == [False, True]
 
 
+async def test_a_listen_key_that_was_replaced_behind_our_back_is_noticed(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    """The venue extends the account's key whatever key it is told: the old connection lives and is dumb."""
+    from aster_operator.exchange.streams.user import UserStream
+
+    rounds = asyncio.Semaphore(0)
+
+    async def sleep(_seconds: float) -> None:
+        await rounds.acquire()
+
+    venue.next("POST", "/fapi/v3/listenKey", Answer({"listenKey": "k1"}))
+    venue.always("POST", "/fapi/v3/listenKey", Answer({"listenKey": "k2"}))
+    venue.always("PUT", "/fapi/v3/listenKey", Answer({}))
+    events: list = []
+    stream = UserStream(
+        ws_url=venue.ws_url, keys=client, on_event=events.append, clock=client.clock, settings=QUICK,
+        sleep=sleep,
+    )  # fmt: skip
+    await stream.open()
+    rounds.release()
+    await _until(lambda: [event.healthy for event in events] == [False, True])
+    rounds.release()
+    await _until(lambda: len([r for r in venue.requests if r.method == "PUT"]) == 2)
+    await stream.close()
+    assert ["k1" in r.text for r in venue.requests if r.method == "PUT"] == [True, False]
+    assert len(events) == 2
+
+
 async def test_the_listen_key_is_kept_alive(venue: ScriptedVenue, client: AsterClient) -> None:
     from aster_operator.exchange.streams.user import UserStream
 

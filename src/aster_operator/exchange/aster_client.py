@@ -75,7 +75,7 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
             credentials=credentials,
             transport=transport or AiohttpTransport(ssl_context=self._ssl_context),
             clock=self.clock,
-            limiter=limiter or RateLimiter(self.clock),
+            limiter=limiter,
             nonces=(
                 acquire_nonces(credentials.signer, self.venue.label, state_dir)
                 if isinstance(credentials, AgentCredentials)

@@ -30,7 +30,14 @@ from aster_operator.domain.market import Bar, MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 
-__all__ = ["ClockOffset", "EventStream", "ExchangeClient", "MarketChannel", "StreamEvent"]
+__all__ = [
+    "ClockOffset",
+    "DeleveragingQueue",
+    "EventStream",
+    "ExchangeClient",
+    "MarketChannel",
+    "StreamEvent",
+]
 
 StreamEvent = (
     QuoteUpdated
@@ -159,3 +166,11 @@ class ExchangeClient(Protocol):
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class DeleveragingQueue(Protocol):
+    """What a client may offer besides: a venue without auto-deleveraging has nothing to say here."""
+
+    async def adl_quantiles(self) -> dict[tuple[str, PositionSide], int]:
+        """Place of each position in the queue for auto-deleveraging: 0 far, 4 next."""

@@ -67,6 +67,17 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         records = await self.position_risk(symbol)
         return [parse.position_report(record, "GET positionRisk") for record in records]
 
+    async def adl_quantiles(self) -> dict[tuple[str, PositionSide], int]:
+        """Return each position's place in the queue for auto-deleveraging: 0 far, 4 next. Weight 5.
+        Section 4.6."""
+        sides = {side.value: side for side in PositionSide}
+        return {
+            (record.symbol, sides[name]): quantile
+            for record in await self.adl_quantile()
+            for name, quantile in record.adl_quantile.items()
+            if name in sides  # HEDGE only says that the account is in hedge mode
+        }
+
     async def get_mark_price(self, symbol: str) -> Decimal:
         """Return the mark price in quote units. Weight 1. Section 4.1."""
         return (await self.mark_price(symbol)).mark

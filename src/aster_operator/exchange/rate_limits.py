@@ -9,8 +9,9 @@ import heapq
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
+from typing import Protocol
 
-from aster_operator.domain.clock import MINUTE_MS, Clock
+from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.exchange.errors import IpBanned, RateLimited
 
 __all__ = ["Priority", "RateLimiter"]
@@ -32,16 +33,21 @@ _SHARE = {Priority.CLOSE: 1.0, Priority.ORDER: 0.9, Priority.READ: 0.75}
 """Part of the usable limit each priority may fill; the rest is kept for those before it."""
 
 
+class _Milliseconds(Protocol):
+    def now_ms(self) -> int: ...
+
+
 class RateLimiter:
     """Counts weight and orders of the running minute and lets requests through in order of priority.
 
-    `weight_limit` and `order_limit` are the venue's; `headroom` is the fraction of them that is used.
-    `max_wait_s` bounds how long a request may be held before it is refused here with RateLimited.
+    The minute is the venue's, so `clock` should tell the venue's time where it is known. `weight_limit` and
+    `order_limit` are the venue's; `headroom` is the fraction of them that is used. `max_wait_s` bounds how
+    long a request may be held before it is refused here with RateLimited.
     """
 
     def __init__(
         self,
-        clock: Clock,
+        clock: _Milliseconds,
         *,
         weight_limit: int = 2400,
         order_limit: int = 1200,
@@ -74,10 +80,13 @@ class RateLimiter:
 
     def _roll(self, now_ms: int) -> None:
         minute = now_ms // MINUTE_MS
-        if minute != self._minute:
-            self._minute = minute
+        if minute == self._minute:
+            return
+        # A clock that is set back begins no new minute at the venue: what was used stays counted.
+        if minute > self._minute:
             self.used_weight = 0
             self.used_orders = 0
+        self._minute = minute
 
     def _fits(self, weight: int, orders: int, priority: Priority) -> bool:
         share = _SHARE[priority] * self._headroom

@@ -74,7 +74,7 @@ class RestSession:
         credentials: Credentials | None,
         transport: Transport,
         clock: Clock,
-        limiter: RateLimiter,
+        limiter: RateLimiter | None,
         nonces: NonceSource | None,
         server_time_ms: Callable[[], Awaitable[int]] | None = None,
         recv_window_ms: int = 5000,
@@ -86,10 +86,10 @@ class RestSession:
         self.credentials = credentials
         self.clock = clock
         self.venue_clock = VenueClock(clock)
-        self.limiter = limiter
+        self.limiter = limiter or RateLimiter(self.venue_clock)
         # The spot host counts for itself, with higher limits (section 3).
-        self.spot_limiter = RateLimiter(clock, weight_limit=6000, order_limit=6000)
-        self._limiters = {Product.FUTURES: limiter, Product.SPOT: self.spot_limiter}
+        self.spot_limiter = RateLimiter(self.venue_clock, weight_limit=6000, order_limit=6000)
+        self._limiters = {Product.FUTURES: self.limiter, Product.SPOT: self.spot_limiter}
         self._transport = transport
         self._nonces = nonces
         self.server_time_ms = server_time_ms
@@ -217,7 +217,7 @@ class RestSession:
         try:
             response = self._scrubbed(await self._transport.send(self._request(call, signed.text, name)))
             limiter.observe(response.headers)
-            refusal = refusal_in(response, name, self.clock.now_ms())
+            refusal = refusal_in(response, name, self.venue_clock.now_ms())
             if refusal is None:
                 return decode_answer(response, name, call.result_type)
             if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):

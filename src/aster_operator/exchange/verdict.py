@@ -74,4 +74,18 @@ def decode_answer(response: RawResponse, endpoint: str, result_type: type[T] | A
             raise refusal_of(body[0], body[1], response.status, endpoint) from None
         field, problem = field_of(error)
         raise MalformedResponse(endpoint, field, problem, response.body, response.status) from None
+    code = _code_in(value)
+    if code < 0:
+        # Some records would hold an error object too: `Acknowledged` has the same members.
+        said = _error_body(response.body)
+        raise refusal_of(code, said[1] if said is not None else "", response.status, endpoint)
     return value
+
+
+def _code_in(value: object) -> int:
+    """The venue's code in an answer that has one, 0 in others."""
+    code = value.get("code") if isinstance(value, dict) else getattr(value, "code", None)
+    try:
+        return int(code) if isinstance(code, int | str) else 0
+    except ValueError:
+        return 0

@@ -125,6 +125,10 @@ class UserStream:
             await self._sleep(self._keep_alive_s)
             try:
                 await self._keys.keep_listen_key(self._listen_key)
+                # The venue may extend the account's key whatever key it is told. When that is another one by
+                # now, this connection answers pings and brings nothing any more.
+                if await self._keys.new_listen_key() != self._listen_key:
+                    self._link.renew()
             except ListenKeyUnknown:
                 self._link.renew()
             except ExchangeError as error:
