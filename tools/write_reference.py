@@ -1,9 +1,9 @@
-"""Write the reference pages from the code: `docs/reference/settings.md` and `docs/reference/cli.md`.
+"""Write the reference pages from the code: settings, limits and command line, in `docs/reference`.
 
-    python tools/write_reference.py           writes both pages
+    python tools/write_reference.py           writes the pages
     python tools/write_reference.py --check   exit code 1 when one of them is out of date
 
-A test runs the check, so that neither page can say anything else than the program does.
+A test runs the check, so that no page can say anything else than the program does.
 """
 
 import sys
@@ -22,7 +22,8 @@ from aster_operator.config.settings import Settings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_settings import StorageSettings, VenueSettings
 
-__all__ = ["PAGES", "ROOT", "cli_page", "main", "outdated", "settings_page"]
+from aster_operator.strategy.limit_rules import RULES
+__all__ = ["PAGES", "ROOT", "cli_page", "limits_page", "main", "outdated", "settings_page"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -146,6 +147,50 @@ def _default_text(field: FieldInfo) -> str:
 
 def cli_page() -> str:
     """The command-line page: what `--help` prints, for every command."""
+# --- limits ---------------------------------------------------------------------------------------------
+
+
+def limits_page() -> str:
+    """The page of limits: one row for each, from the rules that are judged."""
+    fields = {field_key(field): field for field in Settings.model_fields.values()}
+    lines = [
+        "# Limits that warn and act",
+        "",
+        _GENERATED,
+        "",
+        "Every limit has a level that warns and one that acts. A warning is said once; it is over when",
+        "the value has gone back by a tenth, and then the next crossing is said again. A value that is",
+        "not known for a minute is said too, because a limit that cannot be judged protects nobody.",
+        "Acting never waits for a warning: pairs are judged at every mark price, the account every",
+        "second, orders before they are sent. Margins, liquidation prices and places in the deleveraging",
+        "queue are read from the venue a few seconds after what is held has changed, and every minute",
+        "while something is held. Peak and first equity of the day are kept in the books, so that a",
+        "restart forgives nothing; money paid in or taken out moves them.",
+        "",
+        "| Limit | Judged on | Measured | From | Warns at | Acts at (default) | Acting |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for rule in RULES:
+        default = fields[rule.setting].get_default()
+        acts = "unset" if default is None else str(default)
+        cells = (
+            f"`{rule.setting}`, {rule.aspect}",
+            rule.judged_on,
+            rule.measure,
+            rule.source,
+            rule.warning,
+            acts,
+            rule.action,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "What is allowed and meant: [settings](settings.md#limits). The other bounds of a session, deadlines",
+        "and budgets: [risks](../risks.md#limits-and-what-they-do).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
     lines = [
         "# Command line",
         "",
@@ -197,6 +242,7 @@ PAGES: dict[str, Callable[[], str]] = {
 """Pages by their path below the root, and what makes each."""
 
 
+    "docs/reference/risk-limits.md": limits_page,
 def outdated() -> list[str]:
     """Paths of the pages that do not say what the code says."""
     return [

@@ -6,10 +6,12 @@ from typing import Literal
 from pydantic import BaseModel
 
 from aster_operator.config.fields import Symbols, setting
+from aster_operator.config.risk_fields import OptionalMoment, SizeHours
 
 __all__ = ["Execution", "ExecutionSettings", "MarginType", "RiskSettings", "StrategySettings"]
 
-Execution = Literal["maker-first", "taker"]
+Execution = Literal["maker-first", "taker", "auto"]
+Objective = Literal["cost-per-dollar", "cost-per-point"]
 MarginType = Literal["CROSSED", "ISOLATED"]
 
 _CENT = Decimal("0.01")
@@ -74,12 +76,56 @@ class StrategySettings(BaseModel):
         le=86_400,
     )
 
+    weekly_hold_target_usd_hours: Decimal = setting(
+        "WEEKLY_HOLD_TARGET_USD_HOURS",
+        Decimal(0),
+        "Notional of both legs times hours to hold in a week from Monday, UTC; 0 asks for none",
+        unit="USD x hours",
+        ge=0,
+        le=10_000_000_000_000,
+    )
+    unreachable_target: Literal["go-on", "stop"] = setting(
+        "UNREACHABLE_TARGET",
+        "go-on",
+        "When a target cannot be reached any more: come as near as possible, or open and rotate nothing",
+    )
+    objective: Objective = setting(
+        "OBJECTIVE",
+        "cost-per-dollar",
+        "What the plan keeps lowest: cost of each dollar traded, or of a point",
+    )
+    reward_profile: str = setting(
+        "REWARD_PROFILE",
+        "none",
+        "Reward programme that points are estimated under (aster-operator points profiles lists them)",
+        form="the name of a shipped profile, or a path",
+    )
+    size_by_balance: bool = setting(
+        "SIZE_BY_BALANCE", False, "Smaller legs, in proportion, once equity is below CAPITAL_USDT"
+    )
+    size_volatility_target_bps: Decimal | None = setting(
+        "SIZE_VOLATILITY_TARGET_BPS",
+        None,
+        "Smaller legs, in proportion, while an hour's standard deviation is above this; unset: never",
+        unit="bps an hour",
+        gt=0,
+        le=10_000,
+    )
+    size_hours_utc: SizeHours = setting(
+        "SIZE_HOURS_UTC",
+        (),
+        "Smaller legs by the time of the day; 0 opens nothing then",
+        form="a list like 22:00-02:00=0.5,13:25-13:40=0 in UTC, factors from 0 to 1",
+    )
+
 
 class ExecutionSettings(BaseModel):
     """How orders are worked."""
 
     execution: Execution = setting(
-        "EXECUTION", "maker-first", "Post-only at the touch first, or cross the spread at once"
+        "EXECUTION",
+        "maker-first",
+        "Post-only at the touch first, or cross the spread at once; auto takes what serves OBJECTIVE better",
     )
     margin_type: MarginType = setting("MARGIN_TYPE", "CROSSED", "Margin type set before the first order")
     order_deadline_ms: int = setting(
@@ -146,7 +192,7 @@ class RiskSettings(BaseModel):
     max_drawdown_pct: Decimal = setting(
         "MAX_DRAWDOWN_PCT",
         Decimal(5),
-        "Close everything and open nothing more when equity falls this far below the session's peak",
+        "Close everything and open nothing more when equity falls this far below its peak, restarts included",
         unit="% of peak",
         gt=0,
         le=100,
@@ -169,6 +215,46 @@ class RiskSettings(BaseModel):
     )
     max_orders_per_minute: int = setting(
         "MAX_ORDERS_PER_MINUTE", 300, "Orders of one session in any minute", unit="orders", ge=1, le=1_200
+    )
+    max_symbol_notional_usd: Decimal | None = setting(
+        "MAX_SYMBOL_NOTIONAL_USD",
+        None,
+        "Gross notional of one symbol's positions and live orders; unset: the leg size bounds it",
+        unit="USD",
+        gt=0,
+    )
+    min_liquidation_distance_pct: Decimal = setting(
+        "MIN_LIQUIDATION_DISTANCE_PCT",
+        Decimal("1.5"),
+        "Close a pair when the mark price comes this near to a leg's liquidation price",
+        unit="% of the mark",
+        gt=0,
+        le=50,
+    )
+    max_margin_ratio_pct: Decimal = setting(
+        "MAX_MARGIN_RATIO_PCT",
+        Decimal(70),
+        "Close everything when maintenance margin reaches this share of equity; the venue liquidates at 100",
+        unit="% of equity",
+        gt=0,
+        le=99,
+    )
+    max_adl_quantile: int = setting(
+        "MAX_ADL_QUANTILE",
+        4,
+        "Close a pair whose leg stands this far in the queue for auto-deleveraging; 5 never does",
+        unit="place, 4 is first",
+        ge=1,
+        le=5,
+    )
+    drawdown_since: OptionalMoment = setting(
+        "DRAWDOWN_SINCE",
+        None,
+        "Count MAX_DRAWDOWN_PCT from the highest equity since then; unset: since the first session",
+        form="a UTC date, 2026-01-31, or a time, 2026-01-31T12:00",
+    )
+    risk_warn_at_pct: Decimal = setting(
+        "RISK_WARN_AT_PCT", Decimal(80), "Warn when a limit is used up to this", unit="% of it", gt=0, le=99
     )
     max_total_notional_usd: Decimal | None = setting(
         "MAX_TOTAL_NOTIONAL_USD",

@@ -8,6 +8,7 @@ from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.events import AccountChanged
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import Refused
+from aster_operator.execution.account_memory import AccountMemory, AccountMemoryKeeper
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.cycle_view import pair_status
 from aster_operator.strategy.limit_rules import Level
@@ -26,12 +27,17 @@ _TRANSFERS = frozenset(
 )
 """Reasons of account updates that move money in or out and are neither gain nor loss."""
 
+_TELL_EVERY_MS = 10_000
+"""Warnings may come this late; acting on a limit never waits for them."""
+
 
 class AccountWatch:
     """Reads the shared state; tells the owner; changes nothing but what the risk manager remembers."""
 
     def __init__(self, state: CoreState) -> None:
         self._state = state
+        self._keeper = AccountMemoryKeeper(state.settings.account_memory)
+        self._told_ms = 0
 
     def on_account(self, event: AccountChanged) -> None:
         """Money that was paid in or taken out moves the marks that losses are measured from."""
@@ -41,6 +47,7 @@ class AccountWatch:
         moved = sum((balance.change for balance in event.balances if balance.asset == asset), ZERO)
         if moved:
             self._state.risk_manager.observe_transfer(moved, self._state.now_ms)
+            self._remember(at_once=True)
 
     def is_out_of_date(self, asked_ms: int, *, moved: bool) -> bool:
         """Whether the venue's figures must be read again: they change with every fill, and slowly with the
@@ -57,6 +64,9 @@ class AccountWatch:
         """Measure what is held, judge every limit, and tell the owner of those newly crossed."""
         state = self._state
         state.hold_meter.observe(self._gross_usd(), state.now_ms)
+        if state.now_ms - self._told_ms < _TELL_EVERY_MS:
+            return
+        self._told_ms = state.now_ms
         for reading in state.risk_watch.observe(self._readings(), state.now_ms):
             if reading.level is Level.UNKNOWN:
                 words = f"{reading.rule.setting} of {reading.subject} cannot be judged: {reading.reason}"
@@ -64,6 +74,21 @@ class AccountWatch:
                 verb = "is near" if reading.level is Level.WARN else "has reached"
                 words = f"{reading.subject} {verb} {reading.rule.setting}: {reading.reason}"
             state.notify(NotifyLevel.WARNING, words)
+        self._remember()
+
+    def _remember(self, *, at_once: bool = False) -> None:
+        state = self._state
+        command = self._keeper.command(
+            AccountMemory(
+                marks=state.risk_manager.marks,
+                week_ms=state.hold_meter.week_ms,
+                held_usd_hours=state.hold_meter.usd_hours,
+                as_of_ms=state.now_ms,
+            ),
+            at_once=at_once,
+        )
+        if command is not None:
+            state.emit(command)
 
     def breach(self) -> Refused | None:
         """The limit of the whole account that everything must be closed for; None while there is none."""

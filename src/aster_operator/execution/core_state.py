@@ -9,6 +9,7 @@ import msgspec
 from aster_operator.domain.commands import Command, Notify, NotifyLevel
 from aster_operator.domain.events import Feed, OperatorAction
 from aster_operator.domain.instruments import Instrument
+from aster_operator.execution.account_memory import AccountMemory
 from aster_operator.execution.hold_meter import HoldMeter
 from aster_operator.execution.market_view import MarketView
 from aster_operator.execution.order_tracker import OrderTracker
@@ -19,7 +20,6 @@ from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.execution.strategy_desk import StrategyDesk
 from aster_operator.execution.stray_orders import StrayOrders
-from aster_operator.strategy.equity_marks import EquityMarks
 from aster_operator.strategy.intents import AccountStatus, CycleDecision
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 from aster_operator.strategy.risk_manager import RiskManager
@@ -32,9 +32,8 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the core is built from: written as the head of the journal, so that a replay can rebuild it.
 
     A strategy takes part when its parameters are there. `volume_by_day` carries the traded notional of
-    earlier runs (UTC day start in ms to USD), `held_usd_hours` what they held in the week that `week_ms`
-    began, `equity_marks` the equities that losses count from. `notional_caps` are the largest positions (USD)
-    that the symbols' brackets allow at the leverage set.
+    earlier runs (UTC day start in ms to USD), `account_memory` what they knew about the account.
+    `notional_caps` are the largest positions (USD) that the symbols' brackets allow at the leverage set.
     """
 
     run_id: str
@@ -47,9 +46,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[PositionDeskSettings, ...] = ()
     remembered: tuple[RememberedPair, ...] = ()
     volume_by_day: dict[int, Decimal] = {}
-    week_ms: int = 0
-    held_usd_hours: Decimal = Decimal(0)
-    equity_marks: EquityMarks | None = None
+    account_memory: AccountMemory = AccountMemory()
     notional_caps: dict[str, Decimal] = {}
     first_sequence: int = 0
 
@@ -109,9 +106,11 @@ class CoreState:
                 settings.limits,
                 settings.instruments,
                 notional_caps=settings.notional_caps,
-                marks=settings.equity_marks,
+                marks=settings.account_memory.marks,
             ),
-            hold_meter=HoldMeter(week_ms=settings.week_ms, usd_hours=settings.held_usd_hours),
+            hold_meter=HoldMeter(
+                week_ms=settings.account_memory.week_ms, usd_hours=settings.account_memory.held_usd_hours
+            ),
         )
 
     @property

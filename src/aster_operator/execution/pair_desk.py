@@ -207,8 +207,8 @@ class PairDesk:
         """Close the pairs that breach a limit; True when there were any."""
         if not self._state.pairs.pairs:
             return False
-        decisions = self.strategy.check_risk(
-            build_cycle_view(self._state, self.symbols, entries_blocked=None)
+        decisions = self.strategy.check_pairs(
+            pair_status(self._state, pair) for pair in self._state.pairs.active()
         )
         for decision in decisions:
             self._carry_out(decision, regular=False)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from aster_operator.domain.clock import Clock
@@ -37,8 +38,9 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.domain.positions import PositionReport
 from aster_operator.exchange import errors
-from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.exchange.client_protocol import DeleveragingQueue, ExchangeClient
 
 __all__ = ["Books", "CommandRunner", "VenueCommand"]
 
@@ -188,8 +190,25 @@ class CommandRunner:
             event_ms=now_ms,
             received_ns=self._clock.now_ns(),
             account=account,
-            positions=tuple(position for position in positions if position.is_open),
+            positions=await self._with_places([position for position in positions if position.is_open]),
             open_orders=tuple(open_orders),
+        )
+
+    async def _with_places(self, positions: list[PositionReport]) -> tuple[PositionReport, ...]:
+        """The positions with their places in the queue for auto-deleveraging, where the venue tells them. Not
+        knowing them is no reason to do without the rest."""
+        if not positions or not isinstance(self._client, DeleveragingQueue):
+            return tuple(positions)
+        try:
+            places = await self._client.adl_quantiles()
+        except errors.ExchangeError as error:
+            _log.warning("places in the deleveraging queue could not be read", error=str(error))
+            return tuple(positions)
+        return tuple(
+            msgspec.structs.replace(
+                position, adl_quantile=places.get((position.symbol, position.position_side))
+            )
+            for position in positions
         )
 
     def _changed(self, report: OrderReport, now_ms: int) -> Event:

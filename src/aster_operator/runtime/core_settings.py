@@ -3,16 +3,42 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
+
+from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.enums import MarginType
+from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.money import ZERO
+from aster_operator.execution.account_memory import AccountMemory
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.execution.reconciliation import RememberedPair
-from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
+from aster_operator.rewards.errors import ProfileError
+from aster_operator.rewards.objective import ExecutionMix, Objective, TradingPlan, rank
+from aster_operator.rewards.profile import PointsProfile, load_profile
+from aster_operator.rewards.records import Context
+from aster_operator.rewards.weights import Scenario, Weights
+from aster_operator.strategy.expected_cost import CostAssumptions
+from aster_operator.strategy.parameters import (
+    DeltaNeutralParameters,
+    HoursFactor,
+    RiskLimits,
+    SizeScaling,
+)
 
-__all__ = ["core_settings", "execution_policy", "risk_limits", "strategy_parameters"]
+__all__ = [
+    "core_settings",
+    "cost_assumptions",
+    "execution_policy",
+    "execution_style",
+    "risk_limits",
+    "strategy_parameters",
+]
+
+_LAST_QUANTILE = 4
 
 
 def risk_limits(settings: Settings) -> RiskLimits:
@@ -27,13 +53,32 @@ def risk_limits(settings: Settings) -> RiskLimits:
         max_daily_loss_pct=settings.max_daily_loss_pct,
         max_orders_per_minute=settings.max_orders_per_minute,
         max_total_notional_usd=settings.max_total_notional_usd,
+        max_symbol_notional_usd=settings.max_symbol_notional_usd,
+        min_liquidation_distance_pct=settings.min_liquidation_distance_pct,
+        max_margin_ratio_pct=settings.max_margin_ratio_pct,
+        max_adl_quantile=None if settings.max_adl_quantile > _LAST_QUANTILE else settings.max_adl_quantile,
+        warn_at_pct=settings.risk_warn_at_pct,
+        scaling=SizeScaling(
+            by_balance=settings.size_by_balance,
+            volatility_target_bps_hour=settings.size_volatility_target_bps,
+            hours=tuple(HoursFactor(*window) for window in settings.size_hours_utc),
+        ),
         max_mark_age_ms=settings.max_mark_age_ms,
         max_quote_age_ms=settings.max_quote_age_ms,
     )
 
 
-def strategy_parameters(settings: Settings) -> DeltaNeutralParameters:
+def strategy_parameters(
+    settings: Settings, fees: Mapping[str, FeeRates] | None = None
+) -> DeltaNeutralParameters:
+    """`fees` are the account's own rates by symbol, as far as the venue told. Raises UserProblem for a
+    reward profile that cannot be read."""
+    costs = cost_assumptions(settings, fees or {})
+    resting = execution_style(settings, costs) is ExecutionStyle.MAKER_FIRST
     return DeltaNeutralParameters(
+        costs=costs if resting else msgspec.structs.replace(costs, maker_share=ZERO),
+        weekly_hold_target_usd_hours=settings.weekly_hold_target_usd_hours,
+        stops_when_unreachable=settings.unreachable_target == "stop",
         symbols=tuple(settings.trading_pairs),
         hold_time_ms=settings.position_hold_time_min * MINUTE_MS,
         daily_volume_target_usd=settings.daily_volume_target_usd,
@@ -44,9 +89,43 @@ def strategy_parameters(settings: Settings) -> DeltaNeutralParameters:
     )
 
 
-def execution_policy(settings: Settings) -> ExecutionPolicy:
+def cost_assumptions(settings: Settings, fees: Mapping[str, FeeRates]) -> CostAssumptions:
+    """What costs are forecast from: the account's rates and the weights of the reward profile. Raises
+    UserProblem for a profile that cannot be read."""
+    try:
+        profile = load_profile(settings.reward_profile)
+    except ProfileError as error:
+        raise UserProblem(str(error), "REWARD_PROFILE", "see: aster-operator points profiles") from error
+    weights = profile.weights.at(Scenario.BASE) if isinstance(profile, PointsProfile) else Weights()
+    return CostAssumptions(objective=Objective(settings.objective), weights=weights, fees=dict(fees))
+
+
+def execution_style(settings: Settings, costs: CostAssumptions) -> ExecutionStyle:
+    """The style that is set; `auto` is the one that serves the objective better at the account's rates."""
+    if settings.execution != "auto":
+        return ExecutionStyle(settings.execution)
+    known = [costs.fees[symbol] for symbol in settings.trading_pairs if symbol in costs.fees]
+    maker = max((rates.maker for rates in known), default=ZERO)
+    taker = max((rates.taker for rates in known), default=costs.fallback_taker_fee)
+    mixes = [
+        ExecutionMix(
+            name=style,
+            maker_share=share,
+            maker_fee=maker,
+            taker_fee=taker,
+            half_spread_bps=ZERO,
+            adverse_selection_bps=costs.adverse_selection_bps,
+        )
+        for style, share in ((ExecutionStyle.MAKER_FIRST, costs.maker_share), (ExecutionStyle.TAKER, ZERO))
+    ]
+    hours = Decimal(settings.position_hold_time_min) / 60
+    plan = TradingPlan(volume_usd=Decimal(4), position_usd_hours=2 * hours, hedged_share=Decimal(1))
+    return ExecutionStyle(rank(costs.objective, mixes, plan, costs.weights, Context()).best.mix.name)
+
+
+def execution_policy(settings: Settings, fees: Mapping[str, FeeRates] | None = None) -> ExecutionPolicy:
     return ExecutionPolicy(
-        style=ExecutionStyle(settings.execution),
+        style=execution_style(settings, cost_assumptions(settings, fees or {})),
         repeg_ms=settings.reprice_interval_ms,
         lead_deadline_ms=settings.order_deadline_ms,
         hedge_patience_ms=settings.hedge_patience_ms,
@@ -63,15 +142,29 @@ def core_settings(
     instruments: Mapping[str, Instrument],
     remembered: Sequence[RememberedPair] = (),
     volume_by_day: Mapping[int, Decimal] | None = None,
+    fees: Mapping[str, FeeRates] | None = None,
+    notional_caps: Mapping[str, Decimal] | None = None,
+    account_memory: AccountMemory | None = None,
 ) -> CoreSettings:
-    """Everything the core needs. `run_id` must be new: client order ids derive from it."""
+    """Everything the core needs. `run_id` must be new: client order ids derive from it.
+
+    `fees` are the account's rates, `notional_caps` the largest positions (USD) of the symbols' brackets;
+    `account_memory` is what earlier sessions knew about the account. Raises UserProblem for a reward profile
+    that cannot be read.
+    """
+    memory = account_memory or AccountMemory()
+    marks = memory.marks
+    if marks is not None and settings.drawdown_since is not None:
+        marks = marks.forgetting_before(settings.drawdown_since)
     return CoreSettings(
         run_id=run_id,
         account=account,
         margin_asset=next(iter(instruments.values())).margin_asset,
         limits=risk_limits(settings),
-        delta_neutral=strategy_parameters(settings),
-        policy=execution_policy(settings),
+        delta_neutral=strategy_parameters(settings, fees),
+        policy=execution_policy(settings, fees),
+        account_memory=msgspec.structs.replace(memory, marks=marks),
+        notional_caps=dict(notional_caps or {}),
         instruments=dict(instruments),
         remembered=tuple(remembered),
         volume_by_day=dict(volume_by_day or {}),

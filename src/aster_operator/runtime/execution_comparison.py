@@ -150,7 +150,12 @@ class _Run:
             self._client, settings.trading_pairs, risk_limits(settings), max_clock_uncertainty_ms=1_000
         )
         chosen = core_settings(
-            settings, run_id=f"compare-{self._style}", account=_ACCOUNT, instruments=ready.instruments
+            settings,
+            run_id=f"compare-{self._style}",
+            account=_ACCOUNT,
+            instruments=ready.instruments,
+            fees=ready.fees,
+            notional_caps=ready.notional_caps,
         )
         policy = msgspec.structs.replace(chosen.policy, style=self._style)
         core = TradingCore(msgspec.structs.replace(chosen, policy=policy))

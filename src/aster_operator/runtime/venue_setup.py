@@ -45,6 +45,8 @@ class VenueReady(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockOffset
     hedge_mode: bool
     warnings: tuple[str, ...]
+    notional_caps: dict[str, Decimal] = {}
+    """Largest position (USD) of each pair symbol at the leverage set, where the venue tells it."""
 
 
 class SinglePositions(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +93,19 @@ async def prepare_venue(
         account=account,
         clock=clock,
         hedge_mode=await client.is_hedge_mode(),
+        notional_caps=await _notional_caps(client, symbols),
         warnings=tuple(warnings),
     )
+
+
+async def _notional_caps(client: ExchangeClient, symbols: Sequence[str]) -> dict[str, Decimal]:
+    """What the brackets allow at the leverage that is set now, as the position rows tell it."""
+    caps: dict[str, Decimal] = {}
+    for symbol in symbols:
+        named = [row.max_notional for row in await client.get_position_risk(symbol) if row.max_notional > 0]
+        if named:
+            caps[symbol] = min(named)
+    return caps
 
 
 def choose_instruments(listed: dict[str, Instrument], symbols: Sequence[str]) -> dict[str, Instrument]:
@@ -129,6 +142,7 @@ def check_sizes(limits: RiskLimits, instruments: dict[str, Instrument], prices: 
             "settings",
             "raise CAPITAL_USDT, MAX_POSITION_SIZE_PCT or LEVERAGE",
         )
+    _check_liquidation_distance(limits)
     share_pct = 2 * len(prices) * limits.max_position_size_pct
     if share_pct > 100:
         raise SetupProblem(
@@ -136,6 +150,19 @@ def check_sizes(limits: RiskLimits, instruments: dict[str, Instrument], prices: 
             f"{plain_text(share_pct)} % of CAPITAL_USDT as margin",
             "MAX_POSITION_SIZE_PCT",
             f"set it to {plain_text(Decimal(100) / (2 * len(prices)))} or less, or trade fewer pairs",
+        )
+
+
+def _check_liquidation_distance(limits: RiskLimits) -> None:
+    """An isolated leg begins at most 1 / leverage from its liquidation, which must be more than the limit."""
+    widest_pct = Decimal(100) / limits.leverage
+    least_pct = limits.min_liquidation_distance_pct
+    if limits.margin_type is MarginType.ISOLATED and widest_pct <= least_pct:
+        raise SetupProblem(
+            f"an isolated leg at LEVERAGE {limits.leverage} begins less than {widest_pct:.2f} % from its "
+            f"liquidation price, MIN_LIQUIDATION_DISTANCE_PCT {plain_text(least_pct)} would close it at once",
+            "LEVERAGE",
+            f"set it to {max(1, int(Decimal(50) / least_pct))} or less, or MARGIN_TYPE to CROSSED",
         )
 
 

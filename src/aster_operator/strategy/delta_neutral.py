@@ -6,6 +6,7 @@ closes at once what the pair limits forbid. It has no state of its own: the same
 decisions.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -82,11 +83,15 @@ class DeltaNeutralStrategy:
         )
 
     def check_risk(self, view: CycleView) -> tuple[CycleDecision, ...]:
-        """Only the risk step, for every event between cycles: what must be closed now. Pairs that are opened
-        or closed without hurry are judged too."""
+        """Only the risk step: what must be closed now."""
+        return self.check_pairs(view.pairs)
+
+    def check_pairs(self, pairs: Iterable[PairStatus]) -> tuple[CycleDecision, ...]:
+        """The risk step alone, for every event between cycles. Pairs that are opened or closed without hurry
+        are judged too."""
         return tuple(
             decision
-            for pair in view.pairs
+            for pair in pairs
             if _is_judged(pair) and (decision := self._close_if_risky(pair)) is not None
         )
 

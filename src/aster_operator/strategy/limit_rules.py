@@ -39,7 +39,7 @@ class Level(StrEnum):
 
 class LimitRule(msgspec.Struct, frozen=True, kw_only=True):
     """One limit as the owner knows it. `aspect` tells two limits of one setting apart; `falls` means that
-    less is worse; `at_limit_acts` that the limit itself is already too far."""
+    less is worse; `at_limit_acts` that the limit itself is already too far; `warning` says where it warns."""
 
     setting: str
     aspect: str
@@ -47,6 +47,7 @@ class LimitRule(msgspec.Struct, frozen=True, kw_only=True):
     measure: str
     source: str
     action: str
+    warning: str = "`RISK_WARN_AT_PCT` of it"
     falls: bool = False
     at_limit_acts: bool = False
 
@@ -96,6 +97,7 @@ LIQUIDATION_DISTANCE = LimitRule(
     "with cross margin the venue names one price for both legs",
     source="position snapshot, mark price",
     action=_CLOSE_PAIR,
+    warning="it / `RISK_WARN_AT_PCT`",
     falls=True,
 )
 ADL_QUANTILE = LimitRule(
@@ -105,6 +107,7 @@ ADL_QUANTILE = LimitRule(
     measure="place in the queue for auto-deleveraging, 0 to 4",
     source="position snapshot",
     action=_CLOSE_PAIR,
+    warning="one place before",
     at_limit_acts=True,
 )
 MARGIN_RATIO = LimitRule(
@@ -140,6 +143,7 @@ SYMBOL_NOTIONAL = LimitRule(
     "what is held at its entry price",
     source="own fills and orders, mark price",
     action="refuses the order; beyond it by a tenth, closes the symbol's pair",
+    warning="2 % above it, for what is held",
 )
 TOTAL_NOTIONAL = LimitRule(
     setting="MAX_TOTAL_NOTIONAL_USD",
@@ -148,6 +152,7 @@ TOTAL_NOTIONAL = LimitRule(
     measure="gross notional of everything, in USD, counted as above; never above CAPITAL_USDT x LEVERAGE",
     source="own fills and orders, mark price",
     action="refuses the order; beyond it by a tenth, closes every pair",
+    warning="2 % above it, for what is held",
 )
 ORDER_RATE = LimitRule(
     setting="MAX_ORDERS_PER_MINUTE",

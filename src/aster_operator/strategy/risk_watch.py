@@ -14,7 +14,7 @@ _CLEAR_SHARE = Decimal("0.9")
 _UNKNOWN_PATIENCE_MS = 60_000
 """A value may be missing this long (a position just opened, a stream just connected) before it is said."""
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -27,7 +27,9 @@ class RiskWatch:
 
     def observe(self, readings: Iterable[LimitReading], now_ms: int) -> list[LimitReading]:
         """Take in every reading of this instant; return those the owner must hear of now."""
-        self.readings = {(reading.rule.name, reading.subject): reading for reading in readings}
+        self.readings = {
+            (reading.rule.setting, reading.rule.aspect, reading.subject): reading for reading in readings
+        }
         for key, level in tuple(self._said.items()):
             # What cannot be known here is not said again for every new pair.
             if key not in self.readings and level is not Level.UNKNOWN:
