@@ -144,3 +144,32 @@ def test_forced_verbs() -> None:
     forced = [event.order for event in events if isinstance(event, ForceOrderEvent)]
     assert [order.client_order_id[:13] for order in forced] == ["adl_autoclose"]
     assert exchange.audit().balanced
+
+
+@pytest.mark.parametrize("margin_type", list(MarginType))
+def test_a_large_position_loses_only_what_its_bracket_asks_too_much_for(margin_type: MarginType) -> None:
+    """Six million dollars stand in the fifth bracket, five in the fourth, which asks half the ratio."""
+    exchange = with_account(make_exchange(CALM), usdt=700_000)
+    exchange.control.set_filter("BTCUSDT", market_max_quantity=Decimal(1000))
+    exchange.set_leverage("alice", "BTCUSDT", 10)
+    if margin_type is MarginType.ISOLATED:
+        exchange.set_margin_type("alice", "BTCUSDT", MarginType.ISOLATED)
+    for _ in range(25):
+        place(exchange, "alice", "BUY", quantity="4")
+        exchange.advance_to(exchange.now_ms + 15_000)
+    held = exchange.positions("alice", "BTCUSDT")[0]
+    assert held.lots == 100_000
+    events = record(exchange)
+    exchange.control.set_mark_price("BTCUSDT", held.liquidation_price - Decimal("0.1"))
+    left = exchange.positions("alice", "BTCUSDT")[0]
+    assert 0 < left.lots < held.lots
+    forced = [event.order for event in events if isinstance(event, ForceOrderEvent)]
+    assert [order.client_order_id[:10] for order in forced] == ["autoclose-"] * len(forced)
+    assert sum(order.filled_lots for order in forced) == held.lots - left.lots
+    # What is left is covered again, and its own liquidation price is further away.
+    assert left.liquidation_price < held.liquidation_price
+    assert exchange.audit().balanced
+    exchange.control.set_mark_price("BTCUSDT", Decimal(30_000))
+    assert exchange.positions("alice", "BTCUSDT")[0].lots < left.lots
+    assert exchange.account("alice").assets[0].wallet_atoms >= 0
+    assert exchange.audit().balanced

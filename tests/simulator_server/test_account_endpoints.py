@@ -223,3 +223,14 @@ def test_protection_forgets_what_is_older_than_its_window(trader: Trader) -> Non
 )
 def test_bad_protection_limits(trader: Trader, changes: dict[str, object], code: int) -> None:
     assert trader.v3("POST", "mmp", **(LIMITS | changes)).code == code
+
+
+def test_deleveraged_orders_are_listed_as_such(trader: Trader) -> None:
+    trader.v3("POST", "order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
+    where = {"user": trader.account.user, "symbol": "BTCUSDT"}
+    trader.server.control.call("POST", "/sim/deleverage", where)
+    (row,) = trader.v3("GET", "forceOrders", autoCloseType="ADL").json
+    assert row["clientOrderId"].startswith("adl_autoclose")
+    assert (row["status"], row["timeInForce"]) == ("FILLED", "GTC")
+    assert trader.v3("GET", "forceOrders", autoCloseType="LIQUIDATION").json == []
+    assert trader.v3("GET", "forceOrders", symbol="BTCUSDT").json == [row]

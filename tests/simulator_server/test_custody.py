@@ -49,6 +49,21 @@ class Wallet(Trader):
         headers = {} if api_key is None else {"x-mbx-apikey": api_key}
         return self.send("POST", "/fapi/v3/asset/migrateUser", body=body, headers=headers)
 
+    def approve_builder(self, builder: str) -> Answer:
+        values: dict[str, FieldValue] = {
+            "builder": builder,
+            "maxFeeRate": "0.001",
+            "builderName": "me",
+            "asterChain": "Mainnet",
+            "user": self.account.user,
+            "nonce": self.nonce(),
+        }
+        typed = [(name[0].upper() + name[1:], values[name]) for name in TYPES["ApproveBuilder"]]
+        key = PrivateKey(bytes.fromhex(self.account.wallet_private_key.removeprefix("0x")))
+        signed = key.sign_recoverable(struct_digest("ApproveBuilder", typed, 1666), hasher=None)
+        body = urlencode(values | {"signature": signed.hex()}).encode()
+        return self.send("POST", "/fapi/v3/approveBuilder", body=body)
+
 
 @pytest.fixture
 def wallet(spot_server: ExchangeServer, clock: ManualClock) -> Wallet:
@@ -172,19 +187,7 @@ def test_nobody_announces_anything(wallet: Wallet) -> None:
 
 def test_a_builder_sees_who_has_approved_it(wallet: Wallet, target: Trader) -> None:
     assert target.v3("GET", "builder/approvedUserList").json == []
-    values: dict[str, FieldValue] = {
-        "builder": target.account.user,
-        "maxFeeRate": "0.001",
-        "builderName": "me",
-        "asterChain": "Mainnet",
-        "user": wallet.account.user,
-        "nonce": wallet.nonce(),
-    }
-    typed = [(name[0].upper() + name[1:], values[name]) for name in TYPES["ApproveBuilder"]]
-    key = PrivateKey(bytes.fromhex(wallet.account.wallet_private_key.removeprefix("0x")))
-    signed = key.sign_recoverable(struct_digest("ApproveBuilder", typed, 1666), hasher=None)
-    body = urlencode(values | {"signature": signed.hex()}).encode()
-    assert wallet.send("POST", "/fapi/v3/approveBuilder", body=body).status == 200
+    assert wallet.approve_builder(target.account.user).status == 200
     (row,) = target.v3("GET", "builder/approvedUserList").json
     assert (row["userAddress"], row["maxFeeRate"]) == (wallet.account.user, "0.001")
     assert row["approveTime"] == wallet.clock.now_ms()

@@ -87,11 +87,12 @@ class Admission:
         return max(0, spec.notional_atoms(ticks, order.remaining_lots) * rate_e8 // ATOMS)
 
     def available(self, account: Account, asset: str) -> int:
-        """Available balance in atoms, negative when the account is over-committed."""
+        """Available balance in atoms, negative when the account is over-committed.
+
+        In multi-assets mode in USD: all wallets after their haircuts.
+        """
         if account.multi_assets:
-            assets = list(account.wallet_atoms)
-            wallet = sum(account.cross_wallet(each) for each in assets)
-            return available_atoms(wallet, self.sums(account, None))
+            return available_atoms(self._state.collateral.pool_atoms(account), self.sums(account, None))
         return available_atoms(account.cross_wallet(asset), self.sums(account, asset))
 
     def sums(self, account: Account, asset: str | None) -> CrossSums:

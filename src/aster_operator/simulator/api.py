@@ -89,6 +89,8 @@ class AccountView:
     positions: tuple[PositionRiskView, ...]
     fee_tier: int
     updated_ms: int
+    totals: AssetView
+    """Sums: of the margin assets, or in multi-assets mode of everything, in USD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,9 @@ class ExchangeApi(Protocol):
         """All orders ever, oldest first."""
 
     def set_countdown(self, account_id: str, symbol: str, countdown_ms: int) -> None: ...
+
+    def asset_price_e8(self, asset: str) -> int:
+        """USD per unit of a wallet asset times 10^8; 0 when no market here knows it."""
 
     # strategy orders (section 4.5)
     def place_strategy_order(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from aster_operator.domain.enums import OrderType, Side
 from aster_operator.simulator.accounts import Account, is_closing, rounded_share
 from aster_operator.simulator.admission import Admission
+from aster_operator.simulator.auto_exchange import AutoExchange
 from aster_operator.simulator.book import Ladder
 from aster_operator.simulator.chase import ChaseDesk
 from aster_operator.simulator.clearing import Clearing
@@ -51,7 +52,8 @@ class Engine:
         self.matcher = Matcher(state, self.desk, self.clearing)
         self.admission = Admission(state)
         self.conditional = ConditionalOrders(state, self.desk)
-        self.liquidator = Liquidator(state, self.desk, self.clearing, self.matcher)
+        self.auto_exchange = AutoExchange(state, self.clearing)
+        self.liquidator = Liquidator(state, self.desk, self.clearing, self.matcher, self.auto_exchange)
         self.strategies = StrategyDesk(state, self.desk, self)
         self.chases = ChaseDesk(state, timeline, self.desk, self.strategies, self)
         self.on_move: Callable[[str, int], None] | None = None

@@ -60,7 +60,9 @@ class SimulatedExchange:
         self._state = ExchangeState(start_ms)
         self._engine = Engine(self._state, self._timeline)
         self._views = Views(self._state, self._engine.admission)
-        self._rules = SettingsRules(self._state, self._engine.admission, self._engine.clearing)
+        self._rules = SettingsRules(
+            self._state, self._engine.admission, self._engine.clearing, self._engine.auto_exchange
+        )
         self._spot: SpotExchange | None = None
         if self._options.with_spot:
             self._spot = SpotExchange(self._options.seed, lambda: self._state.now_ms)
@@ -236,6 +238,9 @@ class SimulatedExchange:
 
     def fee_rates_e8(self, account_id: str, symbol: str) -> tuple[int, int]:
         return self._state.account(account_id).fee_rates_e8(self._state.market(symbol).spec)
+
+    def asset_price_e8(self, asset: str) -> int:
+        return self._state.collateral.price_e8(asset)
 
     # --- orders
 

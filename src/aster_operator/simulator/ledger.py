@@ -37,6 +37,8 @@ class Ledger:
     deposits: dict[str, int] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
     funding_clearing: dict[str, int] = field(default_factory=dict)
+    exchanged: dict[str, int] = field(default_factory=dict)
+    """The other side of the auto-exchanges, by asset."""
     market: dict[str, MarketPosition] = field(default_factory=dict)
 
     def deposit(self, account: Account, asset: str, atoms: int) -> None:
@@ -57,6 +59,11 @@ class Ledger:
         """Move money from one wallet to another."""
         _add(source.wallet_atoms, asset, -atoms)
         _add(target.wallet_atoms, asset, atoms)
+
+    def auto_exchange(self, account: Account, asset: str, atoms: int) -> None:
+        """The account gets (or, negative, gives) an asset in an exchange with the venue."""
+        _add(account.wallet_atoms, asset, atoms)
+        _add(self.exchanged, asset, -atoms)
 
     def pay_funding(self, account: Account, asset: str, atoms: int) -> None:
         """The account receives funding (negative: pays); the clearing purse is the other side."""
@@ -114,6 +121,7 @@ class Ledger:
         return (
             ("fees", self.fees),
             ("funding_clearing", self.funding_clearing),
+            ("exchanged", self.exchanged),
         )
 
 

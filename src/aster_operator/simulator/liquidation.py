@@ -1,14 +1,16 @@
 """Liquidation, insurance takeover and auto-deleveraging (protocol reference, section 9.3).
 
-Judged on the mark price. Open orders go first; if that is not enough each position is closed by a LIMIT IOC
-order at its bankruptcy price; what the book does not take goes to the insurance fund at that price, or, when
-the fund cannot carry it, to the opposite positions by profit and leverage, and last to the market itself.
+Judged on the mark price. Open orders go first; if that is not enough each position is reduced, bracket by
+bracket, and from the first bracket closed, by LIMIT IOC orders at its bankruptcy price; what the book does
+not take goes to the insurance fund at that price, or, when the fund cannot carry it, to the opposite
+positions by profit and leverage, and last to the market itself.
 """
 
 from decimal import Decimal
 
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from aster_operator.simulator.accounts import Account, Position
+from aster_operator.simulator.auto_exchange import AutoExchange
 from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.margin import cross_health, maintenance_margin_atoms
 from aster_operator.simulator.matching import Matcher
@@ -31,11 +33,19 @@ _REARM_RATIO = (7, 10)
 class Liquidator:
     """Watches every account that holds the symbol whose mark has moved."""
 
-    def __init__(self, state: ExchangeState, desk: OrderDesk, clearing: Clearing, matcher: Matcher) -> None:
+    def __init__(
+        self,
+        state: ExchangeState,
+        desk: OrderDesk,
+        clearing: Clearing,
+        matcher: Matcher,
+        exchange: AutoExchange,
+    ) -> None:
         self._state = state
         self._desk = desk
         self._clearing = clearing
         self._matcher = matcher
+        self._exchange = exchange
         self._called: set[tuple[str, str]] = set()
         self._liquidations = 0
 
@@ -46,6 +56,8 @@ class Liquidator:
             if account.account_id == INSURANCE_FUND_ID:
                 self._unwind(market)
                 continue
+            if account.multi_assets:
+                self._exchange.check(account)
             held = [position for position in account.open_positions() if position.spec.symbol == symbol]
             if not held:
                 continue
@@ -60,7 +72,7 @@ class Liquidator:
         """Liquidate the account's positions in `market` now, whatever its margin."""
         for position in list(account.open_positions()):
             if position.spec.symbol == market.spec.symbol:
-                self._liquidate(account, [position])
+                self._liquidate(account, position)
 
     def force_adl(self, account: Account, market: Market, prefix: str = "adl_autoclose") -> None:
         """Close the account's positions in `market` at the mark against the market's own side."""
@@ -75,6 +87,8 @@ class Liquidator:
             self._desk.expire_stranded(account, market)
             self._state.publish(ForceOrderEvent(order, self._state.now_ms))
         asset = market.spec.instrument.margin_asset
+        if account.multi_assets:
+            self._exchange.cover(account, asset)
         if account.wallet(asset) < 0 and not self._cross_positions(account, asset):
             # Closed beyond bankruptcy, which only force or a halt can bring about: the fund bears it.
             deficit = account.wallet(asset)
@@ -87,7 +101,9 @@ class Liquidator:
         maintenance = maintenance_margin_atoms(position.spec, notional)
         balance = position.isolated_wallet_atoms + notional - position.cost_atoms
         if balance < maintenance:
-            self._liquidate(account, [position])
+            self._liquidate(account, position, self._lots_to_close(market, position))
+            if position.lots:
+                self._check_isolated(account, market, position)
         else:
             self._margin_call(account, [position], balance, maintenance, isolated=True)
 
@@ -106,15 +122,29 @@ class Liquidator:
         # Largest loss first; stop as soon as what is left is covered again.
         held.sort(key=lambda position: position.unrealized_atoms(self._state.marks_e8[position.spec.symbol]))
         for position in held:
-            balance, maintenance = self._cross_balance(account, asset)
-            if balance >= maintenance and balance > 0:
-                break
-            self._liquidate(account, [position])
+            while position.lots:
+                balance, maintenance = self._cross_balance(account, asset)
+                if balance >= maintenance and balance > 0:
+                    return
+                market = self._state.markets[position.spec.symbol]
+                self._liquidate(account, position, self._lots_to_close(market, position))
+
+    @staticmethod
+    def _lots_to_close(market: Market, position: Position) -> int:
+        """One step of a liquidation: to the top of the next lower bracket, from the first one to nothing.
+
+        A smaller position needs a smaller ratio, so a large one may be saved by losing a part. The venue does
+        not publish its steps; these are those of its brackets.
+        """
+        spec, held = position.spec, abs(position.lots)
+        notional = abs(spec.notional_at_mark_atoms(market.mark_e8, position.lots))
+        lower = max((cap for _, cap, _, _ in spec.brackets_atoms if cap < notional), default=0)
+        return max(1, held - held * lower // notional)
 
     def _cross_balance(self, account: Account, asset: str) -> tuple[int, int]:
         if account.multi_assets:
             unrealized, maintenance = cross_health(account, None, self._state.marks_e8)
-            return sum(map(account.cross_wallet, account.wallet_atoms)) + unrealized, maintenance
+            return self._state.collateral.pool_atoms(account) + unrealized, maintenance
         unrealized, maintenance = cross_health(account, asset, self._state.marks_e8)
         return account.cross_wallet(asset) + unrealized, maintenance
 
@@ -155,32 +185,46 @@ class Liquidator:
 
     # --- how
 
-    def _liquidate(self, account: Account, held: list[Position]) -> None:
-        for position in held:
-            market = self._state.markets[position.spec.symbol]
-            self._liquidations += 1
-            account.in_liquidation = True
-            for order in list(self._desk.open_of(account, position.spec.symbol)):
-                self._desk.cancel(order)
-            self._close_out(account, market, position)
-            account.in_liquidation = False
-            self._called.discard((account.account_id, position.spec.symbol))
-            self._state.publish_market(market)
+    def _liquidate(self, account: Account, position: Position, lots: int | None = None) -> None:
+        """Close `lots` of the position, all of it when None."""
+        market = self._state.markets[position.spec.symbol]
+        self._liquidations += 1
+        account.in_liquidation = True
+        for order in list(self._desk.open_of(account, position.spec.symbol)):
+            self._desk.cancel(order)
+        self._close_out(account, market, position, abs(position.lots) if lots is None else lots)
+        account.in_liquidation = False
+        self._called.discard((account.account_id, position.spec.symbol))
+        self._state.publish_market(market)
 
-    def _close_out(self, account: Account, market: Market, position: Position) -> None:
+    def _close_out(self, account: Account, market: Market, position: Position, lots: int) -> None:
         spec, asset = market.spec, market.spec.instrument.margin_asset
         floor = self._untouchable(account, asset, position)
-        ticks = self._bankruptcy_ticks(market, position, account.wallet(asset) - floor)
-        order = self._forced_order(account, market, position, ticks, "autoclose-")
+        ticks = self._bankruptcy_ticks(market, position, self._margin(account, asset) - floor)
+        closing = Position(spec, position.position_side, lots if position.lots > 0 else -lots)
+        order = self._forced_order(account, market, closing, ticks, "autoclose-")
         self._matcher.take_forced(order)
         if order.remaining_lots:
             self._take_over(market, order, ticks)
         if not order.status.is_final:
             raise RuntimeError(f"liquidation of {spec.symbol} left {order.remaining_lots} lots open")
-        left = account.wallet(asset) - floor
+        if account.multi_assets:
+            self._exchange.cover(account, asset)
+        left = self._margin(account, asset) - floor
+        # What carries the rest of the position, and what that has lost already, is not there to be taken.
+        left -= position.isolated_wallet_atoms
+        if not account.is_isolated(spec.symbol):
+            left += min(0, position.unrealized_atoms(market.mark_e8))
         fee = min(int(order.cost_atoms * spec.instrument.liquidation_fee), max(0, left))
-        self._clear_with_fund(account, asset, spec.symbol, min(left, 0) or fee)
+        if position.lots == 0 and left < 0:
+            # Beyond its collateral a pooled account owes what its wallet is short of.
+            fee = max(left, min(0, account.wallet(asset))) if account.multi_assets else left
+        self._clear_with_fund(account, asset, spec.symbol, fee)
         self._state.publish(ForceOrderEvent(order, self._state.now_ms))
+
+    def _margin(self, account: Account, asset: str) -> int:
+        """The wallet, or in multi-assets mode what all of them are worth as margin."""
+        return self._state.collateral.pool_atoms(account) if account.multi_assets else account.wallet(asset)
 
     def _untouchable(self, account: Account, asset: str, position: Position) -> int:
         """Wallet atoms this liquidation must leave alone: what is not margin of the position.
@@ -196,7 +240,7 @@ class Liquidator:
             for each in self._cross_positions(account, asset)
             if each is not position
         )
-        return isolated - others if not account.multi_assets else isolated
+        return -others if account.multi_assets else isolated - others
 
     @staticmethod
     def _bankruptcy_ticks(market: Market, position: Position, margin_atoms: int) -> int:

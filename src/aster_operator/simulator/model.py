@@ -89,6 +89,8 @@ class OrderRequest:
     client_order_id: str | None = None
     self_trade_prevention: SelfTradePrevention | None = None
     received_nonce_us: int | None = None
+    builder: str | None = None
+    """Account id of the builder whose code the order carries."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class SimulatedOrder:
     callback_rate_pct: Decimal = Decimal(0)
     self_trade_prevention: SelfTradePrevention | None = None
     received_nonce_us: int | None = None
+    builder: str | None = None
 
     @property
     def symbol(self) -> str:

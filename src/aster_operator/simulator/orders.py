@@ -55,6 +55,7 @@ class OrderDesk:
             callback_rate_pct=request.callback_rate_pct or checked.callback_rate_pct,
             self_trade_prevention=self._prevention(account, request),
             received_nonce_us=request.received_nonce_us,
+            builder=request.builder,
         )
 
     def accept(self, account: Account, order: SimulatedOrder) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from aster_operator.domain.enums import MarginType, PositionSide
 from aster_operator.simulator.accounts import Account
 from aster_operator.simulator.admission import Admission
+from aster_operator.simulator.auto_exchange import AutoExchange
 from aster_operator.simulator.clearing import Clearing
 from aster_operator.simulator.margin import initial_margin_atoms, max_notional_usd, symbol_exposure_atoms
 from aster_operator.simulator.model import ATOMS, ConfigEvent
@@ -19,10 +20,13 @@ _MAX_LEVERAGE = 125
 class SettingsRules:
     """Changes of an account's settings; every refusal is raised as VenueRefusal and changes nothing."""
 
-    def __init__(self, state: ExchangeState, admission: Admission, clearing: Clearing) -> None:
+    def __init__(
+        self, state: ExchangeState, admission: Admission, clearing: Clearing, exchange: AutoExchange
+    ) -> None:
         self._state = state
         self._admission = admission
         self._clearing = clearing
+        self._exchange = exchange
 
     def set_leverage(self, account: Account, market: Market, leverage: int) -> int:
         """Return the highest notional in USD at the new leverage."""
@@ -69,10 +73,22 @@ class SettingsRules:
         self._state.publish(ConfigEvent(account.account_id, self._state.now_ms, hedge_mode=hedge))
 
     def set_multi_assets(self, account: Account, enabled: bool) -> None:
-        """Pooling needs every symbol on cross margin."""
+        """Pooling needs every symbol on cross margin; ending it covers what is owed first.
+
+        Raises VenueRefusal: -4168 with isolated margin, -2019 when a margin asset alone would not carry the
+        positions.
+        """
         isolated = any(setting.margin_type is MarginType.ISOLATED for setting in account.settings.values())
         if enabled and isolated:
             raise refuse(-4168)
+        if not enabled and account.multi_assets:
+            for asset in tuple(account.wallet_atoms):
+                self._exchange.cover(account, asset)
+            account.multi_assets = False
+            margined = {position.spec.instrument.margin_asset for position in account.open_positions()}
+            if any(self._admission.available(account, asset) < 0 for asset in margined):
+                account.multi_assets = True
+                raise refuse(-2019)
         account.multi_assets = enabled
         self._state.publish(ConfigEvent(account.account_id, self._state.now_ms, multi_assets=enabled))
 

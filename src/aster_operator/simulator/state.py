@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aster_operator.domain.enums import Side
 from aster_operator.simulator.accounts import Account
 from aster_operator.simulator.book import OrderBook
+from aster_operator.simulator.collateral import Collateral
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
 from aster_operator.simulator.ledger import Ledger
@@ -88,6 +89,7 @@ class ExchangeState:
         self.insurance_fund = Account(INSURANCE_FUND_ID)
         self.accounts: dict[str, Account] = {INSURANCE_FUND_ID: self.insurance_fund}
         self.ledger = Ledger()
+        self.collateral = Collateral(self._index_e8)
         self.listeners: list[Callable[[ExchangeEvent], None]] = []
         self.order_hooks: list[Callable[[OrderEvent], None]] = []
         self.print_hooks: list[Callable[[Market], None]] = []
@@ -96,6 +98,10 @@ class ExchangeState:
         self._last_order_id = _FIRST_ORDER_ID
         self._last_transaction_id = 0
         self._last_update_id = 0
+
+    def _index_e8(self, symbol: str) -> int | None:
+        market = self.markets.get(symbol)
+        return None if market is None else market.pricer.index_e8
 
     # --- registry
 

@@ -14,6 +14,7 @@ from aster_operator.simulator.margin import (
     open_order_margin_atoms,
     position_liquidation_price,
 )
+from aster_operator.simulator.model import ATOMS
 from aster_operator.simulator.state import ExchangeState, Market
 
 __all__ = ["Views"]
@@ -29,15 +30,18 @@ class Views:
     def account(self, account: Account) -> AccountView:
         assets = {market.spec.instrument.margin_asset for market in self._state.markets.values()}
         listed = [*account.wallet_atoms, *sorted(assets - account.wallet_atoms.keys())]
+        rows = tuple(self.asset(account, asset) for asset in listed)
+        counted = rows if account.multi_assets else [row for row in rows if row.asset in assets]
         return AccountView(
             account_id=account.account_id,
             hedge_mode=account.hedge_mode,
             multi_assets=account.multi_assets,
             self_trade_prevention=account.self_trade_prevention,
-            assets=tuple(self.asset(account, asset) for asset in listed),
+            assets=rows,
             positions=tuple(self.positions(account, None)),
             fee_tier=account.fee_tier,
             updated_ms=account.updated_ms,
+            totals=self._totals(account, counted),
         )
 
     def asset(self, account: Account, asset: str) -> AssetView:
@@ -47,6 +51,9 @@ class Views:
         # Unrealised profit carries positions but cannot leave the venue.
         free = cross_wallet - sums.cross_position_initial - sums.open_order_initial
         free += min(0, sums.cross_unrealized)
+        max_withdraw = max(0, min(available, free))
+        if account.multi_assets:
+            available, max_withdraw = self._pooled(account, asset, available)
         return AssetView(
             asset=asset,
             wallet_atoms=account.wallet(asset),
@@ -57,7 +64,46 @@ class Views:
             position_initial_atoms=sums.position_initial,
             open_order_initial_atoms=sums.open_order_initial,
             available_atoms=available,
-            max_withdraw_atoms=max(0, min(available, free)),
+            max_withdraw_atoms=max_withdraw,
+            updated_ms=account.updated_ms,
+        )
+
+    def _pooled(self, account: Account, asset: str, available: int) -> tuple[int, int]:
+        """(available, withdrawable) of one asset of a pool that has `available` in USD.
+
+        In units of the asset, at its collateral value.
+        """
+        collateral = self._state.collateral
+        worth_e8 = collateral.price_e8(asset) * collateral.ratio_e8(asset) // ATOMS
+        if worth_e8 == 0:
+            return 0, max(0, account.wallet(asset))
+        unrealized = max(0, self._admission.sums(account, None).cross_unrealized)
+        free = max(0, available - unrealized) * ATOMS // worth_e8
+        return available * ATOMS // worth_e8, max(0, min(free, account.cross_wallet(asset)))
+
+    def _totals(self, account: Account, rows: Sequence[AssetView]) -> AssetView:
+        """The rows added up, in USD."""
+        collateral = self._state.collateral
+
+        def total(name: str) -> int:
+            return sum(collateral.value_atoms(row.asset, getattr(row, name)) for row in rows)
+
+        available, withdrawable = total("available_atoms"), total("max_withdraw_atoms")
+        if account.multi_assets:
+            # Each row shows the whole pool in its own units.
+            available = max(0, self._admission.available(account, ""))
+            withdrawable = min(available, withdrawable)
+        return AssetView(
+            asset="USD",
+            wallet_atoms=total("wallet_atoms"),
+            cross_wallet_atoms=total("cross_wallet_atoms"),
+            unrealized_atoms=total("unrealized_atoms"),
+            cross_unrealized_atoms=total("cross_unrealized_atoms"),
+            maintenance_atoms=total("maintenance_atoms"),
+            position_initial_atoms=total("position_initial_atoms"),
+            open_order_initial_atoms=total("open_order_initial_atoms"),
+            available_atoms=available,
+            max_withdraw_atoms=withdrawable,
             updated_ms=account.updated_ms,
         )
 
@@ -120,5 +166,6 @@ class Views:
             notional = spec.notional_at_mark_atoms(mark_e8, leg.lots)
             maintenance -= maintenance_margin_atoms(spec, notional)
             unrealized -= notional - leg.cost_atoms
-        wallet = account.cross_wallet(asset)
+        pool = self._state.collateral.pool_atoms
+        wallet = pool(account) if account.multi_assets else account.cross_wallet(asset)
         return position_liquidation_price(wallet, legs, maintenance, unrealized)

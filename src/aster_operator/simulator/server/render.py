@@ -288,11 +288,10 @@ def _account_position_json(position: PositionRiskView) -> dict[str, Any]:
 
 
 def account_json(view: AccountView) -> dict[str, Any]:
-    """The account object; totals are those of its assets."""
-    assets = view.assets
+    """The account object of section 4.6."""
 
     def total(name: str) -> str:
-        return atoms_text(sum(getattr(asset, name) for asset in assets))
+        return atoms_text(getattr(view.totals, name))
 
     return {
         "feeTier": view.fee_tier,
@@ -311,7 +310,7 @@ def account_json(view: AccountView) -> dict[str, Any]:
         "totalCrossUnPnl": total("cross_unrealized_atoms"),
         "availableBalance": total("available_atoms"),
         "maxWithdrawAmount": total("max_withdraw_atoms"),
-        "assets": [_asset_json(asset) for asset in assets],
+        "assets": [_asset_json(asset) for asset in view.assets],
         "positions": [_account_position_json(position) for position in view.positions],
     }
 

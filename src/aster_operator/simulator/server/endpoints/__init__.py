@@ -2,6 +2,7 @@
 
 from aster_operator.simulator.server.endpoints.account import ACCOUNT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.agents import AGENT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.builders import BUILDER_ENDPOINTS
 from aster_operator.simulator.server.endpoints.custody import CUSTODY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.history import HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
@@ -23,6 +24,7 @@ ENDPOINTS = (
     *HISTORY_ENDPOINTS,
     *USER_STREAM_ENDPOINTS,
     *AGENT_ENDPOINTS,
+    *BUILDER_ENDPOINTS,
     *SUB_ACCOUNT_ENDPOINTS,
     *CUSTODY_ENDPOINTS,
     *SPOT_ENDPOINTS,

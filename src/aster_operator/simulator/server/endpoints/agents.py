@@ -53,7 +53,6 @@ _NUMBERS = frozenset({"expired", "nonce"})
 _FLAGS = frozenset({"canSpotTrade", "canPerpTrade", "canWithdraw"})
 _MAY_BE_EMPTY = frozenset({"ipWhitelist"})
 DEFAULT_CHAIN_ID = 56
-MOST_APPROVED_USERS = 1000
 
 
 def _field(call: Call, name: str) -> FieldValue:
@@ -258,24 +257,6 @@ def builders(call: Call) -> Any:
     ]
 
 
-def approved_users(call: Call) -> Any:
-    """The accounts that have approved the caller as their builder, at most a thousand."""
-    start_ms = call.params.optional_integer("startTime", low=0) or 0
-    rows = [
-        {
-            "userAddress": account.user,
-            "builderAddress": builder.address,
-            "maxFeeRate": builder.max_fee_rate,
-            "builderName": builder.name,
-            "approveTime": builder.approved_ms,
-        }
-        for account in call.services.registry.accounts()
-        for address, builder in account.builders.items()
-        if address == call.account_id and builder.approved_ms > start_ms
-    ]
-    return rows[:MOST_APPROVED_USERS]
-
-
 _WALLET, _READ = Security.WALLET, Security.USER_DATA
 
 AGENT_ENDPOINTS = (
@@ -288,5 +269,4 @@ AGENT_ENDPOINTS = (
     Endpoint("POST", "updateBuilder", (3,), _WALLET, update_builder),
     Endpoint("DELETE", "builder", (3,), _WALLET, delete_builder),
     Endpoint("GET", "builder", (3,), _READ, builders),
-    Endpoint("GET", "builder/approvedUserList", (3,), _READ, approved_users, 5),
 )

@@ -12,7 +12,7 @@ from aster_operator.simulator.server.routing import Call, Endpoint
 __all__ = ["HISTORY_ENDPOINTS"]
 
 LIQUIDATION_PREFIX = "autoclose-"
-ADL_CLIENT_ID = "adl_autoclose"
+ADL_PREFIX = "adl_autoclose"
 
 
 def user_trades(call: Call) -> Any:
@@ -57,7 +57,7 @@ def income(call: Call) -> Any:
 
 def _is_forced(order: SimulatedOrder, kind: str | None) -> bool:
     liquidation = order.client_order_id.startswith(LIQUIDATION_PREFIX)
-    deleveraging = order.client_order_id == ADL_CLIENT_ID
+    deleveraging = order.client_order_id.startswith(ADL_PREFIX)
     if kind is None:
         return liquidation or deleveraging
     return liquidation if kind == "LIQUIDATION" else deleveraging

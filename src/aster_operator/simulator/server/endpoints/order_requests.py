@@ -20,7 +20,7 @@ from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.routing import Call
 
-__all__ = ["RESPONSE_TYPES", "client_order_id", "order_request"]
+__all__ = ["RESPONSE_TYPES", "approved_builder", "client_order_id", "order_request"]
 
 RESPONSE_TYPES = ("ACK", "RESULT")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
@@ -87,7 +87,7 @@ def order_request(call: Call, params: Params) -> OrderRequest:
     reduce_only = params.optional_flag("reduceOnly")
     if reduce_only is not None and call.exchange.account(call.account_id).hedge_mode:
         raise VenueRefusal(-1106, "Parameter 'reduceOnly' sent when not required.")
-    _check_builder(call, params)
+    builder = approved_builder(call, params)
     price = _pegged_price(call, params, symbol, side) if order_type is OrderType.LIMIT else None
     if price is None:
         price = _decimal_or_zero_is_absent(params, "price", not order_type.executes_as_market)
@@ -120,16 +120,21 @@ def order_request(call: Call, params: Params) -> OrderRequest:
             "stpMode", SelfTradePrevention, refusals.invalid_parameter("stpMode")
         ),
         received_nonce_us=None if call.identity is None else call.identity.nonce_us,
+        builder=builder,
     )
 
 
-def _check_builder(call: Call, params: Params) -> None:
-    """A builder must be approved for at least the fee rate an order names. Raises VenueRefusal(-2031)."""
+def approved_builder(call: Call, params: Params) -> str | None:
+    """The account id of the builder an order names, None without one.
+
+    It must be approved for at least the fee rate the order names. Raises VenueRefusal(-2031).
+    """
     builder = params.optional_text("builder")
     if builder is None:
-        return
+        return None
     account = call.services.registry.account(call.account_id)
     approved = None if account is None else account.builders.get(builder.lower())
     fee_rate = params.optional_decimal("feeRate") or Decimal(0)
     if approved is None or fee_rate > Decimal(approved.max_fee_rate):
         raise VenueRefusal(-2031, "Invalid builder parameter.")
+    return builder.lower()

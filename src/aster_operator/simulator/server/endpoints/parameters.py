@@ -14,6 +14,7 @@ _ORDER = (
 _LISTS = "symbol*:symbol orderIdList:list origClientOrderIdList:list"
 _AGENT = "canSpotTrade*:flag canPerpTrade*:flag canWithdraw*:flag ipWhitelist"
 _WALLET = "asterChain* user* nonce*:integer signatureChainId:integer signature*"
+_BUILDER_PAGE = "userAddresses page:integer limit:integer"
 _TRANSFER = "asset* amount*:decimal clientTranId* kindType*"
 
 PARAMETERS: dict[tuple[str, str], str] = {
@@ -95,7 +96,14 @@ PARAMETERS: dict[tuple[str, str], str] = {
     ("POST", "updateBuilder"): f"builder* maxFeeRate*:decimal {_WALLET}",
     ("DELETE", "builder"): f"builder* {_WALLET}",
     ("GET", "builder"): "",
-    ("GET", "builder/approvedUserList"): "startTime:integer",
+    ("GET", "builder/approvedUserList"): f"{_SPAN} page:integer",
+    ("GET", "builder/userAccounts"): f"{_BUILDER_PAGE} symbol:symbol",
+    ("GET", "builder/userOpenOrders"): f"{_BUILDER_PAGE} symbol:symbol",
+    ("GET", "builder/userBalances"): _BUILDER_PAGE,
+    ("GET", "builder/userPositionRisk"): f"{_BUILDER_PAGE} symbol:symbol",
+    ("GET", "builder/userCommissionRates"): f"{_BUILDER_PAGE} symbol*:symbol",
+    ("GET", "builder/userTrades"): f"userAddresses page:integer {_SPAN}",
+    ("GET", "builder/userAllOrders"): f"userAddresses page:integer symbol:symbol {_SPAN}",
     ("POST", "sub-accounts/bind"): "childAddress* name* nonce*:integer user* childSignature* signature*",
     ("POST", "createSubAccount"): "subAccountName* subSourceAddr* nonce*:integer user* signer* "
     "childSignature* signature*",

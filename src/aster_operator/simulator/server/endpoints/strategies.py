@@ -8,7 +8,7 @@ from aster_operator.simulator.model import OrderRequest, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.endpoints.lists import parse_orders
-from aster_operator.simulator.server.endpoints.order_requests import order_request
+from aster_operator.simulator.server.endpoints.order_requests import approved_builder, order_request
 from aster_operator.simulator.server.endpoints.orders import week_span
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.render import sub_order_json
@@ -101,14 +101,16 @@ def _triggers(params: Params) -> tuple[Trigger, ...]:
 
 def _sub_orders(call: Call) -> list[SubOrder]:
     legs = []
+    builder = approved_builder(call, call.params)
     for number, params in enumerate(parse_orders("subOrderList", call.params.text("subOrderList")), start=1):
         fields = dict(params)
         if params.optional_integer("strategySubId") not in (None, number):
             raise refusals.invalid_parameter("strategySubId")
         if "clientOrderId" in fields:
             fields["newClientOrderId"] = fields.pop("clientOrderId")
-        renamed = Params(fields)
-        legs.append(SubOrder(number, order_request(call, renamed), _triggers(params)))
+        leg = SubOrder(number, order_request(call, Params(fields)), _triggers(params))
+        leg.request.builder = leg.request.builder or builder
+        legs.append(leg)
     return legs
 
 
@@ -182,6 +184,7 @@ def _changed(call: Call, leg: SubOrder, row: Params) -> OrderRequest:
     request = order_request(call, Params(texts | {name: value for name, value in row.items() if value}))
     request.client_order_id = old.client_order_id
     request.self_trade_prevention = old.self_trade_prevention
+    request.builder = old.builder
     return request
 
 
