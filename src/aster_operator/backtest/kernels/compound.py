@@ -151,7 +151,8 @@ def describe_compound(
                 _finish(out, running, value, price, slot_prices[slot], long, kept)
                 until = min(bar, bars - 1)
                 _excursions(out, price, lowest, highest, long, low[until], high[until])
-                out[_HELD] = until - entry_bars[entry]
+                # As vectorbt counts: a position still open has been held through the last bar.
+                out[_HELD] = bar - entry_bars[entry]
                 out[_EXIT_BAR] = until
                 if bar < bars:
                     _end(out, value, slot_flags[slot])
