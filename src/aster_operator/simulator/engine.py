@@ -59,7 +59,6 @@ class Engine:
         self.on_move: Callable[[str, int], None] | None = None
         """Called with (symbol, index in ticks) after each move of a market."""
         self._countdowns: dict[tuple[str, str], int] = {}
-        self._modifications: dict[int, int] = {}
 
     # --- orders of accounts
 
@@ -116,7 +115,7 @@ class Engine:
         market = self.state.market(order.symbol)
         if order.order_type is not OrderType.LIMIT or order.order_id in market.conditional:
             raise refuse(-1116)
-        if self._modifications.get(order.order_id, 0) >= _MAX_MODIFICATIONS:
+        if order.modifications >= _MAX_MODIFICATIONS:
             raise refuse(-2011)
         spec = market.spec
         lots = check_quantity(spec, quantity, spec.instrument.lot)
@@ -128,7 +127,7 @@ class Engine:
             self.desk.cancel(order)
         else:
             self._amend(account, market, order, lots, ticks)
-        self._modifications[order.order_id] = self._modifications.get(order.order_id, 0) + 1
+        order.modifications += 1
         self.after_trading(market)
 
     def _amend(self, account: Account, market: Market, order: SimulatedOrder, lots: int, ticks: int) -> None:

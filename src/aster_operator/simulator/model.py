@@ -123,6 +123,7 @@ class SimulatedOrder:
     self_trade_prevention: SelfTradePrevention | None = None
     received_nonce_us: int | None = None
     builder: str | None = None
+    modifications: int = 0
 
     @property
     def symbol(self) -> str:
