@@ -117,8 +117,8 @@ class CsvLogSource:
         for (symbol,), rows in sorted(known.partition_by("symbol", as_dict=True).items(), key=str):
             yield Piece(
                 str(symbol),
-                rows.get_column("ts_unix_ms").to_numpy(),
-                np.ascontiguousarray(rows.select(values).to_numpy()),
+                _times(rows.get_column("ts_unix_ms")),
+                _values(rows.select(values)),
                 rows.get_column("row").to_numpy().astype(np.int64),
                 file,
             )
@@ -154,6 +154,8 @@ class CatalogSource:
                 .collect()
                 .row(0)
             )
+            if first is None:
+                continue
             for day_ms in range(first - first % DAY_MS, last + 1, DAY_MS):
                 rows = self._catalog.scan(stream.catalog, [symbol], start_ms=day_ms, end_ms=day_ms + DAY_MS)
                 yield self._piece(rows, stream, symbol)
@@ -173,11 +175,20 @@ class CatalogSource:
         frame = rows.select(time, *stream.catalog_columns).drop_nulls().collect()
         return Piece(
             symbol,
-            frame.get_column("time_ms").to_numpy(),
-            np.ascontiguousarray(frame.select(stream.catalog_columns).cast(pl.Float64).to_numpy()),
+            _times(frame.get_column("time_ms")),
+            _values(frame.select(stream.catalog_columns)),
             np.arange(1, frame.height + 1, dtype=np.int64),
             self.folder / f"stream={stream.catalog}" / f"symbol={symbol}",
         )
+
+
+def _times(column: pl.Series) -> LongIntegers:
+    # A copy of our own: kernels would be compiled once more for columns that cannot be written to.
+    return np.array(column.to_numpy(), dtype=np.int64)
+
+
+def _values(columns: pl.DataFrame) -> Floats:
+    return np.array(columns.to_numpy(), dtype=np.float64, order="C")
 
 
 def _unreadable(file: Path, error: Exception) -> BacktestProblem:
