@@ -102,5 +102,8 @@ sbom: dist $(AUDIT)/.installed  ## Install the wheel alone, write its bill of ma
 	@du -sm build/wheel | awk '{print "base install: " $$1 " MB"}'
 	@echo "bill of materials: build/aster-operator.cdx.json"
 
+bench-record: install-dev  ## Measure the recorder against CSV files (ARGS=--json for lines)
+	@exec $(BIN)/python benchmarks/bench_record.py $(ARGS)
+
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

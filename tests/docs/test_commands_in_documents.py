@@ -18,6 +18,12 @@ NOT_RUN = {
     "aster-operator run --venue testnet": "needs keys and the venue",
     "aster-operator run --venue paper": "reads the real venue's public data",
     "aster-operator doctor --venue mainnet": "needs keys and the venue",
+    "aster-operator collect --symbols BTCUSDT,ETHUSDT --poll-time forever": (
+        "reads the real venue's public data"
+    ),
+    "aster-operator collect --symbols all --poll-time forever --update-logs false --retention-days 90": (
+        "reads the real venue's public data"
+    ),
     "aster-operator run --venue mainnet --i-understand-hedged-farming": "trades real money",
 }
 """Commands that no test may run. `make` targets are not run either, but checked with `make --dry-run`: `make

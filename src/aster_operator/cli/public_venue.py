@@ -57,5 +57,5 @@ def connect_public(
 def _beside(base_url: str | None) -> str | None:
     """The WebSocket address on the same host and port as a REST address."""
     if base_url is None or not base_url.startswith("http"):
-        return None
+        return base_url  # What is wrong with it is said of the REST address.
     return "ws" + base_url.removeprefix("http")

@@ -1,0 +1,106 @@
+"""`data ls`, `head`, `check`, `convert` and `compact` on a catalog of the bundled minutes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from cli_calls import Call
+
+from aster_operator.domain.clock import DAY_MS
+from aster_operator.market_data.catalog.catalog import Catalog
+from aster_operator.market_data.history import load_history, sample_data_path
+
+MINUTES = str(sample_data_path())
+
+
+@pytest.fixture(scope="module")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog of the bundled minutes."""
+    from aster_operator.cli.entry import main
+
+    folder = tmp_path_factory.mktemp("minutes") / "catalog"
+    assert main(["data", "convert", MINUTES, str(folder), "--json"]) == 0
+    return folder
+
+
+def test_ls_tells_what_is_there(call: Call, minutes: Path) -> None:
+    listed = json.loads(call("data", "ls", "--catalog", str(minutes), "--json").stdout)
+    rows = {(each["stream"], each["symbol"]): each for each in listed["streams"]}
+    history = load_history()
+    for symbol, found in history.symbols.items():
+        entry = rows["kline_1m", symbol]
+        assert (entry["rows"], entry["first_ms"]) == (len(found.close), found.open_time_ms[0])
+        assert sum(day["rows"] for day in entry["days"]) == entry["rows"]
+        assert [day["minutes_pct"] for day in entry["days"][:1]] == [100.0]
+    words = call("data", "ls", "--catalog", str(minutes), "--by-day", "--streams", "kline_1m").stdout
+    assert "100.0 %" in words
+
+
+def test_head_shows_the_first_rows(call: Call, minutes: Path) -> None:
+    options = ("data", "head", "kline_1m", "--catalog", str(minutes), "--symbols", "BTCUSDT", "--rows", "3")
+    first = load_history().symbols["BTCUSDT"]
+    told = json.loads(call(*options, "--json").stdout)
+    assert [row["close"] for row in told["rows"]] == list(first.close[:3])
+    assert "open_ms" in call(*options).stdout
+
+
+def test_check_passes_good_data_and_fails_bad(call: Call, minutes: Path, tmp_path: Path) -> None:
+    assert call("data", "check", "--catalog", str(minutes)).returncode == 0
+    broken = tmp_path / "broken"
+    shutil.copytree(minutes, broken)
+    file = sorted((broken / "stream=kline_1m" / "symbol=BTCUSDT").rglob("*.parquet"))[0]
+    shutil.copy(file, file.with_name("add-2-2.parquet"))
+    ending = call("data", "check", "--catalog", str(broken), "--json")
+    told = json.loads(ending.stdout)
+    assert (ending.returncode, told["ok"], told["duplicates"]) == (1, False, 1440)
+    compacted = json.loads(call("data", "compact", "--catalog", str(broken), "--json").stdout)
+    assert compacted["duplicates"] == 1440
+    assert call("data", "check", "--catalog", str(broken)).returncode == 0
+    file = next((broken / "stream=kline_1m").rglob("*.parquet"))
+    file.write_bytes(b"not parquet at all")
+    ending = call("data", "check", "--catalog", str(broken))
+    assert ending.returncode == 1
+    assert str(file) in ending.stdout
+
+
+def test_minutes_come_out_as_they_went_in(call: Call, minutes: Path, tmp_path: Path) -> None:
+    ending = call("data", "convert", str(minutes), "out", "--to", "klines", "--json")
+    assert ending.returncode == 0
+    assert load_history(tmp_path / "out") == load_history()
+
+
+def test_old_days_can_be_deleted(call: Call, minutes: Path, tmp_path: Path) -> None:
+    shutil.copytree(minutes, tmp_path / "catalog")
+    newest = max(Catalog(tmp_path / "catalog").read("funding")["funding_ms"])
+    told = json.loads(call("data", "compact", "--retention-days", "2", "--json").stdout)
+    assert told["expired"] > 0
+    listed = json.loads(call("data", "ls", "--json").stdout)["streams"]
+    assert min(each["first_ms"] for each in listed) >= newest // DAY_MS * DAY_MS - DAY_MS
+    assert Catalog(tmp_path / "catalog").read("kline_1m").height == 2 * 1440
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("ls",), "catalog: is no catalog"),
+        (("check", "--catalog", "nowhere"), "nowhere: is no catalog"),
+        (("head", "gossip", "--catalog", "CATALOG"), "'gossip' is no stream"),
+        (("ls", "--catalog", "CATALOG", "--streams", "gossip"), "'gossip' is no stream"),
+        (("ls", "--catalog", "CATALOG", "--since", "soon"), "'soon' is no day or time"),
+        (("convert", "nowhere", "out"), "nowhere: no such file or folder"),
+        (("convert", ".", "out"), "holds neither CSV logs"),
+        (("convert", "CATALOG", "out", "--to", "catalog"), "is a catalog already"),
+        (("convert", MINUTES, "out", "--to", "csv"), "is no catalog: only a catalog becomes csv"),
+        (("head",), "stream"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(
+    call: Call, minutes: Path, tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    ending = call("data", *(str(minutes) if word == "CATALOG" else word for word in arguments))
+    assert ending.returncode == 2
+    assert line in ending.stderr.lower() if line == "stream" else line in ending.stderr
+    assert ending.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
