@@ -759,11 +759,10 @@ def _public_methods() -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "method"), _public_methods(), ids=[n for n, _ in _public_methods()])
-def test_every_public_method_is_documented(name: str, method: Any) -> None:
-    assert method.__doc__, f"{name} has no docstring"
-    if not inspect.iscoroutinefunction(method) or method.__module__.endswith("aster_client"):
-        return
-    text = " ".join(method.__doc__.split()).lower()
-    refers = re.search(r"as `\w+`", text)
-    assert refers or re.search(r"section[s]? \d", text), f"{name} names no section"
-    assert refers or "weight" in text or "costs" in text, f"{name} names no weight"
+def test_every_public_method_documents_parameters_errors_weight_and_section(name: str, method: Any) -> None:
+    text = " ".join((method.__doc__ or "").split())
+    assert re.search(r"[Rr]aises|[Ee]rrors as", text), f"{name} names no errors"
+    assert re.search(r"[Ww]eight|[Cc]osts", text), f"{name} names no weight"
+    assert re.search(r"[Ss]ections? \d|no section", text), f"{name} names no section"
+    for parameter in list(inspect.signature(method).parameters)[1:]:
+        assert f"`{parameter}`" in text, f"{name} does not explain {parameter}"

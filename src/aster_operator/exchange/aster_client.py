@@ -110,8 +110,11 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     ) -> object:
         """Call any endpoint and return the decoded JSON: for those newer than this client.
 
-        `path` is without product and version ("order", not "/fapi/v3/order"). A GET is repeated on failure,
-        anything else raises UnknownOutcome when the venue may have acted.
+        `method` GET, POST, PUT or DELETE; `path` without product and version ("order", not
+        "/fapi/v3/order"); `params` by the venue's names, numbers as Decimal or int; `security` as the venue's
+        page says; `weight` what it costs, for the limiter. A GET is repeated on failure. Raises
+        RequestRefused, TransportFailed, MalformedResponse, and for anything but a GET UnknownOutcome when the
+        venue may have acted. Weight as given. Sections 1.3 and 4.
         """
         endpoint = Endpoint(
             method=method,
@@ -127,10 +130,11 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     async def open_market_stream(
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
     ) -> MarketStream:
-        """Follow the market; events reach `on_event` synchronously, in arrival order. Section 6.
+        """Follow the market; events reach `on_event` synchronously, in arrival order.
 
-        Raises TransportFailed when the first connection fails; later losses heal by themselves and are
-        announced by FeedStatusChanged.
+        `channels` say which streams of which symbols; no request weight. Section 6. Raises TransportFailed
+        when the first connection fails; later losses heal by themselves and are announced by
+        FeedStatusChanged.
         """
         streams = [name for channel in channels for name in names_of(channel)]
         stream = MarketStream(
@@ -153,11 +157,11 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
         *,
         receiver: ReceiverFactory | None = None,
     ) -> MessageStream:
-        """Follow any streams of section 6.2 by name (`aster_operator.exchange.streams.names` spells them).
+        """Follow any `streams` of section 6.2 by name (`aster_operator.exchange.streams.names` spells them).
 
-        `on_message` gets (stream, typed message or array of them, received_ns), `on_status` (healthy,
-        detail) at each loss and repair. Streams are added and removed on the result. `receiver` replaces
-        the decoding of data frames. Raises TransportFailed when the first connection fails.
+        `on_message` gets (stream, typed message or array of them, received_ns), `on_status` (healthy, detail)
+        at each loss and repair. Streams are added and removed on the result. `receiver` replaces the decoding
+        of data frames. No request weight. Raises TransportFailed when the first connection fails.
         """
         stream = MessageStream(
             ws_url=self.venue.ws_url,
@@ -191,9 +195,10 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
         return books
 
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> UserStream:
-        """Follow own orders and account. Section 7.
+        """Follow own orders and account; `on_event` hears them in order. Section 7.
 
-        After a loss FeedStatusChanged(healthy=True) says that events may be missing: take a snapshot.
+        After a loss FeedStatusChanged(healthy=True) says that events may be missing: take a snapshot. Raises
+        TransportFailed or the refusal of the listen key. Weight 1 for each connection, 2 each half hour.
         """
         stream = UserStream(
             ws_url=self.venue.ws_url,
@@ -212,10 +217,10 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
         on_message: Callable[[SpotOrderMessage | SpotAccountMessage], None],
         on_status: Callable[[bool, str], None],
     ) -> SpotUserStream:
-        """Follow own spot orders and balances; `on_status` hears (healthy, detail). Section 11.4.
+        """Follow own spot orders and balances: `on_message` hears them, `on_status` (healthy, detail).
 
         After a loss messages may be missing: read orders and balances. Raises TransportFailed or the refusal
-        of the listen key.
+        of the listen key. Weight as `open_user_stream`, on the spot host. Section 11.4.
         """
         stream = SpotUserStream(
             ws_url=self.venue.spot_ws_url,
@@ -231,7 +236,10 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
         return stream
 
     async def close(self) -> None:
-        """End the streams this client opened, its connections and its hold on the agent's key."""
+        """End the streams this client opened, its connections and its hold on the agent's key.
+
+        Raises what a consumer of a stream had raised. No request weight; implements no section.
+        """
         try:
             # Books close their own stream, so the youngest goes first.
             for stream in reversed(self._streams):

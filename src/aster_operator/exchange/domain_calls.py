@@ -8,17 +8,13 @@ from aster_operator.domain.clock import DAY_MS
 from aster_operator.domain.enums import MarginType, OrderType, PositionSide, Side
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.fills import Fill, IncomeRow
-from aster_operator.domain.instruments import Instrument
-from aster_operator.domain.market import Bar, DepthSnapshot, MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 from aster_operator.exchange import parse
 from aster_operator.exchange.calls.account import AccountCalls
-from aster_operator.exchange.calls.market import MarketCalls, only
 from aster_operator.exchange.calls.trading import TradingCalls
-from aster_operator.exchange.client_protocol import ClockOffset
-from aster_operator.exchange.environment import Environment
-from aster_operator.exchange.errors import MalformedResponse, NoChangeNeeded, OrderNotFound, UnknownOutcome
+from aster_operator.exchange.domain_market_calls import DomainMarketCalls
+from aster_operator.exchange.errors import NoChangeNeeded, OrderNotFound, UnknownOutcome
 from aster_operator.exchange.wire.account import IncomeRecord
 from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
 
@@ -29,7 +25,7 @@ _PAGE = 1000
 _REMEMBERED_ORDERS = 10_000
 
 
-class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
+class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
     """What the session loop needs, in domain values. Errors as in the calls underneath."""
 
     def __init__(self) -> None:
@@ -48,7 +44,12 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         client_order_id: str | None = None,
         reduce_only: bool = False,
     ) -> OrderReport:
-        """Place a market order and return it with its fill. Raises as `place_order`. Section 4.3."""
+        """Place a market order and return it with its fill.
+
+        `symbol` as the venue lists it. `side` is BUY or SELL. `quantity` is in units of the base asset.
+        `position_side` is needed in hedge mode. `client_order_id` is a name of your own.
+        `reduce_only` belongs to one-way mode. Raises as `place_order`. Weight 1. Section 4.3.
+        """
         record = await self.new_order(
             symbol=symbol,
             side=side,
@@ -63,13 +64,18 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         return self._report(record)
 
     async def get_position_risk(self, symbol: str | None = None) -> list[PositionReport]:
-        """Return the positions, flat ones too; quantities are signed. Weight 5. Section 4.6."""
+        """Return the positions, flat ones too; quantities are signed.
+
+        `symbol` None means all. Raises as the calls underneath. Weight 5. Section 4.6.
+        """
         records = await self.position_risk(symbol)
         return [parse.position_report(record, "GET positionRisk") for record in records]
 
     async def adl_quantiles(self) -> dict[tuple[str, PositionSide], int]:
-        """Return each position's place in the queue for auto-deleveraging: 0 far, 4 next. Weight 5.
-        Section 4.6."""
+        """Return each position's place in the queue for auto-deleveraging: 0 far, 4 next.
+
+        Raises as the calls underneath. Weight 5. Section 4.6.
+        """
         sides = {side.value: side for side in PositionSide}
         return {
             (record.symbol, sides[name]): quantile
@@ -79,7 +85,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
         }
 
     async def get_mark_price(self, symbol: str) -> Decimal:
-        """Return the mark price in quote units. Weight 1. Section 4.1."""
+        """Return the mark price in quote units.
+
+        `symbol` as the venue lists it. Raises as the calls underneath. Weight 1. Section 4.1.
+        """
         return (await self.mark_price(symbol)).mark
 
     async def close_position(
@@ -87,7 +96,8 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     ) -> OrderReport | None:
         """Close the whole position at market; None when there was none.
 
-        Raises as `place_order`. Weight 6. Sections 4.3 and 4.6.
+        `symbol` as the venue lists it. `position_side` is needed in hedge mode. Raises as `place_order`.
+        Weight 6. Sections 4.3 and 4.6.
         """
         for position in await self.get_position_risk(symbol):
             if position.position_side is position_side and position.is_open:
@@ -105,8 +115,9 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def place_order(self, order: NewOrder) -> OrderReport:
         """Place an order of any type; a market order answers with its fill.
 
-        Raises FilterViolation, InsufficientMargin, OrderRejected, PositionModeMismatch or another
-        RequestRefused when the venue said no, UnknownOutcome when it may have acted. Weight 1. Section 4.3.
+        `order` in domain values. Raises FilterViolation, InsufficientMargin, OrderRejected,
+        PositionModeMismatch or another RequestRefused when the venue said no, UnknownOutcome when it may have
+        acted. Weight 1. Section 4.3.
         """
         hedge = order.position_side is not PositionSide.BOTH
         record = await self.new_order(
@@ -137,23 +148,31 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         """Cancel by client id. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome.
 
-        Weight 1; goes before everything else. Section 4.4.
+        `symbol` as the venue lists it. `client_order_id` is the one it was placed with. Weight 1; goes before
+        everything else. Section 4.4.
         """
         return self._report(await self.cancel(symbol, orig_client_order_id=client_order_id))
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
         """Return the order of a client id in any state. Raises OrderNotFound (-2013).
 
-        Weight 1. Section 4.4.
+        `symbol` as the venue lists it. `client_order_id` is the one it was placed with. Weight 1. Section
+        4.4.
         """
         return self._report(await self.get_order(symbol, orig_client_order_id=client_order_id))
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
-        """Return the open orders of one symbol (weight 1) or of all (weight 40). Section 4.4."""
+        """Return the open orders of one symbol (weight 1) or of all (weight 40).
+
+        `symbol` None means all. Raises as the calls underneath. Section 4.4.
+        """
         return [self._report(record) for record in await self.get_open_orders(symbol)]
 
     async def cancel_all_orders(self, symbol: str) -> None:
-        """Cancel all open orders of a symbol, protective ones too. Weight 1. Section 4.4."""
+        """Cancel all open orders of a symbol, protective ones too.
+
+        `symbol` as the venue lists it. Raises as the calls underneath. Weight 1. Section 4.4.
+        """
         await self.cancel_open_orders(symbol)
 
     async def change_order(
@@ -161,7 +180,9 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     ) -> OrderReport:
         """Move a resting LIMIT order to a new price and quantity in one step.
 
-        V3. A refused change leaves the original. Weight 1. Section 4.4.
+        V3. A refused change leaves the original. `symbol` as the venue lists it. `client_order_id` is the one
+        it was placed with. `quantity` is in units of the base asset. `price` is in units of the quote asset.
+        Raises as the calls underneath. Weight 1. Section 4.4.
         """
         record = await self.modify_order(
             symbol, orig_client_order_id=client_order_id, quantity=quantity, price=price
@@ -171,10 +192,10 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def resolve_unknown(self, symbol: str, outcome: UnknownOutcome) -> OrderReport | None:
         """Find out what became of an order whose request got no clear answer; None when it does not exist.
 
-        Queries by client order id; if the venue knows nothing, takes the request's nonce (`noop`), so that
-        it can no longer arrive, and asks once more. With an API key there is no nonce to take, and None may
-        still be overtaken by a late arrival. Raises ValueError when `outcome` names no order. Weight 1 to 3.
-        Sections 4.4 and 8.1.
+        Queries by client order id; if the venue knows nothing, takes the request's nonce (`noop`), so that it
+        can no longer arrive, and asks once more. With an API key there is no nonce to take, and None may
+        still be overtaken by a late arrival. `symbol` as the venue lists it. Raises ValueError when `outcome`
+        names no order. Weight 1 to 3. Sections 4.4 and 8.1.
         """
         if outcome.client_order_id is None:
             raise ValueError("the outcome names no order: query the account instead")
@@ -198,17 +219,23 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     # --- account ---------------------------------------------------------------------------------------
 
     async def account_snapshot(self) -> AccountSnapshot:
-        """Return balances and totals in USD. Weight 5. Section 4.6."""
+        """Return balances and totals in USD.
+
+        Raises as the calls underneath. Weight 5. Section 4.6.
+        """
         return parse.account_snapshot(await self.account(), "GET account")
 
     async def is_hedge_mode(self) -> bool:
-        """Return True when LONG and SHORT are held apart. Weight 30. Section 4.6."""
+        """Return True when LONG and SHORT are held apart.
+
+        Raises as the calls underneath. Weight 30. Section 4.6.
+        """
         return await self.position_mode()
 
     async def set_hedge_mode(self, enabled: bool) -> None:
         """Set the position mode; already being in it is success. Raises ChangeBlocked.
 
-        Weight 1. Section 4.6.
+        `enabled` False is one-way. Weight 1. Section 4.6.
         """
         try:
             await self.change_position_mode(hedge=enabled)
@@ -218,14 +245,14 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     async def set_leverage(self, symbol: str, leverage: int) -> int:
         """Set the leverage and return what the venue confirms. Raises InvalidRequest, ChangeBlocked.
 
-        Weight 1. Section 4.6.
+        `symbol` as the venue lists it. `leverage` is a whole number (times). Weight 1. Section 4.6.
         """
         return (await self.change_leverage(symbol, leverage)).leverage
 
     async def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
         """Set the margin type; already having it is success. Raises ChangeBlocked.
 
-        Weight 1. Section 4.6.
+        `symbol` as the venue lists it. `margin_type` is ISOLATED or CROSSED. Weight 1. Section 4.6.
         """
         try:
             await self.change_margin_type(symbol, margin_type)
@@ -233,81 +260,19 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
             return
 
     async def fee_rates(self, symbol: str) -> FeeRates:
-        """Return the account's own rates as fractions of notional. Weight 20. Section 4.6."""
+        """Return the account's own rates as fractions of notional.
+
+        `symbol` as the venue lists it. Raises as the calls underneath. Weight 20. Section 4.6.
+        """
         return parse.fee_rates(await self.commission_rate(symbol), "GET commissionRate")
-
-    # --- market ----------------------------------------------------------------------------------------
-
-    async def instruments(self) -> dict[str, Instrument]:
-        """Return all perpetuals by symbol and take over the limits the venue publishes.
-
-        Raises MalformedResponse that names symbol and filter when one is missing. Weight 1. Section 5.1.
-        """
-        info = await self.exchange_info()
-        for limit in info.rate_limits:
-            if limit.interval == "MINUTE" and limit.interval_num == 1:
-                weight = limit.limit if limit.rate_limit_type == "REQUEST_WEIGHT" else None
-                orders = limit.limit if limit.rate_limit_type == "ORDERS" else None
-                self._rest.limiter.configure(weight, orders)
-        parsed = (parse.instrument(record, "GET exchangeInfo") for record in info.symbols)
-        return {found.symbol: found for found in parsed if found is not None}
-
-    async def quote(self, symbol: str) -> Quote:
-        """Return best bid and ask. Weight 1. Section 4.1."""
-        record = only(await self.book_ticker(symbol), symbol, "GET ticker/bookTicker")
-        return parse.quote(record, self._rest.clock.now_ns(), "GET ticker/bookTicker")
-
-    async def mark_price(self, symbol: str) -> MarkPrice:
-        """Return mark price, index price and coming funding. Weight 1. Section 4.1."""
-        record = only(await self.premium_index(symbol), symbol, "GET premiumIndex")
-        return parse.mark_price(record, self._rest.clock.now_ns(), "GET premiumIndex")
-
-    async def bars(
-        self,
-        symbol: str,
-        interval: str = "1m",
-        *,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int | None = None,
-    ) -> list[Bar]:
-        """Return klines as bars, oldest first; the newest may be running. Weight by limit. Section 4.1."""
-        # Asked before the bars, so that one that ends in between still counts as running.
-        now_ms = await self.market_time_ms()
-        records = await self.klines(symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit)
-        return [parse.bar(symbol, interval, record, now_ms, "GET klines") for record in records]
-
-    async def depth_snapshot(self, symbol: str, limit: int | None = None) -> DepthSnapshot:
-        """Return the order book, best first. Weight 2 to 20 by limit. Section 4.1."""
-        record = await self.depth(symbol, limit)
-        return parse.depth_snapshot(symbol, record, self._rest.clock.now_ns(), "GET depth")
-
-    async def market_time_ms(self) -> int:
-        """Return the venue's market time: its clock, or on the embedded exchange the time being played.
-
-        The embedded exchange may play another year at another speed, while requests are stamped with wall
-        time; there this costs a request of weight 1. Section 4.1.
-        """
-        if self._rest.venue.environment is not Environment.SIM:
-            return self._rest.venue_clock.now_ms()
-        marks = await self.premium_index()
-        if not marks:
-            raise MalformedResponse("GET premiumIndex", "", "lists no symbol, so that market time is unknown")
-        return max(mark.time for mark in marks)
-
-    async def measure_clock(self, samples: int = 5) -> ClockOffset:
-        """Measure the offset of the venue's clock and use it for all later stamps and nonces.
-
-        Raises ValueError for less than one sample. Weight 1 a sample. Sections 2.1 and 2.2.
-        """
-        return await self._rest.venue_clock.measure(self.server_time, samples)
 
     # --- history ---------------------------------------------------------------------------------------
 
     async def fills(self, symbol: str, start_ms: int, end_ms: int | None = None) -> list[Fill]:
         """Return all own trades of the span, oldest first, without duplicates.
 
-        Times in ms, both inclusive. Weight 5 a page. Section 4.6.
+        Times in ms, both inclusive. `symbol` as the venue lists it. `start_ms` and `end_ms` bound the time
+        (ms UTC, both included). Raises as the calls underneath. Weight 5 a page. Section 4.6.
         """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[int, UserTradeRecord] = {}
@@ -340,7 +305,8 @@ class DomainCalls(MarketCalls, TradingCalls, AccountCalls):
     ) -> list[IncomeRow]:
         """Return all income rows of the span, oldest first, without duplicates.
 
-        Times in ms, both inclusive. Weight 30 a page. Section 4.6.
+        Times in ms, both inclusive. `start_ms` and `end_ms` bound the time (ms UTC, both included).
+        `income_type` narrows to one kind. Raises as the calls underneath. Weight 30 a page. Section 4.6.
         """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[tuple[str, str, str, str], IncomeRecord] = {}

@@ -86,34 +86,41 @@ class AccountCalls(Calls):
     """The account, its margin and its settings."""
 
     async def balance(self) -> list[BalanceRecord]:
-        """Return the balances of the futures wallet by asset. Weight 5. Section 4.6."""
+        """Return the balances of the futures wallet by asset.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section 4.6.
+        """
         return await self._rest.call(BALANCE, {}, list[BalanceRecord])
 
     async def account(self) -> AccountRecord:
-        """Return totals (USD), assets and positions, flat ones too. Weight 5. Section 4.6."""
+        """Return totals (USD), assets and positions, flat ones too.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section 4.6.
+        """
         endpoint = ACCOUNT_V3 if self._rest.uses_agent else ACCOUNT_V1
         return await self._rest.call(endpoint, {}, AccountRecord)
 
     async def position_risk(self, symbol: str | None = None) -> list[PositionRiskRecord]:
         """Return positions with mark price, margin and liquidation price, flat ones too.
 
-        `position_amt` is signed. Weight 5. Section 4.6.
+        `position_amt` is signed. `symbol` None means all. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 5. Section 4.6.
         """
         return await self._rest.call(POSITION_RISK, {"symbol": symbol}, list[PositionRiskRecord])
 
     async def change_leverage(self, symbol: str, leverage: int) -> LeverageRecord:
         """Set the leverage (1 to 125) and return what the venue confirms.
 
-        Raises InvalidRequest (-4028), ChangeBlocked (-4161: lowered with an isolated position open).
-        Weight 1. Section 4.6.
+        `symbol` as the venue lists it. `leverage` is a whole number (times). Raises InvalidRequest (-4028),
+        ChangeBlocked (-4161: lowered with an isolated position open). Weight 1. Section 4.6.
         """
         return await self._rest.call(LEVERAGE, {"symbol": symbol, "leverage": leverage}, LeverageRecord)
 
     async def change_margin_type(self, symbol: str, margin_type: MarginType) -> Acknowledged:
         """Set isolated or crossed margin.
 
-        Raises NoChangeNeeded (-4046), ChangeBlocked (-4047 open orders, -4048 position, -4168 multi-asset
-        mode). Weight 1. Section 4.6.
+        `symbol` as the venue lists it. `margin_type` is ISOLATED or CROSSED. Raises NoChangeNeeded (-4046),
+        ChangeBlocked (-4047 open orders, -4048 position, -4168 multi-asset mode). Weight 1. Section 4.6.
         """
         return await self._rest.call(MARGIN_TYPE, {"symbol": symbol, "marginType": margin_type}, Acknowledged)
 
@@ -123,7 +130,8 @@ class AccountCalls(Calls):
         """Add or take away margin of an isolated position; `position_side` in hedge mode.
 
         Not repeatable: raises UnknownOutcome without a clear answer, ChangeBlocked (-4049, -4054),
-        InsufficientMargin (-4051). Weight 1. Section 4.6.
+        InsufficientMargin (-4051). `symbol` as the venue lists it. `amount` is in units of the asset. `add`
+        False takes away. Weight 1. Section 4.6.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -142,7 +150,12 @@ class AccountCalls(Calls):
         end_ms: int | None = None,
         limit: int | None = None,
     ) -> list[MarginChangeRecord]:
-        """Return changes of isolated margin; `added` None gives both kinds. Weight 1. Section 4.6."""
+        """Return changes of isolated margin; `added` None gives both kinds.
+
+        `symbol` as the venue lists it. `start_ms` and `end_ms` bound the time (ms UTC, both included).
+        `limit` rows at most. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section
+        4.6.
+        """
         parameters: Parameters = {
             "symbol": symbol,
             "type": None if added is None else (1 if added else 2),
@@ -153,49 +166,79 @@ class AccountCalls(Calls):
         return await self._rest.call(POSITION_MARGIN_HISTORY, parameters, list[MarginChangeRecord])
 
     async def leverage_brackets(self, symbol: str | None = None) -> list[LeverageBracketRecord]:
-        """Return the leverage brackets of one symbol or all; notionals in USD. Weight 1. Section 4.6."""
+        """Return the leverage brackets of one symbol or all; notionals in USD.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section
+        4.6.
+        """
         answer: LeverageBracketRecord | list[LeverageBracketRecord] = await self._rest.call(
             LEVERAGE_BRACKET, {"symbol": symbol}, LeverageBracketRecord | list[LeverageBracketRecord]
         )
         return answer if isinstance(answer, list) else [answer]
 
     async def position_mode(self) -> bool:
-        """Return True in hedge mode. Weight 30. Section 4.6."""
+        """Return True in hedge mode.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 30. Section 4.6.
+        """
         record: PositionModeRecord = await self._rest.call(POSITION_MODE, {}, PositionModeRecord)
         return record.dual_side_position
 
     async def change_position_mode(self, *, hedge: bool) -> Acknowledged:
         """Switch between one-way and hedge mode for all symbols.
 
-        Raises NoChangeNeeded (-4059), ChangeBlocked (-4067, -4068). Weight 1. Section 4.6.
+        `hedge` False is one-way. Raises NoChangeNeeded (-4059), ChangeBlocked (-4067, -4068). Weight 1.
+        Section 4.6.
         """
         return await self._rest.call(SET_POSITION_MODE, {"dualSidePosition": hedge}, Acknowledged)
 
     async def multi_assets_mode(self) -> bool:
-        """Return True when all assets share one margin. Weight 30. Section 4.6."""
+        """Return True when all assets share one margin.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 30. Section 4.6.
+        """
         record: MultiAssetsRecord = await self._rest.call(MULTI_ASSETS, {}, MultiAssetsRecord)
         return record.multi_assets_margin
 
     async def change_multi_assets_mode(self, *, enabled: bool) -> Acknowledged:
-        """Switch multi-asset margin on or off. Weight 1. Section 4.6."""
+        """Switch multi-asset margin on or off.
+
+        `enabled` False switches it off. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1.
+        Section 4.6.
+        """
         return await self._rest.call(SET_MULTI_ASSETS, {"multiAssetsMargin": enabled}, Acknowledged)
 
     async def stp_mode(self) -> SelfTradePrevention | str:
-        """Return the account's self-trade prevention. V3. Weight 30. Section 4.6."""
+        """Return the account's self-trade prevention.
+
+        V3. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 30. Section 4.6.
+        """
         record: SelfTradePreventionRecord = await self._rest.call(STP_MODE, {}, SelfTradePreventionRecord)
         known = {mode.value: mode for mode in SelfTradePrevention}
         return known.get(record.stp_mode, record.stp_mode)
 
     async def change_stp_mode(self, mode: SelfTradePrevention) -> Acknowledged:
-        """Set the account's self-trade prevention. V3. Weight 1. Section 4.6."""
+        """Set the account's self-trade prevention.
+
+        `mode` is which of two own orders expires. V3. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 1. Section 4.6.
+        """
         return await self._rest.call(SET_STP_MODE, {"stpMode": mode}, Acknowledged)
 
     async def commission_rate(self, symbol: str) -> CommissionRateRecord:
-        """Return the account's fees as fractions of notional. Weight 20. Section 4.6."""
+        """Return the account's fees as fractions of notional.
+
+        `symbol` as the venue lists it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 20.
+        Section 4.6.
+        """
         return await self._rest.call(COMMISSION_RATE, {"symbol": symbol}, CommissionRateRecord)
 
     async def adl_quantile(self, symbol: str | None = None) -> list[AdlQuantileRecord]:
-        """Return how near positions are to auto-deleveraging: 0 far, 4 next. Weight 5. Section 4.6."""
+        """Return how near positions are to auto-deleveraging: 0 far, 4 next.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section
+        4.6.
+        """
         answer: AdlQuantileRecord | list[AdlQuantileRecord] = await self._rest.call(
             ADL_QUANTILE, {"symbol": symbol}, AdlQuantileRecord | list[AdlQuantileRecord]
         )
@@ -212,8 +255,9 @@ class AccountCalls(Calls):
     ) -> list[OrderRecord]:
         """Return own liquidation and ADL orders (default: the last 7 days).
 
-        `auto_close_type` LIQUIDATION or ADL; `limit` up to 100 (default 50). Weight 20 with a symbol, 50
-        without. Section 4.6.
+        `auto_close_type` LIQUIDATION or ADL; `limit` up to 100 (default 50). `symbol` None means all.
+        `start_ms` and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 20 with a symbol, 50 without. Section 4.6.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -237,7 +281,9 @@ class AccountCalls(Calls):
     ) -> list[IncomeRecord]:
         """Return one page of cash movements, oldest first; `income` is signed (default: last 7 days).
 
-        `limit` up to 1000 (default 100). Weight 30. Section 4.6.
+        `limit` up to 1000 (default 100). `symbol` None means all. `income_type` narrows to one kind.
+        `start_ms` and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 30. Section 4.6.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -249,7 +295,11 @@ class AccountCalls(Calls):
         return await self._rest.call(INCOME, parameters, list[IncomeRecord])
 
     async def remaining_openable_notional(self, symbol: str, leverage: int) -> Decimal:
-        """Return how much notional (USD) may still be opened. V1 only. Weight 20. Section 4.6."""
+        """Return how much notional (USD) may still be opened.
+
+        `symbol` as the venue lists it. `leverage` is a whole number (times). V1 only. Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 20. Section 4.6.
+        """
         record: OpenableNotionalRecord = await self._rest.call(
             OPENABLE_NOTIONAL, {"symbol": symbol, "leverage": leverage}, OpenableNotionalRecord
         )
@@ -260,8 +310,9 @@ class AccountCalls(Calls):
     ) -> TransferRecord:
         """Move money between the futures and the spot wallet.
 
-        `client_tran_id` below 64 characters, unique for 7 days: send the same one to make a repeat
-        harmless (-4115). Raises UnknownOutcome without a clear answer. Weight 5. Section 4.6.
+        `client_tran_id` below 64 characters, unique for 7 days: send the same one to make a repeat harmless
+        (-4115). `asset` such as USDT. `amount` is in units of the asset. `to_spot` False moves to futures.
+        Raises UnknownOutcome without a clear answer. Weight 5. Section 4.6.
         """
         parameters: Parameters = {
             "asset": asset,
@@ -272,7 +323,11 @@ class AccountCalls(Calls):
         return await self._rest.call(TRANSFER, parameters, TransferRecord, client_order_id=client_tran_id)
 
     async def market_maker_protection(self, symbol: str | None = None) -> list[MarketMakerProtectionRecord]:
-        """Return the market-maker protections that are set. V3. Weight 1. Section 4.6."""
+        """Return the market-maker protections that are set.
+
+        `symbol` None means all. V3. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1.
+        Section 4.6.
+        """
         answer: MarketMakerProtectionRecord | list[MarketMakerProtectionRecord] = await self._rest.call(
             GET_MMP, {"symbol": symbol}, MarketMakerProtectionRecord | list[MarketMakerProtectionRecord]
         )
@@ -290,7 +345,8 @@ class AccountCalls(Calls):
     ) -> bool:
         """Freeze quoting for `frozen_ms` when more than a limit is filled within `window_ms`.
 
-        V3. Weight 1. Section 4.6.
+        `symbol` as the venue lists it. `qty_limit` is in units, `value_limit` and `delta_limit` in USD. V3.
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.6.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -303,22 +359,40 @@ class AccountCalls(Calls):
         return await self._rest.call(SET_MMP, parameters, bool)
 
     async def delete_market_maker_protection(self, symbol: str) -> bool:
-        """Remove the protection of a symbol. V3. Weight 1. Section 4.6."""
+        """Remove the protection of a symbol.
+
+        `symbol` as the venue lists it. V3. Raises RequestRefused, TransportFailed, MalformedResponse. Weight
+        1. Section 4.6.
+        """
         return await self._rest.call(DELETE_MMP, {"symbol": symbol}, bool)
 
     async def reset_market_maker_protection(self, symbol: str) -> bool:
-        """Allow quoting again after a protection fired. V3. Weight 1. Section 4.6."""
+        """Allow quoting again after a protection fired.
+
+        `symbol` as the venue lists it. V3. Raises RequestRefused, TransportFailed, MalformedResponse. Weight
+        1. Section 4.6.
+        """
         return await self._rest.call(RESET_MMP, {"symbol": symbol}, bool)
 
     async def new_listen_key(self) -> str:
-        """Return the listen key of the account, made or extended to 60 minutes. Weight 1. Section 4.7."""
+        """Return the listen key of the account, made or extended to 60 minutes.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.7.
+        """
         record: ListenKeyRecord = await self._rest.call(NEW_LISTEN_KEY, {}, ListenKeyRecord)
         return record.listen_key
 
     async def keep_listen_key(self, listen_key: str) -> None:
-        """Extend the listen key by 60 minutes. Raises ListenKeyUnknown (-1125). Weight 1. Section 4.7."""
+        """Extend the listen key by 60 minutes.
+
+        `listen_key` is from `new_listen_key`. Raises ListenKeyUnknown (-1125). Weight 1. Section 4.7.
+        """
         await self._rest.call(KEEP_LISTEN_KEY, {"listenKey": listen_key}, dict[str, object])
 
     async def close_listen_key(self, listen_key: str) -> None:
-        """End the listen key. Weight 1. Section 4.7."""
+        """End the listen key.
+
+        `listen_key` is from `new_listen_key`. Raises RequestRefused, TransportFailed, MalformedResponse.
+        Weight 1. Section 4.7.
+        """
         await self._rest.call(CLOSE_LISTEN_KEY, {"listenKey": listen_key}, dict[str, object])

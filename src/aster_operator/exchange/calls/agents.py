@@ -69,11 +69,17 @@ class AgentCalls(Calls):
     """Who may act for the account."""
 
     async def agents(self) -> list[AgentRecord]:
-        """Return the approved agents with their permissions. Weight 1. Section 4.8."""
+        """Return the approved agents with their permissions.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.8.
+        """
         return await self._rest.call(AGENTS, {}, list[AgentRecord])
 
     async def builders(self) -> list[BuilderRecord]:
-        """Return the approved builders with their highest fees. Weight 1. Section 4.8."""
+        """Return the approved builders with their highest fees.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.8.
+        """
         return await self._rest.call(BUILDERS, {}, list[BuilderRecord])
 
     async def approve_agent(
@@ -89,9 +95,10 @@ class AgentCalls(Calls):
     ) -> ManagementRecord:
         """Let an agent act for the main wallet until `expires_ms`.
 
-        `ip_whitelist`: addresses or CIDR ranges separated by spaces, required with `can_withdraw`. Raises
-        MissingCredentials when the client's key is not the main wallet's. Weight 1. Sections 2.3
-        and 4.8.
+        `ip_whitelist`: addresses or CIDR ranges separated by spaces, required with `can_withdraw`.
+        `agent_name` is for display. `agent_address` is the agent's (0x...). `can_spot_trade` and
+        `can_perp_trade` are its rights. Raises MissingCredentials when the client's key is not the main
+        wallet's. Weight 1. Sections 2.3 and 4.8.
         """
         if can_withdraw and not ip_whitelist:
             raise ValueError("an agent that can withdraw needs an ip_whitelist")
@@ -122,8 +129,10 @@ class AgentCalls(Calls):
     ) -> ManagementRecord:
         """Register the main wallet and approve its first agent in one call.
 
-        Parameters and errors as `approve_agent`; signed as one message under the wallet's chain. Weight 50.
-        Section 2.3.
+        Parameters and errors as `approve_agent`; signed as one message under the wallet's chain. `agent_name`
+        is for display. `agent_address` is the agent's (0x...). `expires_ms` is when it ends (ms UTC).
+        `can_spot_trade`, `can_perp_trade` and `can_withdraw` are its rights. `ip_whitelist`: addresses or
+        CIDR ranges, separated by spaces. Weight 50. Section 2.3.
         """
         wallet = self._main_wallet(REGISTER)
         nonce_us = self._rest.next_nonce_us()
@@ -155,7 +164,12 @@ class AgentCalls(Calls):
         can_withdraw: bool,
         ip_whitelist: str = "",
     ) -> ManagementRecord:
-        """Change what an agent may do. Raises as `approve_agent`. Sections 2.3 and 4.8."""
+        """Change what an agent may do.
+
+        `agent_address` is the agent's (0x...). `can_spot_trade`, `can_perp_trade` and `can_withdraw` are its
+        rights. `ip_whitelist`: addresses or CIDR ranges, separated by spaces. Raises as `approve_agent`.
+        Weight 1. Sections 2.3 and 4.8.
+        """
         return await self._manage(
             UPDATE_AGENT,
             "UpdateAgent",
@@ -169,13 +183,20 @@ class AgentCalls(Calls):
         )
 
     async def delete_agent(self, agent_address: str) -> ManagementRecord:
-        """Withdraw the approval of an agent. Raises as `approve_agent`. Sections 2.3 and 4.8."""
+        """Withdraw the approval of an agent.
+
+        `agent_address` is the agent's (0x...). Raises as `approve_agent`. Weight 1. Sections 2.3 and 4.8.
+        """
         return await self._manage(DELETE_AGENT, "DelAgent", {"agentAddress": agent_address})
 
     async def approve_builder(
         self, builder: str, *, max_fee_rate: Decimal, builder_name: str
     ) -> ManagementRecord:
-        """Let a builder charge up to `max_fee_rate` (fraction). Raises as `approve_agent`. Section 4.8."""
+        """Let a builder charge up to `max_fee_rate` (fraction).
+
+        `builder` is its address. `builder_name` is for display. Raises as `approve_agent`. Weight 1. Section
+        4.8.
+        """
         values: dict[str, ManagementValue] = {
             "builder": builder,
             "maxFeeRate": plain_text(max_fee_rate),
@@ -184,12 +205,19 @@ class AgentCalls(Calls):
         return await self._manage(APPROVE_BUILDER, "ApproveBuilder", values)
 
     async def update_builder(self, builder: str, *, max_fee_rate: Decimal) -> ManagementRecord:
-        """Change a builder's highest fee. Raises as `approve_agent`. Section 4.8."""
+        """Change a builder's highest fee.
+
+        `builder` is its address. `max_fee_rate` is a fraction. Raises as `approve_agent`. Weight 1. Section
+        4.8.
+        """
         values: dict[str, ManagementValue] = {"builder": builder, "maxFeeRate": plain_text(max_fee_rate)}
         return await self._manage(UPDATE_BUILDER, "UpdateBuilder", values)
 
     async def delete_builder(self, builder: str) -> ManagementRecord:
-        """Withdraw the approval of a builder. Raises as `approve_agent`. Section 4.8."""
+        """Withdraw the approval of a builder.
+
+        `builder` is its address. Raises as `approve_agent`. Weight 1. Section 4.8.
+        """
         return await self._manage(DELETE_BUILDER, "DelBuilder", {"builder": builder})
 
     async def migrate_assets(self, *, destination_api_key: str | None = None) -> MigrationRecord:
@@ -203,7 +231,11 @@ class AgentCalls(Calls):
         return await self._send(MIGRATE, "UserAssetMigrate", {}, MigrationRecord, headers)
 
     async def migration_history(self, batch_id: str) -> MigrationHistoryRecord:
-        """Return what became of each asset of one migration. Weight 50. Section 4.8."""
+        """Return what became of each asset of one migration.
+
+        `batch_id` is from `migrate_assets`. Raises RequestRefused, TransportFailed, MalformedResponse. Weight
+        50. Section 4.8.
+        """
         return await self._rest.call(MIGRATION_HISTORY, {"batchId": batch_id}, MigrationHistoryRecord)
 
     async def announcements(
@@ -211,20 +243,31 @@ class AgentCalls(Calls):
     ) -> AnnouncementPageRecord:
         """Return a page of announcements meant for this account.
 
-        Pages begin at 1, `size` is 20 unless given. Weight 1. Section 4.8.
+        Pages begin at 1, `size` is 20 unless given. `page` begins at 1. Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 1. Section 4.8.
         """
         return await self._rest.call(ANNOUNCEMENTS, {"page": page, "size": size}, AnnouncementPageRecord)
 
     async def announcement(self, announcement_id: int) -> AnnouncementRecord:
-        """Return one announcement. Weight 1. Section 4.8."""
+        """Return one announcement.
+
+        `announcement_id` is from `announcements`. Raises RequestRefused, TransportFailed, MalformedResponse.
+        Weight 1. Section 4.8.
+        """
         return await self._rest.call(ANNOUNCEMENT, {"id": announcement_id}, AnnouncementRecord)
 
     async def withdraw_info(self) -> WithdrawInfoRecord:
-        """Return how much may still be withdrawn, in USD and by asset and chain. Weight 1. Section 4.8."""
+        """Return how much may still be withdrawn, in USD and by asset and chain.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.8.
+        """
         return await self._rest.call(WITHDRAW_INFO, {}, WithdrawInfoRecord)
 
     async def deposit_withdraw_history(self) -> list[DepositRecord]:
-        """Return deposits and withdrawals of the account. Weight 1. Section 4.8."""
+        """Return deposits and withdrawals of the account.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.8.
+        """
         return await self._rest.call(DEPOSIT_HISTORY, {}, list[DepositRecord])
 
     async def _manage(

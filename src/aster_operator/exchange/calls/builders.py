@@ -55,7 +55,8 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserAccountRecord]:
         """Return permissions, modes and leverage of the builder's users; `symbol` narrows the leverage.
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `page` begins at 1, `limit` is its size. Raises
+        ValueError for more than 50 addresses. Weight 5. Section 4.8.
         """
         return await self._page(
             USER_ACCOUNTS, BuilderUserAccountRecord, user_addresses, page, limit, {"symbol": symbol}
@@ -71,7 +72,8 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserOrderRecord]:
         """Return the open orders of the builder's users; a user may have any number of rows.
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `symbol` None means all. `page` begins at 1, `limit` is
+        its size. Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
         """
         return await self._page(
             USER_OPEN_ORDERS, BuilderUserOrderRecord, user_addresses, page, limit, {"symbol": symbol}
@@ -86,7 +88,8 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserBalanceRecord]:
         """Return the wallet balances of the builder's users by asset, in the asset and in USD.
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `page` begins at 1, `limit` is its size. Raises
+        ValueError for more than 50 addresses. Weight 5. Section 4.8.
         """
         return await self._page(USER_BALANCES, BuilderUserBalanceRecord, user_addresses, page, limit, {})
 
@@ -100,7 +103,8 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserPositionRecord]:
         """Return the open positions of the builder's users; flat ones are left out.
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `symbol` None means all. `page` begins at 1, `limit` is
+        its size. Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
         """
         return await self._page(
             USER_POSITION_RISK, BuilderUserPositionRecord, user_addresses, page, limit, {"symbol": symbol}
@@ -116,7 +120,8 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserCommissionRecord]:
         """Return the fees of the builder's users on `symbol`, as fractions of notional.
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `page` begins at 1, `limit` is its size. Raises
+        ValueError for more than 50 addresses. Weight 5. Section 4.8.
         """
         return await self._page(
             USER_COMMISSION_RATES, BuilderUserCommissionRecord, user_addresses, page, limit,
@@ -134,7 +139,9 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserTradeRecord]:
         """Return trades under the builder's code, newest first (default: 7 days; at most 90 days back).
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `start_ms` and `end_ms` bound the time (ms UTC, both
+        included). `page` begins at 1, `limit` is its size. Raises ValueError for more than 50 addresses.
+        Weight 5. Section 4.8.
         """
         times: Parameters = {"startTime": start_ms, "endTime": end_ms}
         return await self._page(USER_TRADES, BuilderUserTradeRecord, user_addresses, page, limit, times)
@@ -151,7 +158,9 @@ class BuilderCalls(Calls):
     ) -> BuilderPage[BuilderUserOrderRecord]:
         """Return orders in any state under the builder's code (default: 7 days; at most 90 days back).
 
-        Raises ValueError for more than 50 addresses. Weight 5. Section 4.8.
+        `user_addresses` narrows to at most 50 users. `symbol` None means all. `start_ms` and `end_ms` bound
+        the time (ms UTC, both included). `page` begins at 1, `limit` is its size. Raises ValueError for more
+        than 50 addresses. Weight 5. Section 4.8.
         """
         chosen: Parameters = {"symbol": symbol, "startTime": start_ms, "endTime": end_ms}
         return await self._page(USER_ALL_ORDERS, BuilderUserOrderRecord, user_addresses, page, limit, chosen)

@@ -79,23 +79,32 @@ class MarketCalls(Calls):
     """Public market data."""
 
     async def ping(self) -> None:
-        """Test reachability. Weight 1. Section 4.1."""
+        """Test reachability.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.1.
+        """
         await self._rest.call(PING, {}, dict[str, object])
 
     async def server_time(self) -> int:
-        """Return the venue's time in milliseconds since 1970. Weight 1. Section 4.1."""
+        """Return the venue's time in milliseconds since 1970.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.1.
+        """
         record: ServerTimeRecord = await self._rest.call(TIME, {}, ServerTimeRecord)
         return record.server_time
 
     async def exchange_info(self) -> ExchangeInfoRecord:
-        """Return limits, assets and all symbols with their filters. Weight 1. Sections 4.1 and 5.1."""
+        """Return limits, assets and all symbols with their filters.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Sections 4.1 and 5.1.
+        """
         return await self._rest.call(EXCHANGE_INFO, {}, ExchangeInfoRecord)
 
     async def depth(self, symbol: str, limit: int | None = None) -> DepthRecord:
         """Return the order book, best levels first.
 
-        `limit` is 5, 10, 20, 50, 100, 500 (default) or 1000 levels, else -4021. Weight 2 to 20 by limit.
-        Section 4.1.
+        `limit` is 5, 10, 20, 50, 100, 500 (default) or 1000 levels, else -4021. `symbol` as the venue lists
+        it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 2 to 20 by limit. Section 4.1.
         """
         parameters: Parameters = {"symbol": symbol, "limit": limit}
         return await self._rest.call(DEPTH, parameters, DepthRecord, weight=depth_weight(limit))
@@ -103,7 +112,8 @@ class MarketCalls(Calls):
     async def trades(self, symbol: str, limit: int | None = None) -> list[PublicTradeRecord]:
         """Return the newest public trades, oldest first; insurance and ADL trades are not among them.
 
-        `limit` up to 1000 (default 500). Weight 1. Section 4.1.
+        `limit` up to 1000 (default 500). `symbol` as the venue lists it. Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 1. Section 4.1.
         """
         return await self._rest.call(TRADES, {"symbol": symbol, "limit": limit}, list[PublicTradeRecord])
 
@@ -112,7 +122,8 @@ class MarketCalls(Calls):
     ) -> list[PublicTradeRecord]:
         """Return older public trades from trade id `from_id` on (default: the newest).
 
-        Needs an API key on V1, nothing on V3. `limit` up to 1000 (default 500). Weight 20. Section 4.1.
+        Needs an API key on V1, nothing on V3. `limit` up to 1000 (default 500). `symbol` as the venue lists
+        it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 20. Section 4.1.
         """
         parameters: Parameters = {"symbol": symbol, "limit": limit, "fromId": from_id}
         return await self._rest.call(HISTORICAL_TRADES, parameters, list[PublicTradeRecord])
@@ -128,8 +139,10 @@ class MarketCalls(Calls):
     ) -> list[AggregateTradeRecord]:
         """Return aggregate trades, oldest first.
 
-        Times in ms; when both are given they must span less than an hour. `limit` up to 1000 (default
-        500). Weight 20. Section 4.1.
+        Times in ms; when both are given they must span less than an hour. `limit` up to 1000 (default 500).
+        `symbol` as the venue lists it. `from_id` is the first id wanted. `start_ms` and `end_ms` bound the
+        time (ms UTC, both included). Raises RequestRefused, TransportFailed, MalformedResponse. Weight 20.
+        Section 4.1.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -151,8 +164,9 @@ class MarketCalls(Calls):
     ) -> list[KlineRecord]:
         """Return klines of last prices, oldest first; the newest may still be running.
 
-        `interval` is one of KLINE_INTERVALS, else -1120; `limit` up to 1500 (default 500). Weight 1 to 10
-        by limit. Section 4.1.
+        `interval` is one of KLINE_INTERVALS, else -1120; `limit` up to 1500 (default 500). `symbol` as the
+        venue lists it. `start_ms` and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 1 to 10 by limit. Section 4.1.
         """
         return await self._klines(KLINES, {"symbol": symbol}, interval, start_ms, end_ms, limit)
 
@@ -165,7 +179,12 @@ class MarketCalls(Calls):
         end_ms: int | None = None,
         limit: int | None = None,
     ) -> list[KlineRecord]:
-        """Return klines of the index price of a `pair`; volumes are zero. As `klines` otherwise."""
+        """Return klines of the index price of a `pair`; volumes are zero. As `klines` otherwise.
+
+        `interval` is one of KLINE_INTERVALS. `start_ms` and `end_ms` bound the time (ms UTC, both included).
+        `limit` rows at most. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 to 10 by
+        limit. Section 4.1.
+        """
         return await self._klines(INDEX_PRICE_KLINES, {"pair": pair}, interval, start_ms, end_ms, limit)
 
     async def mark_price_klines(
@@ -177,7 +196,13 @@ class MarketCalls(Calls):
         end_ms: int | None = None,
         limit: int | None = None,
     ) -> list[KlineRecord]:
-        """Return klines of the mark price; volumes are zero. As `klines` otherwise."""
+        """Return klines of the mark price; volumes are zero. As `klines` otherwise.
+
+        `symbol` as the venue lists it. `interval` is one of KLINE_INTERVALS. `start_ms` and `end_ms` bound
+        the time (ms UTC, both included). `limit` rows at most. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 1 to 10 by
+        limit. Section 4.1.
+        """
         return await self._klines(MARK_PRICE_KLINES, {"symbol": symbol}, interval, start_ms, end_ms, limit)
 
     async def _klines(
@@ -197,7 +222,8 @@ class MarketCalls(Calls):
     async def premium_index(self, symbol: str | None = None) -> list[PremiumIndexRecord]:
         """Return mark price, index price and coming funding of one symbol or of all. Weight 1. Section 4.1.
 
-        Rates are fractions per funding interval, times in ms.
+        Rates are fractions per funding interval, times in ms. `symbol` None means all. Raises RequestRefused,
+        TransportFailed, MalformedResponse.
         """
         return _listed(
             await self._rest.call(
@@ -215,14 +241,19 @@ class MarketCalls(Calls):
     ) -> list[FundingRateRecord]:
         """Return settled funding rates, oldest first.
 
-        A range with more than `limit` (up to 1000, default 100) rows gives the first ones. Weight 1.
-        Section 4.1.
+        A range with more than `limit` (up to 1000, default 100) rows gives the first ones. `symbol` None
+        means all. `start_ms` and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused,
+        TransportFailed, MalformedResponse. Weight 1. Section 4.1.
         """
         parameters: Parameters = {"symbol": symbol, "startTime": start_ms, "endTime": end_ms, "limit": limit}
         return await self._rest.call(FUNDING_RATE, parameters, list[FundingRateRecord])
 
     async def funding_info(self, symbol: str | None = None) -> list[FundingInfoRecord]:
-        """Return interval (hours), cap and floor (fractions) of the funding. Weight 1. Section 4.1."""
+        """Return interval (hours), cap and floor (fractions) of the funding.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section
+        4.1.
+        """
         return _listed(
             await self._rest.call(
                 FUNDING_INFO, {"symbol": symbol}, FundingInfoRecord | list[FundingInfoRecord]
@@ -230,7 +261,11 @@ class MarketCalls(Calls):
         )
 
     async def ticker_24hr(self, symbol: str | None = None) -> list[TickerRecord]:
-        """Return rolling 24-hour statistics. Weight 1 with a symbol, 40 without. Section 4.1."""
+        """Return rolling 24-hour statistics.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 with a
+        symbol, 40 without. Section 4.1.
+        """
         return _listed(
             await self._rest.call(
                 TICKER_24H,
@@ -241,7 +276,11 @@ class MarketCalls(Calls):
         )
 
     async def ticker_price(self, symbol: str | None = None) -> list[PriceTickerRecord]:
-        """Return last prices. Weight 1 with a symbol, 2 without. Section 4.1."""
+        """Return last prices.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 with a
+        symbol, 2 without. Section 4.1.
+        """
         return _listed(
             await self._rest.call(
                 TICKER_PRICE,
@@ -252,7 +291,11 @@ class MarketCalls(Calls):
         )
 
     async def book_ticker(self, symbol: str | None = None) -> list[BookTickerRecord]:
-        """Return best bids and asks. Weight 1 with a symbol, 2 without. Section 4.1."""
+        """Return best bids and asks.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 with a
+        symbol, 2 without. Section 4.1.
+        """
         return _listed(
             await self._rest.call(
                 BOOK_TICKER,
@@ -265,12 +308,16 @@ class MarketCalls(Calls):
     async def index_references(self, symbol: str) -> IndexReferencesRecord:
         """Return the sources of a symbol's index price with their weights. V3. Weight 1. Section 4.1.
 
-        An unknown symbol is refused with -1000, not -1121.
+        An unknown symbol is refused with -1000, not -1121. `symbol` as the venue lists it. Raises
+        RequestRefused, TransportFailed, MalformedResponse.
         """
         return await self._rest.call(INDEX_REFERENCES, {"symbol": symbol}, IndexReferencesRecord)
 
     async def asset_logos(self) -> list[AssetLogoRecord]:
-        """Return asset codes with the addresses of their logos. V3. Weight 1. Section 4.1."""
+        """Return asset codes with the addresses of their logos.
+
+        V3. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.1.
+        """
         return await self._rest.call(ASSET_LOGOS, {}, list[AssetLogoRecord])
 
 

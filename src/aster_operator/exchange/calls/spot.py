@@ -89,11 +89,18 @@ class SpotCalls(Calls):
         self._rest = rest
 
     async def exchange_info(self) -> ExchangeInfoRecord:
-        """Return limits and all spot symbols with their filters. Weight 1. Section 5.1."""
+        """Return limits and all spot symbols with their filters.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 5.1.
+        """
         return await self._rest.call(EXCHANGE_INFO, {}, ExchangeInfoRecord)
 
     async def depth(self, symbol: str, limit: int | None = None) -> DepthRecord:
-        """Return the order book, best first. Weight 2 to 20 by limit. Section 6.3."""
+        """Return the order book, best first.
+
+        `symbol` as the venue lists it. `limit` rows at most. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 2 to 20 by limit. Section 6.3.
+        """
         return await self._rest.call(
             DEPTH, {"symbol": symbol, "limit": limit}, DepthRecord, weight=depth_weight(limit)
         )
@@ -101,7 +108,8 @@ class SpotCalls(Calls):
     async def trades(self, symbol: str, limit: int | None = None) -> list[PublicTradeRecord]:
         """Return the latest public trades, oldest first; `limit` up to 1000 (default 500).
 
-        Weight 1. Section 4.1.
+        `symbol` as the venue lists it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1.
+        Section 4.1.
         """
         return await self._rest.call(TRADES, {"symbol": symbol, "limit": limit}, list[PublicTradeRecord])
 
@@ -114,7 +122,12 @@ class SpotCalls(Calls):
         end_ms: int | None = None,
         limit: int | None = None,
     ) -> list[KlineRecord]:
-        """Return klines, oldest first; the newest may be running. Weight 1 to 10 by limit. Section 4.1."""
+        """Return klines, oldest first; the newest may be running.
+
+        `symbol` as the venue lists it. `interval` is one of KLINE_INTERVALS. `start_ms` and `end_ms` bound
+        the time (ms UTC, both included). `limit` rows at most. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 1 to 10 by limit. Section 4.1.
+        """
         parameters: Parameters = {
             "symbol": symbol,
             "interval": interval,
@@ -125,7 +138,11 @@ class SpotCalls(Calls):
         return await self._rest.call(KLINES, parameters, list[KlineRecord], weight=kline_weight(limit))
 
     async def ticker_price(self, symbol: str | None = None) -> list[PriceTickerRecord]:
-        """Return last prices. Weight 1 with a symbol, 2 without. Section 4.1."""
+        """Return last prices.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 with a
+        symbol, 2 without. Section 4.1.
+        """
         answer: PriceTickerRecord | list[PriceTickerRecord] = await self._rest.call(
             TICKER_PRICE,
             {"symbol": symbol},
@@ -135,7 +152,11 @@ class SpotCalls(Calls):
         return answer if isinstance(answer, list) else [answer]
 
     async def book_ticker(self, symbol: str | None = None) -> list[BookTickerRecord]:
-        """Return best bids and asks. Weight 1 with a symbol, 2 without. Section 4.1."""
+        """Return best bids and asks.
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1 with a
+        symbol, 2 without. Section 4.1.
+        """
         answer: BookTickerRecord | list[BookTickerRecord] = await self._rest.call(
             BOOK_TICKER,
             {"symbol": symbol},
@@ -145,7 +166,10 @@ class SpotCalls(Calls):
         return answer if isinstance(answer, list) else [answer]
 
     async def account(self) -> SpotAccountRecord:
-        """Return the spot balances, free and locked. Weight 5. Section 11.4."""
+        """Return the spot balances, free and locked.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section 11.4.
+        """
         return await self._rest.call(ACCOUNT, {}, SpotAccountRecord)
 
     async def new_order(
@@ -163,8 +187,10 @@ class SpotCalls(Calls):
     ) -> SpotOrderRecord:
         """Place a spot order; a market buy may name `quote_quantity` instead of `quantity`.
 
-        Raises FilterViolation, InsufficientMargin, OrderRejected, UnknownOutcome. Weight 1, one order.
-        Section 11.4.
+        `symbol` as the venue lists it. `side` is BUY or SELL. `order_type` is LIMIT, MARKET or one with a
+        trigger. `price` is in units of the quote asset. `time_in_force` is how long it rests. `stop_price` is
+        the trigger. `new_client_order_id` is a name of your own. Raises FilterViolation, InsufficientMargin,
+        OrderRejected, UnknownOutcome. Weight 1, one order. Section 11.4.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -185,32 +211,51 @@ class SpotCalls(Calls):
     async def get_order(
         self, symbol: str, *, order_id: int | None = None, orig_client_order_id: str | None = None
     ) -> SpotOrderRecord:
-        """Return one order in any state. Raises OrderNotFound (-2013). Weight 1. Section 11.4."""
+        """Return one order in any state.
+
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Raises
+        OrderNotFound (-2013). Weight 1. Section 11.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(QUERY_ORDER, parameters, SpotOrderRecord)
 
     async def cancel(
         self, symbol: str, *, order_id: int | None = None, orig_client_order_id: str | None = None
     ) -> SpotOrderRecord:
-        """Cancel one order. Raises OrderNotFound (-2011), UnknownOutcome. Weight 1. Section 11.4."""
+        """Cancel one order.
+
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Raises
+        OrderNotFound (-2011), UnknownOutcome. Weight 1. Section 11.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(
             CANCEL_ORDER, parameters, SpotOrderRecord, client_order_id=orig_client_order_id
         )
 
     async def cancel_open_orders(self, symbol: str) -> Acknowledged:
-        """Cancel all open orders of a symbol. Weight 1. Section 11.4."""
+        """Cancel all open orders of a symbol.
+
+        `symbol` as the venue lists it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1.
+        Section 11.4.
+        """
         return await self._rest.call(CANCEL_ALL, {"symbol": symbol}, Acknowledged)
 
     async def open_order(
         self, symbol: str, *, order_id: int | None = None, orig_client_order_id: str | None = None
     ) -> SpotOrderRecord:
-        """Return one order if it is open. Raises OrderNotFound otherwise. Weight 1. Section 11.4."""
+        """Return one order if it is open.
+
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Raises
+        OrderNotFound otherwise. Weight 1. Section 11.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(OPEN_ORDER, parameters, SpotOrderRecord)
 
     async def open_orders(self, symbol: str | None = None) -> list[SpotOrderRecord]:
-        """Return the open orders of a symbol (weight 1) or of all (weight 40). Section 11.4."""
+        """Return the open orders of a symbol (weight 1) or of all (weight 40).
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Section 11.4.
+        """
         return await self._rest.call(
             OPEN_ORDERS, {"symbol": symbol}, list[SpotOrderRecord], weight=40 if symbol is None else 1
         )
@@ -226,7 +271,9 @@ class SpotCalls(Calls):
     ) -> list[SpotOrderRecord]:
         """Return orders of any state from `order_id` on, or of a span below 7 days (default the last 7).
 
-        `limit` up to 1000 (default 500). Weight 5. Section 11.4.
+        `limit` up to 1000 (default 500). `symbol` as the venue lists it. `start_ms` and `end_ms` bound the
+        time (ms UTC, both included). Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5.
+        Section 11.4.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -238,28 +285,43 @@ class SpotCalls(Calls):
         return await self._rest.call(ALL_ORDERS, parameters, list[SpotOrderRecord])
 
     async def commission_rate(self, symbol: str) -> CommissionRateRecord:
-        """Return the account's spot fees as fractions of notional. Weight 20. Section 11.4."""
+        """Return the account's spot fees as fractions of notional.
+
+        `symbol` as the venue lists it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 20.
+        Section 11.4.
+        """
         return await self._rest.call(COMMISSION_RATE, {"symbol": symbol}, CommissionRateRecord)
 
     async def noop(self, nonce_us: int) -> Acknowledged:
         """Take the nonce of a spot request that may still be in flight, so that it is refused if it arrives.
 
-        Best effort: query the order afterwards. V3. Weight 1. Section 4.4.
+        Best effort: query the order afterwards. `nonce_us` is the nonce the request was signed with (us). V3.
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.4.
         """
         self._rest.kill_nonce(nonce_us)
         return await self._rest.call(NOOP, {}, Acknowledged, nonce_us=nonce_us)
 
     async def new_listen_key(self) -> str:
-        """Return the spot listen key, made or extended to 60 minutes. Weight 1. Section 4.7."""
+        """Return the spot listen key, made or extended to 60 minutes.
+
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.7.
+        """
         record: ListenKeyRecord = await self._rest.call(NEW_LISTEN_KEY, {}, ListenKeyRecord)
         return record.listen_key
 
     async def keep_listen_key(self, listen_key: str) -> None:
-        """Extend the listen key by 60 minutes. Raises ListenKeyUnknown (-1125). Weight 1. Section 4.7."""
+        """Extend the listen key by 60 minutes.
+
+        `listen_key` is from `new_listen_key`. Raises ListenKeyUnknown (-1125). Weight 1. Section 4.7.
+        """
         await self._rest.call(KEEP_LISTEN_KEY, {"listenKey": listen_key}, dict[str, object])
 
     async def close_listen_key(self, listen_key: str) -> None:
-        """End the listen key. Weight 1. Section 4.7."""
+        """End the listen key.
+
+        `listen_key` is from `new_listen_key`. Raises RequestRefused, TransportFailed, MalformedResponse.
+        Weight 1. Section 4.7.
+        """
         await self._rest.call(CLOSE_LISTEN_KEY, {"listenKey": listen_key}, dict[str, object])
 
     async def user_trades(
@@ -271,7 +333,12 @@ class SpotCalls(Calls):
         from_id: int | None = None,
         limit: int | None = None,
     ) -> list[SpotTradeRecord]:
-        """Return own trades, oldest first; `from_id` excludes times. Weight 5. Section 11.4."""
+        """Return own trades, oldest first; `from_id` excludes times.
+
+        `symbol` as the venue lists it. `start_ms` and `end_ms` bound the time (ms UTC, both included).
+        `limit` rows at most. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section
+        11.4.
+        """
         parameters: Parameters = {
             "symbol": symbol,
             "startTime": start_ms,
@@ -286,7 +353,8 @@ class SpotCalls(Calls):
     ) -> TransferRecord:
         """Move money between the wallets; the same `client_tran_id` makes a repeat harmless.
 
-        Raises UnknownOutcome without a clear answer. Weight 5. Section 4.6.
+        `asset` such as USDT. `amount` is in units of the asset. `to_futures` False moves to spot. Raises
+        UnknownOutcome without a clear answer. Weight 5. Section 4.6.
         """
         parameters: Parameters = {
             "asset": asset,

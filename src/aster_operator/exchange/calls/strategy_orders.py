@@ -172,7 +172,10 @@ class StrategyCalls(Calls):
 
         `quantity_unit` BASE or QUOTE; offsets in quote units (`max_chase_offset_type` PERCENTAGE: percent).
         It ends by fill, `cancel`, or when the market runs further than `max_chase_offset` from where it
-        began. Raises FilterViolation, InsufficientMargin, UnknownOutcome. Weight 1. Section 4.5.
+        began. `symbol` as the venue lists it. `side` is BUY or SELL. `quantity` is in units of the base
+        asset. `position_side` is needed in hedge mode. `reduce_only` belongs to one-way mode. `chase_offset`
+        is a price distance. `time_in_force` is how long it rests. `client_strategy_id` is a name of your own.
+        Raises FilterViolation, InsufficientMargin, UnknownOutcome. Weight 1. Section 4.5.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -199,8 +202,9 @@ class StrategyCalls(Calls):
     ) -> StrategyRecord:
         """Place an entry with its exits, or a cancelling pair, in one request.
 
-        Raises ValueError for a wrong number of legs, OrderRejected (-4142: a leg would trigger at once),
-        UnknownOutcome carrying `client_strategy_id`. Weight 50. Section 4.5.
+        `strategy_type` is OTO, OCO or OTOCO. `legs` are its sub-orders in order. Raises ValueError for a
+        wrong number of legs, OrderRejected (-4142: a leg would trigger at once), UnknownOutcome carrying
+        `client_strategy_id`. Weight 50. Section 4.5.
         """
         parameters: Parameters = {
             "strategyType": strategy_type,
@@ -212,7 +216,11 @@ class StrategyCalls(Calls):
     async def update_strategy_order(
         self, strategy_id: int, strategy_type: StrategyType, legs: Sequence[StrategyLeg]
     ) -> list[StrategyRecord]:
-        """Change the legs of a strategy; the answer tells each leg's fate. Weight 50. Section 4.5."""
+        """Change the legs of a strategy; the answer tells each leg's fate.
+
+        `strategy_id` is the venue's. `strategy_type` is OTO, OCO or OTOCO. `legs` are its sub-orders in
+        order. Raises RequestRefused, UnknownOutcome. Weight 50. Section 4.5.
+        """
         parameters: Parameters = {
             "strategyId": strategy_id,
             "strategyType": strategy_type,
@@ -227,7 +235,11 @@ class StrategyCalls(Calls):
         strategy_id: int | None = None,
         client_strategy_id: str | None = None,
     ) -> StrategyRecord:
-        """Return one open strategy with its legs. Give exactly one id. Weight 5. Section 4.5."""
+        """Return one open strategy with its legs. Give exactly one id.
+
+        `strategy_type` is OTO, OCO or OTOCO. It is named by `strategy_id` or `client_strategy_id`. Raises
+        RequestRefused, TransportFailed, MalformedResponse. Weight 5. Section 4.5.
+        """
         parameters = _identity(strategy_type, strategy_id, client_strategy_id)
         return await self._rest.call(OPEN, parameters, StrategyRecord)
 
@@ -241,7 +253,12 @@ class StrategyCalls(Calls):
         end_ms: int | None = None,
         limit: int | None = None,
     ) -> list[StrategyRecord]:
-        """Return finished strategies of the last 90 days; `limit` up to 1000. Weight 5. Section 4.5."""
+        """Return finished strategies of the last 90 days; `limit` up to 1000.
+
+        `strategy_type` is OTO, OCO or OTOCO. It is named by `strategy_id` or `client_strategy_id`. `start_ms`
+        and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 5. Section 4.5.
+        """
         parameters = _identity(strategy_type, strategy_id, client_strategy_id) | {
             "startTime": start_ms,
             "endTime": end_ms,

@@ -126,8 +126,8 @@ class SubAccountCalls(Calls):
 
         The money leaves the account of the client's wallet, or `from_address` (a sub-account of it). The
         venue knows no id for it: never repeat one whose outcome is unknown before reading the balances.
-        Raises ValueError for an amount that is not positive, MissingCredentials, RequestRefused,
-        UnknownOutcome. Weight 5. Sections 2.3 and 4.8.
+        `to_address` is the receiving wallet. `kind` names both wallets. Raises ValueError for an amount that
+        is not positive, MissingCredentials, RequestRefused, UnknownOutcome. Weight 5. Sections 2.3 and 4.8.
         """
         if not amount.is_finite() or amount <= 0:
             raise ValueError(f"sub_account_transfer: amount must be positive, was {amount}")

@@ -74,9 +74,9 @@ class TradingCalls(Calls):
         """Place an order; keyword arguments as `order_parameters` names them.
 
         `reduces` lets the request go before others when the order limit is near: say so for closes. With
-        `new_order_resp_type="RESULT"` a market order answers with its fill, else as NEW. Weight 1, one
-        order. Raises FilterViolation, InsufficientMargin, OrderRejected, PositionModeMismatch,
-        UnknownOutcome. Sections 4.2 and 4.3.
+        `new_order_resp_type="RESULT"` a market order answers with its fill, else as NEW. `order` holds the
+        parameters of `order_parameters`. Weight 1, one order. Raises FilterViolation, InsufficientMargin,
+        OrderRejected, PositionModeMismatch, UnknownOutcome. Sections 4.2 and 4.3.
         """
         parameters = order_parameters(**order)  # type: ignore[arg-type]
         client_order_id = parameters["newClientOrderId"]
@@ -89,7 +89,11 @@ class TradingCalls(Calls):
         )
 
     async def test_order(self, **order: ParameterValue) -> None:
-        """Check an order without placing it. V1 only, undocumented. Weight 1. Section 4.4."""
+        """Check an order without placing it. V1 only, undocumented.
+
+        `order` holds the parameters of `order_parameters`. Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 1. Section 4.4.
+        """
         await self._rest.call(TEST_ORDER, order_parameters(**order), dict[str, object])  # type: ignore[arg-type]
 
     async def modify_order(
@@ -103,7 +107,9 @@ class TradingCalls(Calls):
     ) -> OrderRecord:
         """Change price and quantity of a resting LIMIT order; both are required by the venue.
 
-        A refused change leaves the original. V3. Weight 1, one order. Section 4.4.
+        A refused change leaves the original. `symbol` as the venue lists it. `quantity` is in units of the
+        base asset. `price` is in units of the quote asset. The order is named by `order_id` or
+        `orig_client_order_id`. V3. Raises RequestRefused, UnknownOutcome. Weight 1, one order. Section 4.4.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -130,7 +136,8 @@ class TradingCalls(Calls):
     ) -> list[OrderRecord | BatchRefusal]:
         """Change up to five orders; each names symbol, orderId or origClientOrderId, quantity and price.
 
-        Not atomic. V3. Weight 5. Section 4.4.
+        Not atomic. `orders` are 1 to 5 sets of parameters. V3. Raises RequestRefused, UnknownOutcome. Weight
+        5. Section 4.4.
         """
         return await self._batch(MODIFY_BATCH, orders)
 
@@ -149,7 +156,8 @@ class TradingCalls(Calls):
     ) -> OrderRecord:
         """Return one order. Raises OrderNotFound (-2013), also for unfilled ones that ended 7 days ago.
 
-        Weight 1. Section 4.4.
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Weight 1.
+        Section 4.4.
         """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(
@@ -161,7 +169,8 @@ class TradingCalls(Calls):
     ) -> OrderRecord:
         """Cancel one order. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome.
 
-        Weight 1; goes before reads. Section 4.4.
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Weight 1;
+        goes before reads. Section 4.4.
         """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(
@@ -178,7 +187,9 @@ class TradingCalls(Calls):
     ) -> OrderRecord:
         """Cancel an order with the nonce it was placed with, so that it dies even if still in flight.
 
-        V3. Weight 1. Section 4.4.
+        `symbol` as the venue lists it. `nonce_us` is the nonce the request was signed with (us). The order is
+        named by `order_id` or `orig_client_order_id`. V3. Raises RequestRefused, UnknownOutcome. Weight 1.
+        Section 4.4.
         """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         self._rest.kill_nonce(nonce_us)
@@ -191,7 +202,11 @@ class TradingCalls(Calls):
         )
 
     async def cancel_open_orders(self, symbol: str) -> Acknowledged:
-        """Cancel all open orders of a symbol, protective ones too. Weight 1. Section 4.4."""
+        """Cancel all open orders of a symbol, protective ones too.
+
+        `symbol` as the venue lists it. Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1.
+        Section 4.4.
+        """
         return await self._rest.call(CANCEL_ALL, {"symbol": symbol}, Acknowledged)
 
     async def cancel_batch_orders(
@@ -201,7 +216,11 @@ class TradingCalls(Calls):
         order_ids: Sequence[int] = (),
         orig_client_order_ids: Sequence[str] = (),
     ) -> list[OrderRecord | BatchRefusal]:
-        """Cancel up to ten orders; the answer keeps their order. Weight 1. Section 4.4."""
+        """Cancel up to ten orders; the answer keeps their order.
+
+        `symbol` as the venue lists it. The orders are named by `order_ids` or `orig_client_order_ids`, at
+        most 10. Raises RequestRefused, UnknownOutcome. Weight 1. Section 4.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identities(order_ids, orig_client_order_ids)}
         return batch_answer(CANCEL_BATCH, await self._rest.call(CANCEL_BATCH, parameters, list[Raw]))
 
@@ -213,7 +232,12 @@ class TradingCalls(Calls):
         order_ids: Sequence[int] = (),
         orig_client_order_ids: Sequence[str] = (),
     ) -> list[OrderRecord | BatchRefusal]:
-        """Cancel up to ten orders with the nonce they were placed with. V3. Weight 1. Section 4.4."""
+        """Cancel up to ten orders with the nonce they were placed with.
+
+        `symbol` as the venue lists it. `nonce_us` is the nonce the request was signed with (us). The orders
+        are named by `order_ids` or `orig_client_order_ids`, at most 10. V3. Raises RequestRefused,
+        UnknownOutcome. Weight 1. Section 4.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identities(order_ids, orig_client_order_ids)}
         self._rest.kill_nonce(nonce_us)
         answer: list[Raw] = await self._rest.call(
@@ -224,7 +248,8 @@ class TradingCalls(Calls):
     async def countdown_cancel_all(self, symbol: str, countdown_ms: int) -> CountdownRecord:
         """Cancel all open orders of a symbol in `countdown_ms` unless called again; 0 stops the timer.
 
-        It takes protective orders too: never use it where stops rest. Weight 10. Section 4.4.
+        It takes protective orders too: never use it where stops rest. `symbol` as the venue lists it. Raises
+        RequestRefused, TransportFailed, MalformedResponse. Weight 10. Section 4.4.
         """
         parameters: Parameters = {"symbol": symbol, "countdownTime": countdown_ms}
         return await self._rest.call(COUNTDOWN, parameters, CountdownRecord)
@@ -232,12 +257,19 @@ class TradingCalls(Calls):
     async def open_order(
         self, symbol: str, *, order_id: int | None = None, orig_client_order_id: str | None = None
     ) -> OrderRecord:
-        """Return one order if it is open. Raises OrderNotFound otherwise. Weight 1. Section 4.4."""
+        """Return one order if it is open.
+
+        `symbol` as the venue lists it. The order is named by `order_id` or `orig_client_order_id`. Raises
+        OrderNotFound otherwise. Weight 1. Section 4.4.
+        """
         parameters: Parameters = {"symbol": symbol, **identity(order_id, orig_client_order_id)}
         return await self._rest.call(OPEN_ORDER, parameters, OrderRecord)
 
     async def get_open_orders(self, symbol: str | None = None) -> list[OrderRecord]:
-        """Return the open orders of a symbol (weight 1) or of all (weight 40). Section 4.4."""
+        """Return the open orders of a symbol (weight 1) or of all (weight 40).
+
+        `symbol` None means all. Raises RequestRefused, TransportFailed, MalformedResponse. Section 4.4.
+        """
         return await self._rest.call(
             OPEN_ORDERS, {"symbol": symbol}, list[OrderRecord], weight=40 if symbol is None else 1
         )
@@ -253,7 +285,9 @@ class TradingCalls(Calls):
     ) -> list[OrderRecord]:
         """Return orders of any state from `order_id` on, or of a span below 7 days (default the last 7).
 
-        `limit` up to 1000 (default 500). Weight 5. Section 4.4.
+        `limit` up to 1000 (default 500). `symbol` as the venue lists it. `start_ms` and `end_ms` bound the
+        time (ms UTC, both included). Raises RequestRefused, TransportFailed, MalformedResponse. Weight 5.
+        Section 4.4.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -275,7 +309,9 @@ class TradingCalls(Calls):
     ) -> list[UserTradeRecord]:
         """Return own trades, oldest first: of a span of at most 7 days, or from trade id `from_id` on.
 
-        `from_id` excludes times. `limit` up to 1000 (default 500). Weight 5. Section 4.6.
+        `from_id` excludes times. `limit` up to 1000 (default 500). `symbol` as the venue lists it. `start_ms`
+        and `end_ms` bound the time (ms UTC, both included). Raises RequestRefused, TransportFailed,
+        MalformedResponse. Weight 5. Section 4.6.
         """
         parameters: Parameters = {
             "symbol": symbol,
@@ -289,7 +325,8 @@ class TradingCalls(Calls):
     async def noop(self, nonce_us: int) -> Acknowledged:
         """Take the nonce of a request that may still be in flight, so that it is refused if it arrives.
 
-        Best effort: query the order afterwards. V3. Weight 1. Section 4.4.
+        Best effort: query the order afterwards. `nonce_us` is the nonce the request was signed with (us). V3.
+        Raises RequestRefused, TransportFailed, MalformedResponse. Weight 1. Section 4.4.
         """
         self._rest.kill_nonce(nonce_us)
         return await self._rest.call(NOOP, {}, Acknowledged, nonce_us=nonce_us)
