@@ -1,0 +1,201 @@
+"""`backtest features` and `backtest sweep` from the command line: files, JSON, refusals."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aster_operator.backtest.grid import PARAMETERS
+from aster_operator.backtest.metrics import ORIGINAL_METRICS
+from aster_operator.cli.entry import main
+
+from .inputs_files import frame_of, write_grid
+from .logs import write_logs
+from .markets import random_bars, space
+
+Printed = Callable[[], tuple[str, str]]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    path = tmp_path / "inputs.csv"
+    both = [frame_of(random_bars(800, seed, symbol=name)) for seed, name in ((1, "BTCUSDT"), (2, "ETHUSDT"))]
+    pl.concat(both).sort("bar_ts_ms", "symbol").write_csv(path)
+    return path
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    path = tmp_path / "grid.json"
+    lists = space(k=[1.0], V=[30])
+    path.write_text(json.dumps({"symbols": {"BTCUSDT": {"params": lists}, "ETHUSDT": {"params": lists}}}))
+    return path
+
+
+def sweep(*more: str, inputs: Path, grid: Path, out: Path) -> int:
+    return main(["backtest", "sweep", "--inputs", str(inputs), "--grid", str(grid), "--out", str(out), *more])
+
+
+@pytest.mark.parametrize("semantics", ["exchange", "vectorbt"])
+def test_what_a_sweep_leaves_and_prints(
+    tmp_path: Path, inputs: Path, grid: Path, semantics: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    code = sweep("--semantics", semantics, "--plot-top", "2", "--json", inputs=inputs, grid=grid, out=out)
+    assert code == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {"results", "configs", "bars", "seconds", "ns_per_bar_config", "verdicts"} <= answer.keys()
+    assert answer["configs"] == 2 * 64
+    assert answer["bars"] == 2 * 799
+    assert answer["ns_per_bar_config"] == pytest.approx(answer["seconds"] * 1e9 / (2 * 799 * 64))
+    assert len(answer["results"]) == 2
+    date = Path(answer["results"][0]).stem.split("_")[-1]
+    names = {
+        f"backtest_{kind}_{symbol}_{date}.csv"
+        for kind in ("results", "config")
+        for symbol in ("BTCUSDT", "ETHUSDT")
+    }
+    plots = {f"backtest_top_{symbol}_{date}.html" for symbol in ("BTCUSDT", "ETHUSDT")}
+    assert {path.name for path in out.iterdir()} == names | plots
+    ids = []
+    for path in answer["results"]:
+        table = pl.read_csv(path)
+        assert table.columns[:2] == ["config_id", "symbol"]
+        assert {*PARAMETERS, *ORIGINAL_METRICS} <= set(table.columns)
+        assert table["total_pnl"].is_sorted(descending=True)
+        assert set(table["semantics"]) == {semantics}
+        config = pl.read_csv(path.replace("results_", "config_"))
+        assert config.columns[:2] == ["config_id", "symbol"]
+        joined = table.join(config, on="config_id", suffix="_config")
+        assert joined.height == 64
+        for name in (*PARAMETERS, "inputs_hash", "grid_hash", "code_version"):
+            assert joined[name].equals(joined[f"{name}_config"], check_names=False)
+        ids += table["config_id"].to_list()
+    assert len(set(ids)) == 128
+    page = (out / f"backtest_top_BTCUSDT_{date}.html").read_text(encoding="utf-8")
+    assert ("biased" in page) == (semantics == "vectorbt")
+    assert "<script src=" not in page
+
+
+def test_the_same_again_gives_the_same_files(tmp_path: Path, inputs: Path, grid: Path) -> None:
+    contents = []
+    for name, workers in (("a", "1"), ("b", "2")):
+        out = tmp_path / name
+        assert sweep("--workers", workers, "--symbols", "ETHUSDT", inputs=inputs, grid=grid, out=out) == 0
+        contents.append([path.read_bytes() for path in sorted(out.iterdir())])
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2
+
+
+def test_parquet_results_and_a_readable_table(
+    tmp_path: Path, inputs: Path, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    assert sweep("--format", "parquet", "--semantics", "vectorbt", inputs=inputs, grid=grid, out=out) == 0
+    assert sorted(path.suffix for path in out.iterdir()) == [".parquet"] * 4
+    printed = capsys.readouterr().out
+    assert "biased" in printed
+    assert "configurations in" in printed
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--semantics", "dream"], "'dream' is not one of exchange, vectorbt"),
+        (["--format", "xlsx"], "'xlsx' is not one of csv, parquet"),
+        (["--symbols", "XRPUSDT"], "XRPUSDT is not in the grid"),
+        (["--fee-bps", "-1"], "greater than or equal to 0"),
+    ],
+)
+def test_refusals_leave_nothing(
+    tmp_path: Path,
+    inputs: Path,
+    grid: Path,
+    more: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "results"
+    assert sweep(*more, inputs=inputs, grid=grid, out=out) == 2
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not out.exists()
+
+
+def test_a_bad_input_is_refused_before_anything_is_written(
+    tmp_path: Path, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = frame_of(random_bars(300, 3))
+    bad = frame_of(random_bars(300, 4, symbol="ETHUSDT")).with_columns(pl.lit(-1.0).alias("close"))
+    pl.concat([good, bad]).write_csv(tmp_path / "inputs.csv")
+    out = tmp_path / "results"
+    assert sweep(inputs=tmp_path / "inputs.csv", grid=grid, out=out) == 2
+    assert "row 300, column close: correct it" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written(
+    tmp_path: Path, inputs: Path, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert sweep(inputs=inputs, grid=grid, out=tmp_path / "file") == 2
+    assert "not a folder" in capsys.readouterr().err
+    assert sweep(inputs=inputs, grid=grid, out=tmp_path / "file" / "below") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_from_logs_to_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_logs(tmp_path / "logs", 60, 5)
+    out_csv, out_parquet = tmp_path / "f.csv.gz", tmp_path / "f.parquet"
+    code = main(
+        [
+            *["backtest", "features", "--log_dir", str(tmp_path / "logs"), "--windows", "10,30"],
+            *["--out_csv", str(out_csv), "--out-parquet", str(out_parquet), "--json"],
+        ]
+    )
+    assert code == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["rows"] == 120
+    assert answer["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    grid = write_grid(
+        tmp_path / "grid.json", space(k=[0.3], n=[0.3], V=[30], spread_max=[5.0]), tick_size=0.1
+    )
+    tables = []
+    for path in (out_csv, out_parquet):
+        out = tmp_path / path.suffix
+        assert sweep("--json", inputs=path, grid=grid, out=out) == 0
+        tables.append(pl.read_csv(json.loads(capsys.readouterr().out)["results"][0]).drop("inputs_hash"))
+    assert tables[0].equals(tables[1])
+    assert tables[0]["n_trades"].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "give one of the two"),
+        (["--log-dir", "a", "--catalog", "b"], "give one of the two"),
+        (["--log-dir", "none"], "the folder is not there"),
+        (["--log-dir", ".", "--windows", "10,x"], "'x' is not a number of bars"),
+        (["--log-dir", ".", "--windows", "0"], "'0' is not a number of bars"),
+        (["--log-dir", ".", "--out-csv", "f.parquet"], "is not the name of a csv file"),
+        (["--catalog", "."], "is no catalog"),
+        (["--log-dir", "."], "the log kline.csv is not there"),
+    ],
+)
+def test_bad_feature_commands(
+    tmp_path: Path,
+    options: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["backtest", "features", *options]) == 2
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
