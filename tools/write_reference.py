@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from aster_operator.cli.app import COMMANDS, build_app
 from aster_operator.config.fields import allowed_text, field_extra, field_key, is_secret
+from aster_operator.config.pair_settings import PairSettings
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.settings import Settings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
@@ -57,6 +58,11 @@ _SECTIONS = (
         "A leg's notional is `CAPITAL_USDT` x `MAX_POSITION_SIZE_PCT` / 100 x `LEVERAGE`. Below the "
         "smallest order of a symbol the operator refuses to start and names the smallest capital that works. "
         "The demo has values of its own for what you have not set, so that it has something to show.",
+    ),
+    _Section(
+        "Delta-neutral: what is held against what",
+        PairSettings,
+        "LONG and SHORT of one perpetual, two perpetuals held against each other, or spot against perpetual.",
     ),
     _Section(
         "Execution",

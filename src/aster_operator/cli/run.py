@@ -184,7 +184,7 @@ async def _main(
     account = client.account_label
     life: Callable[[AsterClient], Awaitable[str]] = exchange_life
     if venue == "paper":
-        traded = await PaperClient.open(client, settings.trading_pairs, settings.capital_usdt, clock)
+        traded = await PaperClient.open(client, settings.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
     try:
         with LiveScreen(console, clock, f"Aster Operator on {venue}") as screen:

@@ -24,7 +24,9 @@ __all__ = [
     "field_extra",
     "field_key",
     "is_secret",
+    "parse_symbol",
     "setting",
+    "split_list",
 ]
 
 _ADDRESS = re.compile(r"^0x[0-9a-fA-F]{40}$")
@@ -149,7 +151,7 @@ def _read_reference(value: object) -> object:
     return read_secret(value) if isinstance(value, str) and is_reference(value) else value
 
 
-def _split_list(value: object) -> object:
+def split_list(value: object) -> object:
     """Items of a JSON list (`["BTCUSDT"]`) or of a comma list (`BTCUSDT,ETHUSDT`)."""
     if not isinstance(value, str):
         return value
@@ -162,23 +164,28 @@ def _split_list(value: object) -> object:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def parse_symbol(text: str) -> str:
+    """The symbol in capitals. Raises ValueError for text that cannot be one."""
+    symbol = text.strip().upper()
+    if not (symbol.isalnum() and 2 <= len(symbol) <= 30):
+        raise ValueError(f"{symbol!r} is no symbol")
+    return symbol
+
+
 def _parse_symbols(value: object) -> object:
-    items = _split_list(value)
+    items = split_list(value)
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("is no list of symbols")
-    symbols = tuple(item.strip().upper() for item in items)
+    symbols = tuple(parse_symbol(item) for item in items)
     if not symbols:
         raise ValueError("names no symbol")
-    for symbol in symbols:
-        if not (symbol.isalnum() and 2 <= len(symbol) <= 30):
-            raise ValueError(f"{symbol!r} is no symbol")
     if len(set(symbols)) != len(symbols):
         raise ValueError("names a symbol twice")
     return symbols
 
 
 def _parse_whole_numbers(value: object) -> object:
-    items = _split_list(value)
+    items = split_list(value)
     if not isinstance(items, list | tuple) or not items:
         raise ValueError("is no list of whole numbers")
     try:

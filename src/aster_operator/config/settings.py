@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aster_operator.config.fields import field_key, is_secret
 from aster_operator.config.loading import SettingProblem, SettingsProblem, load_into
+from aster_operator.config.pair_settings import PairSettings, cross_pairs, perpetuals
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_checks import Endpoint, credential_problems, endpoint_of
@@ -25,6 +26,7 @@ class Settings(
     MidfreqSettings,
     RiskSettings,
     ExecutionSettings,
+    PairSettings,
     StrategySettings,
     StorageSettings,
     VenueSettings,
@@ -50,6 +52,16 @@ class Settings(
     def warnings(self) -> tuple[str, ...]:
         """Remarks about what was read, one line each: unknown keys, example text, keys without effect."""
         return self._warnings
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every perpetual that is traded, once."""
+        return perpetuals(self.trading_pairs)
+
+    @property
+    def cross_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The two perpetuals of each pair of PAIR_KIND=cross."""
+        return cross_pairs(self.trading_pairs) if self.pair_kind == "cross" else ()
 
     def require_credentials(self, venue: Venue | None = None) -> None:
         """Raise SettingsProblem unless the keys `venue` (default: the configured one) needs are there."""

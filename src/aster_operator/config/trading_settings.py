@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from aster_operator.config.fields import Symbols, setting
+from aster_operator.config.fields import setting
 from aster_operator.config.risk_fields import OptionalMoment, SizeHours
 
 __all__ = ["Execution", "ExecutionSettings", "MarginType", "RiskSettings", "StrategySettings"]
@@ -25,12 +25,6 @@ class StrategySettings(BaseModel):
     )
     leverage: int = setting(
         "LEVERAGE", 15, "Leverage set at the venue before the first order", unit="times", ge=1, le=125
-    )
-    trading_pairs: Symbols = setting(
-        "TRADING_PAIRS",
-        ("BTCUSDT",),
-        "Symbols to trade",
-        form='a list of symbols, ["BTCUSDT","ETHUSDT"] or BTCUSDT,ETHUSDT',
     )
     position_hold_time_min: int = setting(
         "POSITION_HOLD_TIME_MIN",

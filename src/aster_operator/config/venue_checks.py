@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from aster_operator.config.pair_settings import pair_problems
 from aster_operator.config.problems import UserProblem
 from aster_operator.config.venue_settings import Venue
 
@@ -61,8 +62,16 @@ def cross_problems(settings: "Settings", faulty: set[str]) -> list[CrossProblem]
         *_addresses(settings),
         *_database(settings),
         *_dates(settings),
+        *_pairs(settings),
     ]
     return [problem for problem in found if not faulty.intersection(problem.keys)]
+
+
+def _pairs(settings: "Settings") -> list[CrossProblem]:
+    return [
+        CrossProblem(("TRADING_PAIRS", "PAIR_KIND"), reason, remedy)
+        for reason, remedy in pair_problems(settings.pair_kind, settings.trading_pairs)
+    ]
 
 
 def _twice_given(settings: "Settings") -> list[CrossProblem]:

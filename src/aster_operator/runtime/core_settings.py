@@ -79,7 +79,7 @@ def strategy_parameters(
         costs=costs if resting else msgspec.structs.replace(costs, maker_share=ZERO),
         weekly_hold_target_usd_hours=settings.weekly_hold_target_usd_hours,
         stops_when_unreachable=settings.unreachable_target == "stop",
-        symbols=tuple(settings.trading_pairs),
+        symbols=settings.symbols,
         hold_time_ms=settings.position_hold_time_min * MINUTE_MS,
         daily_volume_target_usd=settings.daily_volume_target_usd,
         cycle_interval_ms=settings.cycle_interval_s * 1000,
@@ -104,7 +104,7 @@ def execution_style(settings: Settings, costs: CostAssumptions) -> ExecutionStyl
     """The style that is set; `auto` is the one that serves the objective better at the account's rates."""
     if settings.execution != "auto":
         return ExecutionStyle(settings.execution)
-    known = [costs.fees[symbol] for symbol in settings.trading_pairs if symbol in costs.fees]
+    known = [costs.fees[symbol] for symbol in settings.symbols if symbol in costs.fees]
     maker = max((rates.maker for rates in known), default=ZERO)
     taker = max((rates.taker for rates in known), default=costs.fallback_taker_fee)
     mixes = [

@@ -93,7 +93,7 @@ class DemoRun:
     async def run(self) -> DemoResult:
         """Play, trade, and bring both books back. Raises UserProblem for settings that cannot work."""
         options = EmbeddedVenueOptions(
-            symbols=tuple(self._settings.trading_pairs),
+            symbols=tuple(self._settings.symbols),
             data=self._options.data,
             seed=self._options.seed,
             warm_up_ms=int(self._options.warm_up_hours * HOUR_MS),

@@ -100,7 +100,7 @@ class Doctor:
 
     async def _market_stream(self) -> list[Check]:
         # Any symbol will do: what is examined is the way, not the market.
-        channels = [MarketChannel(symbol=symbol) for symbol in self._settings.trading_pairs[:1]]
+        channels = [MarketChannel(symbol=symbol) for symbol in self._settings.symbols[:1]]
         stream = await self._client.open_market_stream(channels, lambda _event: None)
         try:
             taken_ms = await self._timed(stream.fence)
@@ -119,7 +119,7 @@ class Doctor:
         listed = await self._client.instruments()
         prices: dict[str, Decimal] = {}
         checks: list[Check] = []
-        for symbol in self._settings.trading_pairs:
+        for symbol in self._settings.symbols:
             try:
                 self._instruments |= choose_instruments(listed, [symbol])
             except SetupProblem as problem:

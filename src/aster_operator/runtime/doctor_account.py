@@ -274,7 +274,7 @@ class AccountExamination:
 
     def _holdings(self, name: str, detail: str, foreign: set[str]) -> list[Check]:
         """Foreign holdings on symbols to be traded are in the way; elsewhere they are told of."""
-        here = sorted(foreign & set(self._settings.trading_pairs))
+        here = sorted(foreign & set(self._settings.symbols))
         elsewhere = sorted(foreign - set(here))
         remedy = ""
         if here:

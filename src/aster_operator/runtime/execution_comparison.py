@@ -84,7 +84,7 @@ async def compare_executions(
     Raises UserProblem for data that cannot be played or are too short, and for settings that cannot work.
     """
     try:
-        history = load_history(options.data, settings.trading_pairs)
+        history = load_history(options.data, settings.symbols)
     except HistoryError as error:
         raise UserProblem(str(error)) from error
     end_ms = history.end_ms
@@ -147,7 +147,7 @@ class _Run:
         start_ms = self.now_ms
         settings = self._settings
         ready = await prepare_venue(
-            self._client, settings.trading_pairs, risk_limits(settings), max_clock_uncertainty_ms=1_000
+            self._client, settings.symbols, risk_limits(settings), max_clock_uncertainty_ms=1_000
         )
         chosen = core_settings(
             settings,
