@@ -166,6 +166,30 @@ class MidfreqSettings(BaseModel):
     midfreq_force_exit_utc: TimeOfDayUtc = setting(
         "ASTER_FORCE_EXIT_UTC", "23:50", "Everything is closed from here on", form="HH:MM in UTC"
     )
+    midfreq_protect_deadline_ms: int = setting(
+        "ASTER_PROTECT_DEADLINE_MS",
+        500,
+        "A fill whose exits do not rest after this is closed",
+        unit="ms",
+        ge=50,
+        le=60_000,
+    )
+    midfreq_max_open_positions: int = setting(
+        "ASTER_MAX_OPEN_POSITIONS",
+        0,
+        "Positions held at once; 0: one for each symbol",
+        unit="positions",
+        ge=0,
+        le=1_000,
+    )
+    midfreq_max_consecutive_losses: int = setting(
+        "ASTER_MAX_CONSECUTIVE_LOSSES",
+        0,
+        "Losses in a row that end the UTC day's entries; 0: no limit",
+        unit="trades",
+        ge=0,
+        le=1_000,
+    )
 
 
 class DeploymentSettings(BaseModel):

@@ -11,11 +11,19 @@ import msgspec
 from aster_operator.config.settings import Settings, Venue
 from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.domain.commands import Notify
-from aster_operator.domain.events import OperatorAction
+from aster_operator.domain.events import OperatorAction, ParametersChanged
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
 from aster_operator.runtime.live import LiveDriver
-from aster_operator.runtime.trading_session import BothBooks, SessionIdentity, trading_session
+from aster_operator.runtime.parameter_file import ParameterFile
+from aster_operator.runtime.session_plan import SessionPlan
+from aster_operator.runtime.trading_session import (
+    BothBooks,
+    SessionIdentity,
+    TradingSession,
+    trading_session,
+)
+from aster_operator.strategy.registry import find_strategy
 
 __all__ = ["LiveResult", "LiveRun"]
 
@@ -53,8 +61,15 @@ class LiveRun:
         on_notice: Callable[[Notify], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
         tick: Callable[[], None] | None = None,
+        plan: SessionPlan | None = None,
     ) -> None:
         self._settings = settings
+        self._plan = plan or SessionPlan(pairs=tuple(settings.trading_pairs))
+        self._parameter_files = {
+            chosen.strategy: ParameterFile(chosen.parameters_file)
+            for chosen in self._plan.bar_strategies
+            if chosen.parameters_file is not None
+        }
         self._client = client
         self._venue = venue
         self._account = account
@@ -107,6 +122,7 @@ class LiveRun:
             clock=self._clock,
             now_ms=start_ms,
             on_notice=self._on_notice,
+            plan=self._plan,
         ) as trading:
             self._core = trading.core
             if self._on_warning is not None:
@@ -115,7 +131,10 @@ class LiveRun:
             if self._watch is not None:
                 self._watch(trading.core, start_ms, None)
             self._driver = LiveDriver(
-                trading.session, self._market_now_ms, self._tick, stop_after_s=poll_time_s
+                trading.session,
+                self._market_now_ms,
+                lambda: self._after_timer(trading),
+                stop_after_s=poll_time_s,
             )
             self._forward_stop()
             await self._driver.run(lambda: self._ask_to_stop("the end of --poll-time"))
@@ -130,6 +149,22 @@ class LiveRun:
                 warnings=trading.ready.warnings,
             )
 
+    def _after_timer(self, trading: TradingSession) -> None:
+        for name, file in self._parameter_files.items():
+            text = file.changed()
+            if text is not None:
+                strategy = find_strategy(name).name
+                trading.session.post(
+                    ParametersChanged(
+                        event_ms=self._market_now_ms(),
+                        received_ns=self._clock.now_ns(),
+                        strategy=strategy,
+                        text=text,
+                    )
+                )
+        if self._tick is not None:
+            self._tick()
+
     def _forward_stop(self) -> None:
         if self._driver is not None and self._stop_asked is not None:
             action = OperatorAction.FLATTEN if self._flatten else OperatorAction.STOP
@@ -138,7 +173,7 @@ class LiveRun:
     async def _market_start_ms(self) -> int:
         if self._venue not in _TIME_OF_EVENTS:
             return self._market_now_ms()
-        mark = await self._client.mark_price(self._settings.trading_pairs[0])
+        mark = await self._client.mark_price(self._plan.symbols[0])
         return mark.event_ms
 
     def _market_now_ms(self) -> int:

@@ -12,16 +12,21 @@ from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.order_tracker import OrderTracker
+from aster_operator.runtime.trade_log import TradeLog
 
 __all__ = ["DatabaseBooks"]
 
 
 class DatabaseBooks:
-    """Adapter from what a session says to `TradeRecorder`. `tracker` tells which orders are ours."""
+    """Adapter from what a session says to `TradeRecorder`. `tracker` tells which orders are ours; finished
+    trades go to `trade_log` too."""
 
-    def __init__(self, recorder: TradeRecorder, tracker: OrderTracker) -> None:
+    def __init__(
+        self, recorder: TradeRecorder, tracker: OrderTracker, trade_log: TradeLog | None = None
+    ) -> None:
         self._recorder = recorder
         self._tracker = tracker
+        self._trade_log = trade_log
 
     def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
         self._recorder.record_order_intent(order, at_ms)
@@ -49,7 +54,9 @@ class DatabaseBooks:
         self._recorder.record_decision(command)
 
     def record_trade(self, command: RecordTrade) -> None:
-        self._recorder.record_closed_trade(command.trade)
+        is_new = self._recorder.record_closed_trade(command.trade)
+        if is_new and self._trade_log is not None:
+            self._trade_log.write(command.trade, command.at_ms)
 
     def remember(self, command: Remember) -> None:
         self._recorder.remember(command)

@@ -27,6 +27,8 @@ from aster_operator.runtime.journal import FileJournal, Journal, JournalHeader, 
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_books import DatabaseBooks
 from aster_operator.runtime.session_memory import remember
+from aster_operator.runtime.session_plan import SessionPlan, with_plan
+from aster_operator.runtime.trade_log import TradeLog
 from aster_operator.runtime.venue_setup import VenueReady, prepare_venue
 
 __all__ = ["BothBooks", "SessionIdentity", "TradingSession", "trading_session"]
@@ -106,33 +108,36 @@ async def trading_session(
     clock: Clock,
     now_ms: int,
     on_notice: Callable[[Notify], None] | None = None,
+    plan: SessionPlan | None = None,
 ) -> AsyncIterator[TradingSession]:
     """Check and prepare the venue, open books and journal, build the core. Nothing is traded yet.
 
-    `now_ms` is market time. Raises UserProblem for whatever the owner has to mend. Streams, books and
-    journal are closed with the block; the client is the caller's.
+    `now_ms` is market time; `plan` None trades the pairs of the settings. Raises UserProblem for whatever
+    the owner has to mend. Streams, books and journal are closed with the block; the client is the caller's.
     """
+    plan = plan or SessionPlan(pairs=tuple(settings.trading_pairs))
+    plan.check()
     ready = await prepare_venue(
         client,
-        settings.trading_pairs,
+        plan.pairs,
         risk_limits(settings),
         max_clock_uncertainty_ms=settings.max_clock_offset_ms,
+        positions=plan.single_positions(settings),
     )
     engine = open_books(settings.database_url)
     try:
         book = LedgerKey(venue=identity.venue, account=identity.account, instance=identity.instance)
         with engine.connect() as connection:
             memory = remember(connection, book, now_ms)
-        core = TradingCore(
-            core_settings(
-                settings,
-                run_id=identity.run_id,
-                account=identity.account,
-                instruments=ready.instruments,
-                remembered=memory.pairs,
-                volume_by_day=memory.volume_by_day,
-            )
+        chosen = core_settings(
+            settings,
+            run_id=identity.run_id,
+            account=identity.account,
+            instruments=ready.instruments,
+            remembered=memory.pairs,
+            volume_by_day=memory.volume_by_day,
         )
+        core = TradingCore(with_plan(chosen, settings, plan, ready, memory.strategies))
         recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
         recorder.start_run(
             core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
@@ -141,7 +146,7 @@ async def trading_session(
         session = Session(
             client=client,
             core=core,
-            books=DatabaseBooks(recorder, core.state.tracker),
+            books=DatabaseBooks(recorder, core.state.tracker, _trade_log(settings, plan)),
             journal=journal,
             clock=clock,
             start_ms=now_ms,
@@ -154,6 +159,11 @@ async def trading_session(
             journal.close()
     finally:
         engine.dispose()
+
+
+def _trade_log(settings: Settings, plan: SessionPlan) -> TradeLog | None:
+    trades = any(chosen.enable_trading for chosen in plan.bar_strategies)
+    return TradeLog(Path(settings.midfreq_log_dir)) if trades else None
 
 
 def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journal:

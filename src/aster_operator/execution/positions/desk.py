@@ -194,8 +194,11 @@ class PositionDesk:
                 self.book.moves += 1
             for client_order_id in position.exits:
                 tracked = state.tracker.get(client_order_id)
-                if tracked is not None and not tracked.is_final and client_order_id not in known:
-                    self._orders.query(tracked)
+                if tracked is None or tracked.is_final or client_order_id in known:
+                    continue
+                if tracked.reported:
+                    position.absorbed.add(client_order_id)
+                self._orders.query(tracked)
 
     def must_ask(self) -> str | None:
         for position in self._quiet_positions():

@@ -122,6 +122,8 @@ class ManagedPosition:
     exits: dict[str, ExitKind] = field(default_factory=dict)
     seen: dict[str, Decimal] = field(default_factory=dict)
     superseded: set[str] = field(default_factory=set)
+    absorbed: set[str] = field(default_factory=set)
+    """Orders that had ended when the venue last said what is held: their late fills are in it."""
     attempts: dict[ExitKind, int] = field(default_factory=dict)
     unarmed_since_ms: dict[ExitKind, int] = field(default_factory=dict)
     books: PositionBooks = field(default_factory=PositionBooks)

@@ -64,7 +64,8 @@ class PositionWorker:
             if position.filled_ms is None:
                 position.filled_ms = self._state.now_ms
             return
-        position.held -= filled
+        if tracked.client_order_id not in position.absorbed:
+            position.held -= filled
         position.failures = 0
         if position.reason is None:
             position.reason = kind.reason

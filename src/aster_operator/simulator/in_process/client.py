@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.domain.enums import (
     MarginType,
@@ -56,6 +58,7 @@ from aster_operator.simulator.model import (
     MarkEvent,
     OrderEvent,
     OrderRequest,
+    TradeEvent,
     VenueRefusal,
 )
 
@@ -63,6 +66,8 @@ __all__ = ["InProcessClient"]
 
 _IN_PROCESS = "in process"
 _DEFAULT_BARS = 500
+_SECOND_MS = 1_000
+_MARKET_EVENTS = (BookEvent, TradeEvent, MarkEvent, KlineEvent)
 
 
 class InProcessClient:
@@ -268,8 +273,16 @@ class InProcessClient:
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
     ) -> EventStream:
         by_symbol = {channel.symbol: channel for channel in channels}
+        marked = [channel.symbol for channel in channels if channel.marks]
+        due_ms = _next_second_ms(self._exchange.now_ms)
 
         def listen(event: ExchangeEvent) -> None:
+            nonlocal due_ms
+            if marked and isinstance(event, _MARKET_EVENTS) and event.time_ms >= due_ms:
+                # Every second, moved or not, and after a jump in time once: as the venue's stream does.
+                for mark in self._marks(marked, event.time_ms - event.time_ms % _SECOND_MS):
+                    on_event(mark)
+                due_ms = _next_second_ms(event.time_ms)
             translated = self._market_event(event, by_symbol)
             if translated is not None:
                 on_event(translated)
@@ -295,14 +308,17 @@ class InProcessClient:
                 if quote is None:
                     return None
                 return QuoteUpdated(event_ms=event.time_ms, received_ns=received_ns, quote=quote)
-            case MarkEvent(spec=spec) if _wants(channels, spec, "marks"):
-                mark = mark_of(event, received_ns)
-                return MarkUpdated(event_ms=event.time_ms, received_ns=received_ns, mark=mark)
             case KlineEvent(bar=record) if _wants(channels, record.spec, "bars"):
                 bar = bar_of(record, is_closed=event.is_closed)
                 return BarUpdated(event_ms=event.time_ms, received_ns=received_ns, bar=bar)
             case _:
                 return None
+
+    def _marks(self, symbols: Sequence[str], at_ms: int) -> Iterator[MarkUpdated]:
+        received_ns = self._clock.now_ns()
+        for symbol in symbols:
+            mark = replace(mark_of(self._exchange.mark(symbol), received_ns), event_ms=at_ms)
+            yield MarkUpdated(event_ms=at_ms, received_ns=received_ns, mark=mark)
 
     def _user_event(self, event: ExchangeEvent) -> StreamEvent | None:
         received_ns = self._clock.now_ns()
@@ -322,6 +338,10 @@ class InProcessClient:
                 )
             case _:
                 return None
+
+
+def _next_second_ms(time_ms: int) -> int:
+    return (time_ms // _SECOND_MS + 1) * _SECOND_MS
 
 
 class _Subscription:

@@ -86,9 +86,11 @@ FILE_KEYS: Mapping[str, ParameterRange] = {
     "callback_bps": _above("trailing_callback_bps", 0, 1_000),
     "min_tp_gap_bps": _above("min_take_profit_gap_bps", 0, 1_000, at=True),
     "spread_max": _above("max_spread_bps", 0, 1_000, at=True, required=False),
+    "spread_max_ticks": _above("max_spread_ticks", 0, 1_000, at=True, required=False),
     "funding_max": _above("max_funding_bps", 0, 1_000, at=True),
 }
-"""Every key of a symbol's section but `enable_trading`. `spread_max` is in bps; without it: in ticks."""
+"""Every key of a symbol's section but `enable_trading`. `spread_max` is in bps; without it the spread is held
+to `spread_max_ticks` ticks of the symbol, two where that is not there either."""
 
 _SWITCH = "enable_trading"
 

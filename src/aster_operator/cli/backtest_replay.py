@@ -1,0 +1,199 @@
+"""`aster-operator backtest replay`: a strategy of single positions event by event through the real core."""
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aster_operator.cli.options import EnvFile, JsonOutput
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aster_operator.config.settings import Settings
+    from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, ReplayVenue
+
+__all__ = ["register"]
+
+_HELP = """Replay recorded minutes through the real core and the embedded exchange, in process.
+
+Every decision, order and fill is the one the live session would make: the same strategy, guards and order
+handling. The data are a kline Parquet file or a folder of them, with or without funding beside. Settings come
+from .env; what is not set there gets the demo's values.
+
+\b
+Examples:
+  aster-operator backtest replay --strategy midfreq --json
+  aster-operator backtest replay --strategy midfreq --data klines/ --symbols ETHUSDT --params midfreq.json
+  aster-operator backtest replay --strategy strategies/mine.py:Mine --hours 48 --faults storm
+"""
+
+_WIDE_LIMITS = {"MAX_DRAWDOWN_PCT": "100", "MAX_DAILY_LOSS_PCT": "100", "LEVERAGE": "25"}
+"""Or the account's limits would end the replay of a strategy that loses, which is what one wants to see."""
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command to the backtest group."""
+    group.command(name="replay", help=_HELP)(_replay)
+
+
+def _replay(
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="midfreq, a file's name in strategies/, or module:Class.")
+    ] = "midfreq",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
+    ] = None,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
+    ] = None,
+    params: Annotated[
+        Path | None, typer.Option("--params", metavar="FILE", help="Parameters of each symbol (JSON).")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option("--hours", min=0.02, max=87_600, help="Hours from the start (all).")
+    ] = None,
+    order_notional: Annotated[
+        str | None,
+        typer.Option("--order-notional", "--order_notional", help="USD of one entry (ASTER_ORDER_NOTIONAL)."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = 1,
+    faults: Annotated[
+        str, typer.Option("--faults", help="none, lost-answers, lost-events, refusals, ..., storm.")
+    ] = "none",
+    driver: Annotated[
+        str, typer.Option("--driver", help="in-process, or wire: over loopback, with the same result.")
+    ] = "in-process",
+    env_file: EnvFile = None,
+    json_output: JsonOutput = False,
+) -> int:
+    import asyncio
+
+    from aster_operator.cli.sim_settings import default_symbols, settings_for_the_sim
+    from aster_operator.runtime.fault_scenarios import SCENARIOS
+    from aster_operator.runtime.parameter_file import ParameterFile
+    from aster_operator.runtime.session_plan import BarStrategy
+    from aster_operator.runtime.strategy_replay import ReplayDriver, ReplayOptions
+
+    if faults not in SCENARIOS:
+        raise typer.BadParameter(f"{faults!r} is not one of {', '.join(SCENARIOS)}", param_hint="--faults")
+    if driver not in tuple(ReplayDriver):
+        raise typer.BadParameter(f"{driver!r} is not one of {', '.join(ReplayDriver)}", param_hint="--driver")
+    chosen = symbols or ",".join(default_symbols(data))
+    overrides = {"ASTER_SYMBOLS": chosen, "TRADING_PAIRS": chosen, "ASTER_ORDER_NOTIONAL": order_notional}
+    settings = settings_for_the_sim(env_file, overrides, _WIDE_LIMITS)
+    options = ReplayOptions(
+        strategy=BarStrategy(
+            strategy=strategy,
+            symbols=tuple(settings.midfreq_symbols),
+            parameters=None if params is None else ParameterFile(params).text,
+            parameters_file=params,
+        ),
+        data=data,
+        minutes=None if hours is None else max(1, round(hours * 60)),
+        seed=seed,
+        faults=faults,
+        deposit_usdt=settings.capital_usdt,
+    )
+    return asyncio.run(_main(settings, options, ReplayDriver(driver), json_output=json_output))
+
+
+async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, json_output: bool) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aster_operator.cli.json_output import print_json
+    from aster_operator.config.problems import UserProblem
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.market_data.history import HistoryError
+    from aster_operator.monitoring.ledger import compare_ledgers
+    from aster_operator.monitoring.logs import configure_logs
+    from aster_operator.runtime.strategy_replay import ReplayDriver, in_process_venue, replay_strategy
+
+    configure_logs("error")
+    console = Console(stderr=True)
+    clock = WallClock()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    open_venue = in_process_venue if driver is ReplayDriver.IN_PROCESS else _wire_venue
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("replay", total=1.0)
+            async with open_venue(options) as venue:
+                result = await replay_strategy(
+                    settings,
+                    options,
+                    lambda own, venue_fills, own_income, venue_income, wallets: (
+                        compare_ledgers(
+                            own_fills=own,
+                            venue_fills=venue_fills,
+                            own_income=own_income,
+                            venue_income=venue_income,
+                            wallets=wallets,
+                        ).verdict
+                    ),
+                    clock,
+                    venue=venue,
+                    on_progress=lambda share: progress.update(bar, completed=share),
+                )
+    except HistoryError as error:
+        raise UserProblem(str(error)) from error
+    if json_output:
+        print_json(result)
+    else:
+        _print(result)
+    return 0 if result.ledger == "match" else 1
+
+
+@asynccontextmanager
+async def _wire_venue(options: "ReplayOptions") -> "AsyncIterator[ReplayVenue]":
+    """The exchange behind its server, and a client that speaks to it over loopback."""
+    from aster_operator.cli.venues import connect_embedded
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, ServerStepper, embedded_venue
+    from aster_operator.runtime.strategy_replay import ReplayVenue
+
+    clock = WallClock()
+    venue_options = EmbeddedVenueOptions(
+        symbols=options.strategy.symbols,
+        data=options.data,
+        seed=options.seed,
+        substep_ms=options.substep_ms,
+        deposit_usdt=options.deposit_usdt,
+    )
+    async with embedded_venue(venue_options, clock) as venue:
+        account = venue.server.accounts[1]
+        client = await connect_embedded(venue, account, clock)
+        try:
+            yield ReplayVenue(
+                venue.server.exchange, account.account_id, client, ServerStepper(venue), venue.end_ms or 0
+            )
+        finally:
+            await client.close()
+
+
+def _print(result: "ReplayResult") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from aster_operator.domain.money import usd_text
+
+    table = Table(
+        title=f"{', '.join(result.symbols)}, {result.market_minutes / 60:.1f} hours", show_header=False
+    )
+    reasons = ", ".join(f"{reason} {count}" for reason, count in result.exits_by_reason.items()) or "none"
+    rows = [
+        ("Decisions, entries", f"{result.decisions}, {result.entries}"),
+        ("Exits", reasons),
+        ("Net PnL", usd_text(result.net_pnl_usd, signed=True)),
+        ("Fees, funding", f"{usd_text(result.fees_usd)}, {usd_text(result.funding_usd, signed=True)}"),
+        ("Unprotected, longest", f"{result.unprotected_ms_max} ms"),
+        ("Orphan exits", str(result.orphan_exits)),
+        ("Events, seconds", f"{result.events:,}, {result.seconds:.1f}"),
+        ("Ledger", result.ledger),
+        ("Fingerprint", result.fingerprint[:32]),
+    ]
+    for name, text in rows:
+        table.add_row(name, text)
+    Console(highlight=False).print(table)

@@ -1,0 +1,300 @@
+"""A strategy of single positions on recorded minutes: the real core against the embedded exchange.
+
+In process and in virtual time, or over the real wire on loopback; either way the same decisions, orders and
+fills, which the fingerprint shows.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from aster_operator.config.settings import Settings
+from aster_operator.domain.clock import Clock, ManualClock
+from aster_operator.domain.commands import Command, RecordDecision, SubmitOrder
+from aster_operator.domain.events import Event, OperatorAction
+from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.execution.core import TradingCore
+from aster_operator.execution.positions.desk import PositionDesk
+from aster_operator.market_data.history import load_history
+from aster_operator.runtime.core_settings import core_settings, risk_limits
+from aster_operator.runtime.fault_scenarios import SCENARIOS, with_faults
+from aster_operator.runtime.lockstep import LockstepDriver, MarketStepper
+from aster_operator.runtime.memory_books import MemoryBooks
+from aster_operator.runtime.protection_watch import ProtectionWatch
+from aster_operator.runtime.session import Session
+from aster_operator.runtime.session_plan import BarStrategy, SessionPlan, with_plan
+from aster_operator.runtime.venue_setup import prepare_venue
+from aster_operator.simulator.api import ExchangeApi
+from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.simulator.in_process.client import InProcessClient
+
+__all__ = [
+    "ReplayDriver",
+    "ReplayOptions",
+    "ReplayResult",
+    "ReplayVenue",
+    "in_process_venue",
+    "replay_strategy",
+]
+
+_ACCOUNT = "replay"
+_WIND_DOWN_MS = 3_600_000
+
+LedgerVerdict = Callable[
+    [Sequence[Fill], Sequence[Fill], Sequence[IncomeRow], Sequence[IncomeRow], tuple[Decimal, Decimal]], str
+]
+
+
+class ReplayDriver(StrEnum):
+    IN_PROCESS = "in-process"
+    WIRE = "wire"
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` None plays the bundled sample; `minutes` None plays all of it."""
+
+    strategy: BarStrategy
+    data: Path | None = None
+    minutes: int | None = None
+    seed: int = 1
+    faults: str = "none"
+    substep_ms: int = 5_000
+    deposit_usdt: Decimal = Decimal(10_000)
+
+
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts, money in USD, times in ms of market time; `seconds` of wall time.
+
+    `unprotected_ms_*` are over all positions, from fill to the stop's resting or the close; `orphan_exits`
+    counts exit orders found resting for no position. Equal input has an equal `fingerprint`: SHA-256 over all
+    decisions, orders and fills.
+    """
+
+    decisions: int
+    entries: int
+    exits_by_reason: dict[str, int]
+    unprotected_ms_max: int
+    unprotected_ms_total: int
+    orphan_exits: int
+    net_pnl_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    events: int
+    seconds: float
+    ledger: str
+    fingerprint: str
+    symbols: tuple[str, ...] = ()
+    market_minutes: int = 0
+
+
+class ReplayVenue(msgspec.Struct, frozen=True):
+    """Where the replay trades: the exchange itself, a client of it, who moves its time, and until when."""
+
+    exchange: ExchangeApi
+    account_id: str
+    client: ExchangeClient
+    stepper: MarketStepper
+    end_ms: int
+
+
+@asynccontextmanager
+async def in_process_venue(options: ReplayOptions) -> AsyncIterator[ReplayVenue]:
+    """Raises HistoryError for data that cannot be played."""
+    history = load_history(options.data, options.strategy.symbols)
+    exchange = SimulatedExchange.from_history(
+        history, ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms)
+    )
+    exchange.create_account(_ACCOUNT, {"USDT": options.deposit_usdt})
+    client = InProcessClient(exchange, _ACCOUNT, ManualClock(exchange.now_ms))
+    yield ReplayVenue(exchange, _ACCOUNT, client, _Stepper(exchange), history.end_ms)
+
+
+async def replay_strategy(
+    settings: Settings,
+    options: ReplayOptions,
+    ledger: LedgerVerdict,
+    clock: Clock,
+    *,
+    venue: ReplayVenue | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> ReplayResult:
+    """Play the data through the strategy and report. `venue` None replays in process.
+
+    Raises UserProblem for a strategy or parameters that cannot be used, HistoryError for unusable data.
+    """
+    plan = SessionPlan(bar_strategies=(options.strategy,))
+    plan.check()
+    if venue is None:
+        async with in_process_venue(options) as own:
+            return await _Replay(settings, options, plan, own, clock).play(ledger, on_progress)
+    return await _Replay(settings, options, plan, venue, clock).play(ledger, on_progress)
+
+
+class _Replay:
+    def __init__(
+        self, settings: Settings, options: ReplayOptions, plan: SessionPlan, venue: ReplayVenue, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._plan = plan
+        self._venue = venue
+        self._clock = clock
+        self._books = MemoryBooks()
+        self._journal = _Fingerprint()
+
+    async def play(self, ledger: LedgerVerdict, on_progress: Callable[[float], None] | None) -> ReplayResult:
+        venue, settings = self._venue, self._settings
+        started_ns = self._clock.monotonic_ns()
+        await venue.stepper.step()
+        start_ms = venue.stepper.now_ms
+        end_ms = venue.end_ms
+        if self._options.minutes is not None:
+            end_ms = min(end_ms, start_ms + self._options.minutes * 60_000)
+        ready = await prepare_venue(
+            venue.client,
+            self._plan.pairs,
+            risk_limits(settings),
+            max_clock_uncertainty_ms=60_000,
+            positions=self._plan.single_positions(settings),
+        )
+        chosen = core_settings(
+            settings,
+            run_id=f"replay{self._options.seed}",
+            account=_ACCOUNT,
+            instruments=ready.instruments,
+        )
+        core = TradingCore(with_plan(chosen, settings, self._plan, ready, {}))
+        session = Session(
+            client=with_faults(venue.client, SCENARIOS[self._options.faults], self._options.seed),
+            core=core,
+            books=self._books,
+            journal=self._journal,
+            clock=self._clock,
+            start_ms=start_ms,
+        )
+        watch = ProtectionWatch(venue.exchange, venue.account_id, _desk(core))
+
+        async def after_step(now_ms: int) -> None:
+            watch.look(now_ms)
+            if on_progress is not None:
+                on_progress((now_ms - start_ms) / max(1, end_ms - start_ms))
+
+        driver = LockstepDriver(session, venue.stepper, after_step)
+        await driver.start()
+        await driver.run(end_ms)
+        session.request(OperatorAction.FLATTEN, "end of the replay", venue.stepper.now_ms)
+        await driver.settle()
+        await driver.run(venue.stepper.now_ms + _WIND_DOWN_MS)
+        watch.look(venue.stepper.now_ms)
+        await session.disconnect()
+        return await self._result(core, watch, start_ms, end_ms, started_ns, ledger)
+
+    async def _result(
+        self,
+        core: TradingCore,
+        watch: ProtectionWatch,
+        start_ms: int,
+        end_ms: int,
+        started_ns: int,
+        ledger: LedgerVerdict,
+    ) -> ReplayResult:
+        client, books, symbols = self._venue.client, self._books, core.settings.symbols
+        venue_fills = [fill for symbol in symbols for fill in await client.fills(symbol, start_ms)]
+        venue_income = await client.income_rows(start_ms, income_type="FUNDING_FEE")
+        account = await client.account_snapshot()
+        reasons = Counter(str(trade.reason) for trade in books.trades)
+        longest = max((trade.unprotected_ms for trade in books.trades), default=0)
+        total = sum(trade.unprotected_ms for trade in books.trades)
+        deposit = self._options.deposit_usdt
+        return ReplayResult(
+            decisions=len(books.decisions),
+            entries=len(books.trades) + _desk(core).open_position_count,
+            exits_by_reason=dict(sorted(reasons.items())),
+            unprotected_ms_max=max(longest, watch.unprotected_ms_max),
+            unprotected_ms_total=max(total, watch.unprotected_ms_total),
+            orphan_exits=watch.orphan_exits,
+            net_pnl_usd=account.total_margin_balance - deposit,
+            fees_usd=sum((fill.commission for fill in venue_fills), ZERO),
+            funding_usd=sum((row.income for row in venue_income), ZERO),
+            events=self._journal.events,
+            seconds=(self._clock.monotonic_ns() - started_ns) / 1e9,
+            ledger=ledger(
+                list(books.fills.values()),
+                venue_fills,
+                list(books.income.values()),
+                venue_income,
+                (deposit, account.total_wallet_balance),
+            ),
+            fingerprint=self._journal.hexdigest(venue_fills),
+            symbols=symbols,
+            market_minutes=(end_ms - start_ms) // 60_000,
+        )
+
+
+def _desk(core: TradingCore) -> PositionDesk:
+    (desk,) = (desk for desk in core.state.desks if isinstance(desk, PositionDesk))
+    return desk
+
+
+class _Stepper:
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def now_ms(self) -> int:
+        return self._exchange.now_ms
+
+    async def step(self) -> bool:
+        next_ms = self._exchange.next_step_ms()
+        if next_ms is None:
+            return False
+        self._exchange.advance_to(next_ms)
+        return True
+
+
+class _Fingerprint:
+    """A journal that keeps nothing but the digest of what was decided and sent, and the count of events."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._digest = hashlib.sha256()
+
+    def event(self, event: Event) -> None:  # noqa: ARG002 (the journal's signature)
+        self.events += 1
+
+    def command(self, command: Command) -> None:
+        if isinstance(command, RecordDecision | SubmitOrder):
+            self._digest.update(_canonical(command))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def hexdigest(self, fills: Sequence[Fill]) -> str:
+        """Over all decisions and orders so far, and these fills."""
+        whole = self._digest.copy()
+        for fill in fills:
+            whole.update(_canonical(fill))
+        return whole.hexdigest()
+
+
+def _canonical(value: msgspec.Struct) -> bytes:
+    """The value as JSON with one way to write each number: `1.50` and `1.5` are the same."""
+    return msgspec.json.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,))))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain_text(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value
