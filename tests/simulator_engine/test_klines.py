@@ -1,5 +1,7 @@
 """Minute bars and what is summed from them."""
 
+from itertools import pairwise
+
 import pytest
 
 from aster_operator.simulator.contracts import contract_for_prices
@@ -98,3 +100,20 @@ def test_old_minutes_live_on_as_hours_and_memory_is_bounded() -> None:
     assert [hours[0].open_ticks, hours[0].close_ticks, hours[0].high_ticks] == [1000, 1059, 1059]
     days = series.bars(86_400_000, 3 * 86_400_000, None, 2)
     assert [(bar.open_ms // 86_400_000, bar.lots) for bar in days] == [(3, 1440), (4, 1440)]
+
+
+def test_years_stay_small_and_each_interval_reaches_as_far_back_as_its_bars_are_kept() -> None:
+    series, count = BarSeries(SPEC, capacity=100), 26_000
+    for hour in range(count):
+        series.close_due(hour * HOUR_MS)
+        series.add_trade(hour * HOUR_MS, hour, 1000 + hour, 1, 1, False)
+    kept = [len(series.bars(interval * HOUR_MS, None, None, 10**6)) for interval in (1, 4, 24)]
+    assert kept[0] < 3_000 + 200 + 100 + 5_000
+    assert kept[1] < 4_500 + 200 + kept[0] // 4 + 2
+    assert kept[2] == -(-count // 24)
+    for interval in (1, 2, 4, 8, 12, 24, 168):
+        bars = series.bars(interval * HOUR_MS, None, None, 1_500)
+        assert len(bars) == min(1_500, -(-count // interval) + (interval == 168)), interval
+        # Nothing is lost or counted twice where one kind of bar ends and the next begins.
+        assert all(bar.lots == interval for bar in bars[1:-1]), interval
+        assert all(one.close_ticks + 1 == two.open_ticks for one, two in pairwise(bars))

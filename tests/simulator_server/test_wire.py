@@ -252,6 +252,29 @@ async def test_large_bodies_are_refused(live: ExchangeServer, http: aiohttp.Clie
         assert (await response.json())["code"] == -1100
 
 
+async def test_a_body_that_says_it_will_be_enormous_is_not_waited_for(live: ExchangeServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(live.rest_url.rpartition(":")[2]))
+    writer.write(b"POST /fapi/v1/order HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nabc")
+    async with asyncio.timeout(5):
+        answer = await reader.readuntil(b"}")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in answer
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_noise_is_answered_without_filling_the_screen(
+    live: ExchangeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(live.rest_url.rpartition(":")[2]))
+    writer.write(b"\x00\xff\xfe\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+    assert [record for record in caplog.records if record.exc_info] == []
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_hundreds_of_idle_sockets_are_no_trouble(
     live: ExchangeServer, http: aiohttp.ClientSession
 ) -> None:
@@ -301,12 +324,18 @@ async def test_connections_that_never_ask_anything_are_ended(
 ) -> None:
     async with make_server() as server:
         port = int(server.rest_url.rpartition(":")[2])
-        idle, half = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        idle, half, body = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         half[1].write(b"POST /fapi/v3/order HTTP/1.1\r\nHost: x\r\nContent-Le")
+        # The second request of a connection that has asked before stops in the middle of its body.
+        body[1].write(b"GET /fapi/v1/ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await body[0].readuntil(b"{}")
+        body[1].write(b"POST /fapi/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        async with http.get(f"{server.rest_url}/fapi/v1/ping") as response:
+            assert response.status == 200
         async with http.ws_connect(f"{server.ws_url}/ws/btcusdt@bookTicker") as ws:
             clock.advance_ms(61_000)
             server.keep_house()
-            for reader, writer in (idle, half):
+            for reader, writer in (idle, half, body):
                 async with asyncio.timeout(5):
                     assert await reader.read() == b""
                 writer.close()

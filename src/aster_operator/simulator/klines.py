@@ -11,7 +11,9 @@ __all__ = ["MINUTE_MS", "BarSeries", "bar_open_ms"]
 MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 _SLAB = 5_000
-_MOST_HOURS = 20_000
+_OLDER = ((_HOUR_MS, 3_000), (4 * _HOUR_MS, 4_500), (24 * _HOUR_MS, 20_000))
+"""Length of the bars that older ones are summed to, and how many are kept before they become longer."""
+_OLDER_SLAB = 200
 _WEEK_MS = 7 * 86_400_000
 # 1970-01-01 was a Thursday; weekly bars start on Monday.
 _MONDAY_OFFSET_MS = 4 * 86_400_000
@@ -26,14 +28,15 @@ def bar_open_ms(time_ms: int, interval_ms: int) -> int:
 class BarSeries:
     """Minute bars of one symbol, oldest first; the last may still be running.
 
-    About `capacity` closed minutes are kept, a month of them; what is older lives on as hours.
+    About `capacity` closed minutes are kept, a month of them; what is older lives on as hours for some
+    months, as four hours for two years, then as days.
     """
 
     def __init__(self, spec: ContractSpec, capacity: int = 45_000) -> None:
         self._spec = spec
         self._capacity = capacity
         self._closed: list[KlineRecord] = []
-        self._hours: list[KlineRecord] = []
+        self._older: tuple[list[KlineRecord], ...] = tuple([] for _ in _OLDER)
         self.running: KlineRecord | None = None
 
     def preload(self, bars: Iterable[KlineRecord]) -> None:
@@ -84,7 +87,7 @@ class BarSeries:
         self, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
     ) -> Sequence[KlineRecord]:
         """Bars of `interval_ms` (a whole number of minutes), as `ExchangeApi.klines` says."""
-        closed = self._closed if interval_ms < _HOUR_MS else [*self._hours, *self._closed]
+        closed = self._reaching_back(interval_ms)
         first, last = _range(closed, interval_ms, start_ms, end_ms, limit)
         minutes = closed[first:last]
         running = self.running
@@ -97,16 +100,28 @@ class BarSeries:
             return minutes[:limit]
         return minutes[-limit:] if limit else []
 
+    def _reaching_back(self, interval_ms: int) -> list[KlineRecord]:
+        """All closed bars that bars of `interval_ms` can be summed from, oldest first."""
+        closed = self._closed
+        for (length_ms, _), bars in zip(_OLDER, self._older, strict=True):
+            if interval_ms % length_ms:
+                break
+            closed = [*bars, *closed]
+        return closed
+
     def _trim(self) -> None:
-        # In slabs, because deleting from the front of a list copies the rest; and only whole hours.
-        excess = len(self._closed) - self._capacity
-        if excess < _SLAB:
-            return
-        boundary_ms = bar_open_ms(self._closed[excess].open_ms, _HOUR_MS)
-        count = bisect_left(self._closed, boundary_ms, key=_open_ms)
-        self._hours.extend(_summed(self._closed[:count], _HOUR_MS))
-        del self._closed[:count]
-        del self._hours[:-_MOST_HOURS]
+        # In slabs, because deleting from the front of a list copies the rest; and only whole longer bars.
+        bars, capacity, slab = self._closed, self._capacity, _SLAB
+        for (length_ms, kept), longer in zip(_OLDER, self._older, strict=True):
+            excess = len(bars) - capacity
+            if excess < slab:
+                return
+            boundary_ms = bar_open_ms(bars[excess].open_ms, length_ms)
+            count = bisect_left(bars, boundary_ms, key=_open_ms)
+            longer.extend(_summed(bars[:count], length_ms))
+            del bars[:count]
+            bars, capacity, slab = longer, kept, _OLDER_SLAB
+        del bars[:-capacity]
 
 
 def _open_ms(bar: KlineRecord) -> int:

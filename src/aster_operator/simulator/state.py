@@ -30,6 +30,7 @@ INSURANCE_FUND_ID = "insurance-fund"
 """The fund is an account like any other, so that taking over a position is an ordinary trade."""
 
 _RECENT_TRADES = 1_000
+_SETTLEMENTS = 20_000
 # Aster's live order ids are above 2^32; clients that keep them in 32 bits must fail here as they do there.
 _FIRST_ORDER_ID = 4_300_000_000
 _TRADE_IDS_PER_SYMBOL = 1_000_000_000
@@ -49,7 +50,7 @@ class Market:
     last_trade_id: int
     last_ticks: int = 0
     halted: bool = False
-    funding_settled: list[tuple[int, int]] = field(default_factory=list)
+    funding_settled: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_SETTLEMENTS))
     recent_trades: deque[TradeEvent] = field(default_factory=lambda: deque(maxlen=_RECENT_TRADES))
     conditional: dict[int, SimulatedOrder] = field(default_factory=dict)
     trails: dict[int, int] = field(default_factory=dict)

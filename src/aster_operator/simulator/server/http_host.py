@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +12,7 @@ from urllib.parse import unquote
 
 import structlog
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from aster_operator.domain.clock import Clock
 from aster_operator.simulator.server.connections import (
@@ -34,6 +36,19 @@ SILENT_S = 60
 """How long a connection may stay without a whole request."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STREAM_PATH = re.compile(r"(?:/[^/]+)*?/(ws|stream)(?:/(.*))?")
+
+
+def _is_fault_of_ours(record: logging.LogRecord) -> bool:
+    """False for the trace of a request that is no HTTP: the sender has been told, and it fills the screen."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+def _quiet_logger() -> logging.Logger:
+    logger = logging.getLogger("aster_operator.exchange.http")
+    if _is_fault_of_ours not in logger.filters:
+        logger.addFilter(_is_fault_of_ours)
+    return logger
 
 
 def split_target(raw_target: str) -> tuple[str, bytes]:
@@ -77,7 +92,7 @@ class _WholeResponse(web.StreamResponse):
         """Raises ConnectionResetError when the client has gone."""
         if request.transport is None or request.transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        self._keeps_alive = request.keep_alive
+        self._keeps_alive = bool(request.keep_alive and super().keep_alive is not False)
         response = self._whole
         lines = [
             f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}",
@@ -132,6 +147,7 @@ class HttpHost:
             self._handle,
             request_factory=self._request,
             access_log=None,
+            logger=_quiet_logger(),
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             auto_decompress=False,
@@ -177,12 +193,13 @@ class HttpHost:
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._silent.pop(request.protocol, None)
         path, raw_query = split_target(request.raw_path)
+        if (request.content_length or 0) > self._max_body_bytes:
+            return self._too_large()
         try:
-            body = await request.read() if request.body_exists else b""
+            body = await self._body(request)
         except web.HTTPRequestEntityTooLarge:
-            return _WholeResponse(json_response({"code": -1100, "msg": "Request body is too large."}, 413))
+            return self._too_large()
         response = await self._answer(
             WireRequest(request.method, path, raw_query, request.headers, body, request.remote or "")
         )
@@ -191,6 +208,24 @@ class HttpHost:
                 request.transport.abort()
             return web.Response(status=500)
         return _WholeResponse(response)
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        """The whole body. Who never sends the rest of it is as silent as who sends nothing."""
+        if not request.body_exists:
+            self._silent.pop(request.protocol, None)
+            return b""
+        self._silent.setdefault(request.protocol, self._clock.monotonic_ns())
+        try:
+            return await request.read()
+        finally:
+            self._silent.pop(request.protocol, None)
+
+    @staticmethod
+    def _too_large() -> web.StreamResponse:
+        """Refused without waiting for the rest, which nobody will read: the connection ends."""
+        response = _WholeResponse(json_response({"code": -1100, "msg": "Request body is too large."}, 413))
+        response.force_close()
+        return response
 
     async def close(self) -> None:
         """Stop listening, end every connection, wait until they are gone."""
