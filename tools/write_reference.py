@@ -22,9 +22,9 @@ from aster_operator.config.service_settings import DeploymentSettings, MidfreqSe
 from aster_operator.config.settings import Settings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_settings import StorageSettings, VenueSettings
-
 from aster_operator.strategy.limit_rules import RULES
 __all__ = ["PAGES", "ROOT", "cli_page", "limits_page", "main", "outdated", "settings_page"]
+
 
 ROOT = Path(__file__).parents[1]
 
@@ -148,11 +148,6 @@ def _default_text(field: FieldInfo) -> str:
     return f"`{default}`" if str(default) else ""
 
 
-# --- command line ---------------------------------------------------------------------------------------
-
-
-def cli_page() -> str:
-    """The command-line page: what `--help` prints, for every command."""
 # --- limits ---------------------------------------------------------------------------------------------
 
 
@@ -169,9 +164,9 @@ def limits_page() -> str:
         "not known for a minute is said too, because a limit that cannot be judged protects nobody.",
         "Acting never waits for a warning: pairs are judged at every mark price, the account every",
         "second, orders before they are sent. Margins, liquidation prices and places in the deleveraging",
-        "queue are read from the venue a few seconds after what is held has changed, and every minute",
-        "while something is held. Peak and first equity of the day are kept in the books, so that a",
-        "restart forgives nothing; money paid in or taken out moves them.",
+        "queue are read from the venue every `ACCOUNT_REFRESH_S` while something is held, and sooner",
+        "after what is held has changed. Peak and first equity of the day are kept in the books, so that",
+        "a restart forgives nothing; money paid in or taken out moves them.",
         "",
         "| Limit | Judged on | Measured | From | Warns at | Acts at (default) | Acting |",
         "|---|---|---|---|---|---|---|",
@@ -202,6 +197,11 @@ def limits_page() -> str:
         "",
         _GENERATED,
         "",
+# --- command line ---------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    """The command-line page: what `--help` prints, for every command."""
         "What `--help` prints, for every command. After `make install` the program is",
         "`.venv/bin/aster-operator`; `source .venv/bin/activate` makes that `aster-operator`.",
         "",

@@ -29,6 +29,7 @@ from core_values import (
 
 from aster_operator.domain.commands import (
     Command,
+    Notify,
     NotifyLevel,
     RecordDecision,
     RecordPositionClosed,
@@ -963,3 +964,39 @@ def test_client_order_ids_go_on_where_the_last_run_ended() -> None:
     (later,) = orders_in(Bench.started(first_sequence=1).timer())
     (other,) = orders_in(Bench.started(run_id="another").timer())
     assert len({first.client_order_id, later.client_order_id, other.client_order_id}) == 3
+
+
+# --- what the venue takes no order for ------------------------------------------------------------------
+
+
+def test_dust_below_the_smallest_order_does_not_keep_a_flatten_from_ending() -> None:
+    bench = Bench.started().opened()
+    pair = bench.pair
+    pair.long.held, pair.short.held = Decimal("0.0004"), Decimal("0.0003")
+    bench.feed(
+        account_changed([position_of("0.0004", LONG), position_of("0.0003", SHORT)], at_ms=bench.now_ms)
+    )
+    commands = bench.operator(OperatorAction.FLATTEN)
+    for _ in range(3):
+        commands += bench.timer()
+    assert orders_in(commands) == [], "nobody can close less than the smallest order"
+    told = [notice.message for notice in bench.all(Notify) if "close it on the website" in notice.message]
+    assert len(told) == 1
+    assert len(stops_in(commands)) == 1
+
+
+def test_the_worst_imbalance_of_a_pair_goes_to_the_books() -> None:
+    bench = Bench.started(policy=TAKER)
+    (lead,) = orders_in(bench.timer())
+    bench.fill(lead)
+    bench.timer(2_500)
+    (hedge,) = orders_in(bench.commands)[1:]
+    bench.fill(hedge)
+    first, second = orders_in(bench.operator(OperatorAction.FLATTEN) + bench.timer())[:1] * 2
+    bench.fill(first)
+    closing = orders_in(bench.commands)[-1]
+    assert closing is not second
+    bench.fill(closing)
+    records = bench.all(RecordPositionClosed)
+    assert {record.worst_imbalance for record in records} == {Decimal("0.1")}
+    assert all((record.longest_imbalance_ms or 0) >= 2_500 for record in records)

@@ -16,6 +16,8 @@ _DEMO_DEFAULTS = {
     "MAX_POSITION_SIZE_PCT": "10",
     "TRADING_PAIRS": "BTCUSDT,ETHUSDT",
     "DAILY_VOLUME_TARGET": "500000",
+    # Market time runs much faster than the minutes that the exchange counts requests in.
+    "ACCOUNT_REFRESH_S": "1800",
 }
 """What the demo trades with where the person has set nothing: sizes that show a rotation well."""
 

@@ -241,6 +241,14 @@ class RiskSettings(BaseModel):
         ge=1,
         le=5,
     )
+    account_refresh_s: int = setting(
+        "ACCOUNT_REFRESH_S",
+        60,
+        "While something is held, read margins and liquidation prices again after this",
+        unit="seconds",
+        ge=5,
+        le=86_400,
+    )
     drawdown_since: OptionalMoment = setting(
         "DRAWDOWN_SINCE",
         None,

@@ -101,6 +101,8 @@ class Position(_Book, Base):
     `hold_time_minutes` counts whole minutes and stays 0 until the close; the exact times are the `_ms`
     columns. `exit_price` and `realized_pnl` are None while the leg is open. `hedge_weight` and `hedge_beta`
     say how it counts in its pair (`domain.pairing.LegHedge`); None in old rows, whose legs count alike.
+    `worst_imbalance` and `longest_imbalance_ms` say how far and how long the legs of the pair failed to hedge
+    each other; None while it is open, or when nobody watched.
     """
 
     __tablename__ = "positions"
@@ -127,6 +129,8 @@ class Position(_Book, Base):
     run_id: Mapped[str | None]
     hedge_weight: Mapped[Decimal | None]
     hedge_beta: Mapped[Decimal | None]
+    worst_imbalance: Mapped[Decimal | None]
+    longest_imbalance_ms: Mapped[int | None] = mapped_column(BigInteger)
 
     def __repr__(self) -> str:
         return f"<Position {self.symbol} {self.position_side} {self.quantity}>"

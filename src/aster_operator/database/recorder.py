@@ -227,6 +227,8 @@ class TradeRecorder:
                     hold_time_minutes=(command.closed_ms - opened_ms) // MINUTE_MS,
                     is_active=False,
                     close_reason=command.reason,
+                    worst_imbalance=command.worst_imbalance,
+                    longest_imbalance_ms=command.longest_imbalance_ms,
                 )
             )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_REVISION", "init_database", "migrate", "migration_config", "open_books", "stored_revision"]
 
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 """Revision this program works with: the newest in `migrations/versions` (a test compares them)."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

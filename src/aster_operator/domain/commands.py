@@ -54,9 +54,11 @@ class QueryOrder(_Command, frozen=True):
 
 
 class RequestSnapshot(_Command, frozen=True):
-    """Ask for VenueSnapshotTaken."""
+    """Ask for VenueSnapshotTaken. `symbols`: whose open orders to read; none named: everybody's, which is
+    much dearer."""
 
     reason: str
+    symbols: tuple[str, ...] = ()
 
 
 class RecordDecision(_Command, frozen=True):
@@ -94,6 +96,10 @@ class RecordPositionClosed(_Command, frozen=True):
     quantity: Decimal
     realized_pnl: Decimal | None
     reason: str
+    worst_imbalance: Decimal | None = None
+    """The most by which the legs of its pair ever failed to hedge each other, in the pair's own measure; None
+    when nobody watched."""
+    longest_imbalance_ms: int | None = None
 
 
 class RecordTrade(_Command, frozen=True):

@@ -54,8 +54,8 @@ class AccountWatch:
         market while something is held. `asked_ms` is when they were last asked for."""
         state, policy = self._state, self._state.settings.policy
         waited_ms = state.now_ms - asked_ms
-        if moved and waited_ms >= policy.account_settle_ms:
-            return True
+        if moved and waited_ms >= policy.account_refresh_ms // 4:
+            return all(desk.is_quiet for desk in state.desks) or waited_ms >= policy.account_refresh_ms
         holds = any(pair.long.held or pair.short.held for pair in state.pairs.active())
         holds = holds or bool(state.portfolio.open_positions())
         return holds and waited_ms >= policy.account_refresh_ms

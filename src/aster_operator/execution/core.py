@@ -293,7 +293,9 @@ class TradingCore:
         self.state.snapshot_pending = True
         self._snapshot_asked_at_moves = self._moves()
         self._snapshot_asked_ms = self.state.now_ms
-        self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason))
+        # Whose orders nobody doubts are read for the session's symbols only: the rest costs weight.
+        symbols = () if in_doubt else self.settings.symbols
+        self.state.emit(RequestSnapshot(at_ms=self.state.now_ms, reason=reason, symbols=symbols))
 
     def _moves(self) -> int:
         """Grows with every fill and every report of one: what is older than this is out of date."""

@@ -38,11 +38,17 @@ class OrderWatch:
         waited_ms = now_ms - tracked.state.since_ms
         if tracked.not_found_count < self._policy.unknown_queries:
             return False
-        if waited_ms < self._policy.unknown_resolution_ms:
+        if waited_ms < self._resolution_ms(tracked):
             return False
         cause = tracked.state.cause if isinstance(tracked.state, Unknown) else "no answer"
         self._tracker.refused(tracked.client_order_id, _NO_SUCH_ORDER, f"never arrived ({cause})", now_ms)
         return True
+
+    def _resolution_ms(self, tracked: TrackedOrder) -> int:
+        """How long a request may still be on its way: with an unclear answer it has left us, without any it
+        may not even have been sent."""
+        answered = isinstance(tracked.state, Unknown)
+        return self._policy.unknown_resolution_ms if answered else self._policy.pending_resolution_ms
 
     def _is_overdue(self, tracked: TrackedOrder, now_ms: int, user_stream_healthy: bool) -> bool:
         deadline_ms = self._policy.answer_deadline_ms
@@ -55,4 +61,7 @@ class OrderWatch:
             return waited_ms >= deadline_ms
         if tracked.cancel_requested_ms is not None:
             return now_ms - tracked.cancel_requested_ms >= deadline_ms
-        return not user_stream_healthy and waited_ms >= deadline_ms
+        if not user_stream_healthy:
+            return waited_ms >= deadline_ms
+        last_ms = max(tracked.state.since_ms, tracked.last_query_ms or 0)
+        return now_ms - last_ms >= self._policy.resting_query_ms

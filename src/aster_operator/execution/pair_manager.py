@@ -196,7 +196,20 @@ class PairManager:
         strays = self._state.strays
         if is_over and (pair.unconfirmed or any(strays.on_symbol(symbol) for symbol in pair.symbols)):
             return False
-        return self._worker.is_complete(pair)
+        return self._worker.is_complete(pair) or self._gives_up_dust(pair)
+
+    def _gives_up_dust(self, pair: Pair) -> bool:
+        """True when nothing but dust is left: the owner is told, and nobody waits for it any longer."""
+        if not self._worker.holds_only_dust(pair, self._state.now_ms):
+            return False
+        left = ", ".join(
+            f"{plain_text(leg.held)} {leg.symbol} {leg.position_side}" for leg in pair.legs if leg.held
+        )
+        self._state.notify(
+            NotifyLevel.CRITICAL,
+            f"{left} is left, less than the smallest order the venue takes: close it on the website",
+        )
+        return True
 
     def _settle_for_less(self, pair: Pair, quotes: dict[str, Quote]) -> None:
         """An opening lead that can get no further keeps what it has."""
@@ -247,7 +260,8 @@ class PairManager:
     def _advance(self, pair: Pair) -> None:
         """Move a pair whose phase is complete on: to being held, or out of the book."""
         state = self._state
-        if pair.phase is PairPhase.OPENING and not pair.lead_leg.is_flat:
+        dust = self._worker.holds_only_dust(pair, state.now_ms)
+        if pair.phase is PairPhase.OPENING and not pair.lead_leg.is_flat and not dust:
             pair.phase = PairPhase.HOLDING
             pair.phase_since_ms = state.now_ms
             pair.flatten_now = pair.urgent = False

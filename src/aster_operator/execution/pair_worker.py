@@ -91,6 +91,20 @@ class PairWorker:
         # A fill that was learned late may have carried an opening beyond what it had settled for.
         return lead.held >= lead.target if pair.phase is PairPhase.OPENING else lead.is_flat
 
+    def holds_only_dust(self, pair: Pair, now_ms: int) -> bool:
+        """True when all that is left is below the smallest order the venue takes: nobody can close that."""
+        if pair.has_live_orders or all(leg.held == 0 for leg in pair.legs):
+            return False
+        if pair.phase is PairPhase.OPENING and not pair.flatten_now:
+            since_ms = pair.imbalance_since_ms
+            if since_ms is None or now_ms - since_ms < self.policy.imbalance_deadline_ms:
+                return False
+        return all(leg.held < self._smallest(leg) for leg in pair.legs)
+
+    def _smallest(self, leg: PairLeg) -> Decimal:
+        instrument = self._instruments[leg.symbol]
+        return max(instrument.lot.min_quantity, instrument.market_lot.min_quantity)
+
     # --- the leg that is behind ----------------------------------------------------------------------
 
     def _hedge_at_once(

@@ -37,12 +37,15 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A new order or cancel without news for this long is queried."""
     unknown_resolution_ms: int = 15_000
     """An order of unknown outcome that the venue keeps not finding counts as never placed after this."""
+    pending_resolution_ms: int = 180_000
+    """The same for an order whose request is still under way: it may be held back by the rate limiter while
+    queries overtake it."""
     unknown_queries: int = 3
+    resting_query_ms: int = 30_000
+    """A resting order without news is queried this often: a single lost event must not go unnoticed."""
     blind_poll_ms: int = 5_000
     """How often the account is read over REST while the user stream is down."""
     account_refresh_ms: int = 60_000
     """While something is held: margins, liquidation prices and places in the deleveraging queue are read
-    again after this."""
-    account_settle_ms: int = 5_000
-    """The same, after what is held has changed."""
+    again after this; after a quarter of it when what is held has changed."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER

@@ -69,4 +69,6 @@ def closing_records(pair: Pair, now_ms: int) -> Iterator[RecordPositionClosed]:
                 quantity=leg.closed_quantity,
                 realized_pnl=leg.realized_pnl,
                 reason=pair.close_reason or pair.reason,
+                worst_imbalance=pair.worst_imbalance,
+                longest_imbalance_ms=pair.longest_imbalance_ms,
             )

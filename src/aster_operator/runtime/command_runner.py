@@ -101,7 +101,7 @@ class CommandRunner:
             case QueryOrder():
                 return await self._query(command, now_ms)
             case RequestSnapshot():
-                return await self._snapshot(now_ms)
+                return await self._snapshot(command, now_ms)
 
     def keep(self, command: Command) -> None:
         """Carry out a command that needs no venue: write to the books or tell the owner."""
@@ -181,10 +181,12 @@ class CommandRunner:
             return None
         return self._changed(report, now_ms)
 
-    async def _snapshot(self, now_ms: int) -> Event:
+    async def _snapshot(self, command: RequestSnapshot, now_ms: int) -> Event:
         account = await self._client.account_snapshot()
         # Orders first: one that fills between the two reads is then in both, never in neither.
-        open_orders = await self._client.open_orders()
+        open_orders: list[OrderReport] = []
+        for symbol in command.symbols or (None,):
+            open_orders += await self._client.open_orders(symbol)
         positions = await self._client.get_position_risk()
         return VenueSnapshotTaken(
             event_ms=now_ms,

@@ -131,6 +131,7 @@ def execution_policy(settings: Settings, fees: Mapping[str, FeeRates] | None = N
         hedge_patience_ms=settings.hedge_patience_ms,
         imbalance_deadline_ms=settings.lone_leg_deadline_ms,
         slippage_cap_bps=settings.slippage_cap_bps,
+        account_refresh_ms=settings.account_refresh_s * 1000,
     )
 
 

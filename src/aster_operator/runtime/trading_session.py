@@ -22,6 +22,7 @@ from aster_operator.domain.commands import Notify
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
+from aster_operator.runtime.account_recall import recall_account
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.journal import FileJournal, Journal, JournalHeader, NoJournal
 from aster_operator.runtime.session import Session
@@ -115,7 +116,7 @@ async def trading_session(
     `now_ms` is market time; `plan` None trades the pairs of the settings. Raises UserProblem for whatever
     the owner has to mend. Streams, books and journal are closed with the block; the client is the caller's.
     """
-    plan = plan or SessionPlan(pairs=tuple(settings.trading_pairs))
+    plan = plan or SessionPlan(pairs=settings.symbols)
     plan.check()
     ready = await prepare_venue(
         client,
@@ -136,6 +137,9 @@ async def trading_session(
             instruments=ready.instruments,
             remembered=memory.pairs,
             volume_by_day=memory.volume_by_day,
+            fees=ready.fees,
+            notional_caps=ready.notional_caps,
+            account_memory=await recall_account(client, memory.strategies, now_ms),
         )
         core = TradingCore(with_plan(chosen, settings, plan, ready, memory.strategies))
         recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
