@@ -16,7 +16,7 @@ from aster_operator.simulator.model import BookEvent, ExchangeEvent, OrderReques
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 WARM_UP_HOURS = 24 * 36
-"""Recent trades and minute bars (50,000 at most) are full after this; longer bars go on slowly, within bounds."""
+"""Recent trades and minute bars (50,000 at most) are full after this; longer bars go on slowly, in bounds."""
 
 
 def day(repeats: int) -> tuple[float, float]:

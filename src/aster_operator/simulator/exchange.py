@@ -98,12 +98,16 @@ class SimulatedExchange:
         if spec.symbol in state.markets:
             raise ValueError(f"{spec.symbol} is listed twice")
         bars = BarSeries(spec)
-        bars.preload(source.history())
+        bars.preload(history := source.history())
         pricer = MarkPricer(spec, state.now_ms, source.start_ticks, source.recorded_rates_e8())
         rank = len(state.markets)
-        state.add_market(
-            Market(spec, OrderBook(self._options.queue_model), bars, pricer, state.first_trade_id())
-        )
+        market = Market(spec, OrderBook(self._options.queue_model), bars, pricer, state.first_trade_id())
+        if history:
+            # Settlements of the recorded past, as far back as its bars reach.
+            rates = sorted(source.recorded_rates_e8().items())
+            first_ms = history[0].open_ms
+            market.funding_settled.extend(row for row in rates if first_ms <= row[0] <= state.now_ms)
+        state.add_market(market)
         if self._spot is not None:
             self._spot.list_pair(spec, source.start_ticks)
         self._schedule(source, rank)

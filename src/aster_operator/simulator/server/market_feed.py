@@ -5,7 +5,7 @@ built from the exchange's events, in market time, and bounded.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -264,7 +264,32 @@ class MarketFeed:
         return found[::-1]
 
     def mark_bars(self, symbol: str) -> Sequence[MarkBar]:
-        return tuple(self._marks.get(symbol, ()))
+        """Minutes of the mark price, oldest first; see `_with_past`."""
+        return self._with_past(symbol, self._marks.get(symbol, ()))
 
     def index_bars(self, symbol: str) -> Sequence[MarkBar]:
-        return tuple(self._indices.get(symbol, ()))
+        """Minutes of the index price, oldest first; see `_with_past`."""
+        return self._with_past(symbol, self._indices.get(symbol, ()))
+
+    def _with_past(self, symbol: str, bars: Collection[MarkBar]) -> Sequence[MarkBar]:
+        """The bars, and before them those of the trades, which were all there was to be recorded."""
+        seen = tuple(bars)
+        end_ms = seen[0].open_ms - 1 if seen else None
+        missing = MARK_BARS_KEPT - len(seen)
+        if missing <= 0:
+            return seen
+        past = self._exchange.klines(symbol, MINUTE_MS, None, end_ms, missing)
+        unit = self._exchange.contracts()[symbol].price_atoms_per_tick
+        return (
+            *(
+                MarkBar(
+                    bar.open_ms,
+                    bar.open_ticks * unit,
+                    bar.high_ticks * unit,
+                    bar.low_ticks * unit,
+                    bar.close_ticks * unit,
+                )
+                for bar in past
+            ),
+            *seen,
+        )

@@ -180,12 +180,12 @@ def _price_klines(call: Call, minutes: Sequence[MarkBar]) -> Any:
 
 
 def mark_price_klines(call: Call) -> Any:
-    """Bars of the mark price, since the exchange was started."""
+    """Bars of the mark price; those from before the start are of the recorded trades."""
     return _price_klines(call, call.services.market.mark_bars(call.spec().symbol))
 
 
 def index_price_klines(call: Call) -> Any:
-    """Bars of the index price, since the exchange was started."""
+    """Bars of the index price; those from before the start are of the recorded trades."""
     return _price_klines(call, call.services.market.index_bars(call.spec("pair").symbol))
 
 
