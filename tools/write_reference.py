@@ -19,12 +19,13 @@ from aster_operator.cli.app import COMMANDS, build_app
 from aster_operator.config.fields import allowed_text, field_extra, field_key, is_secret
 from aster_operator.config.pair_settings import PairSettings
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
+from aster_operator.config.session_settings import SessionSettings
 from aster_operator.config.settings import Settings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_settings import StorageSettings, VenueSettings
 from aster_operator.strategy.limit_rules import RULES
-__all__ = ["PAGES", "ROOT", "cli_page", "limits_page", "main", "outdated", "settings_page"]
 
+__all__ = ["PAGES", "ROOT", "cli_page", "limits_page", "main", "outdated", "settings_page"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,13 +45,17 @@ _SECTIONS = (
         "Venue and keys",
         VenueSettings,
         "An agent needs `WALLET_ADDRESS` and `ASTER_AGENT_PRIVATE_KEY`, an old V1 key `ASTER_API_KEY` and "
-        "`ASTER_API_SECRET`. `aster-operator run` trades on `sim`, `testnet` and `mainnet`; the value "
-        "`paper` is reserved and has no command yet.",
+        "`ASTER_API_SECRET`. `aster-operator run` trades on all four; `paper` needs no keys.",
     ),
     _Section(
         "Books, state and logs",
         StorageSettings,
         "Relative paths count from the directory the program is started in.",
+    ),
+    _Section(
+        "Sessions",
+        SessionSettings,
+        "How a session ends and how it speaks; `aster-operator run --on-stop` wins over `ON_STOP`.",
     ),
     _Section(
         "Delta-neutral: capital, size and pace",
@@ -116,8 +121,8 @@ def _settings_lines() -> Iterator[str]:
         "A value that is not allowed stops the program before anything happens, exit code 2, with one line",
         "for each problem. [`.env.example`](../../.env.example) holds all keys, ready to copy.",
         "",
-        "A secret may be the text itself, or say where it is: [Secrets](../how-to/secrets.md). It is masked in",
-        "every log, error and report.",
+        "A secret may be the text itself, or say where it is: [Secrets](../how-to/secrets.md). It is masked",
+        "in every log, error and report.",
     )
     for section in _SECTIONS:
         yield from ("", f"## {section.title}", "", section.note, "")
@@ -192,16 +197,16 @@ def limits_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-    lines = [
-        "# Command line",
-        "",
-        _GENERATED,
-        "",
 # --- command line ---------------------------------------------------------------------------------------
 
 
 def cli_page() -> str:
     """The command-line page: what `--help` prints, for every command."""
+    lines = [
+        "# Command line",
+        "",
+        _GENERATED,
+        "",
         "What `--help` prints, for every command. After `make install` the program is",
         "`.venv/bin/aster-operator`; `source .venv/bin/activate` makes that `aster-operator`.",
         "",
@@ -243,12 +248,12 @@ def _context(command: Any, parent: Any, name: str) -> Any:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
+    "docs/reference/risk-limits.md": limits_page,
     "docs/reference/cli.md": cli_page,
 }
 """Pages by their path below the root, and what makes each."""
 
 
-    "docs/reference/risk-limits.md": limits_page,
 def outdated() -> list[str]:
     """Paths of the pages that do not say what the code says."""
     return [

@@ -51,6 +51,10 @@ class LiveScreen:
         if self._view is not None:
             self._view.notice(notice)
 
+    def line(self) -> str | None:
+        """The picture in one line; None while there is none."""
+        return None if self._view is None else self._view.line()
+
     def refresh(self) -> None:
         """Draw anew if it is time to."""
         if self._view is None:

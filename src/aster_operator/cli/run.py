@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+from aster_operator.cli.run_plan import PAIRS, flag, plan_of, strategy_names, symbol_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from aster_operator.domain.clock import Clock
     from aster_operator.exchange.aster_client import AsterClient
     from aster_operator.exchange.client_protocol import ExchangeClient
+    from aster_operator.runtime.session_plan import SessionPlan
 
 __all__ = ["register"]
 
@@ -29,6 +31,7 @@ Ctrl-C ends it in good order: openings settle and hedged pairs stay, or everythi
 Examples:
   aster-operator run --strategy delta-neutral --venue testnet
   aster-operator run --venue sim --base-url http://127.0.0.1:8545 --ws-url ws://127.0.0.1:8545
+  aster-operator run --strategy midfreq --symbols ETHUSDT --enable-trading true --order-notional 5
   aster-operator run --venue mainnet --i-understand-hedged-farming --on-stop flatten
 """
 
@@ -42,7 +45,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(
-    strategy: Annotated[str, typer.Option("--strategy", help="Strategy: delta-neutral.")] = "delta-neutral",
+    strategy: Annotated[
+        str,
+        typer.Option("--strategy", help="delta-neutral, midfreq, both (a,b), or your own: module:Class."),
+    ] = PAIRS,
     venue: Annotated[
         str | None,
         typer.Option("--venue", help="sim, paper, testnet or mainnet (default: VENUE)."),
@@ -57,14 +63,38 @@ def _run(
         Path | None, typer.Option("--ca-file", metavar="FILE", help="Trust this CA (exchange serve --tls).")
     ] = None,
     symbols: Annotated[
-        str | None, typer.Option("--symbols", help="Symbols to trade instead of TRADING_PAIRS.")
+        str | None,
+        typer.Option("--symbols", help="Symbols to trade instead of TRADING_PAIRS, or of ASTER_SYMBOLS."),
+    ] = None,
+    enable_trading: Annotated[
+        str | None,
+        typer.Option(
+            "--enable-trading",
+            "--enable_trading",
+            metavar="BOOL",
+            help="Of midfreq and your own: false only logs what it would do (ASTER_ENABLE_TRADING).",
+        ),
+    ] = None,
+    order_notional: Annotated[
+        str | None,
+        typer.Option(
+            "--order-notional",
+            "--order_notional",
+            metavar="USD",
+            help="Size of their entries (ASTER_ORDER_NOTIONAL).",
+        ),
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option("--params", metavar="FILE", help="Their parameters, read again when it changes."),
     ] = None,
     poll_time: Annotated[
         str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
     ] = "forever",
     on_stop: Annotated[
-        str, typer.Option("--on-stop", help="At the end: keep hedged pairs, or flatten everything.")
-    ] = "keep",
+        str | None,
+        typer.Option("--on-stop", help="At the end: keep hedged pairs, or flatten all (default: ON_STOP)."),
+    ] = None,
     yes_real_money: Annotated[
         bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
     ] = False,
@@ -81,23 +111,32 @@ def _run(
 ) -> int:
     import asyncio
 
-    _check_choice("--strategy", strategy, _STRATEGIES)
-    _check_choice("--on-stop", on_stop, ("keep", "flatten"))
-    overrides = {"TRADING_PAIRS": symbols, "ASTER_BASE_URL": base_url, "ASTER_WS_URL": ws_url}
+    names = strategy_names(strategy)
+    trading = flag(enable_trading, "--enable-trading")
+    overrides: dict[str, str | None] = {
+        "ASTER_BASE_URL": base_url,
+        "ASTER_WS_URL": ws_url,
+        "ASTER_ORDER_NOTIONAL": order_notional,
+        "ASTER_ENABLE_TRADING": None if trading is None else str(trading).lower(),
+        **symbol_overrides(names, symbols),
+    }
+    if on_stop is not None:
+        _check_choice("--on-stop", on_stop, ("keep", "flatten"))
+        overrides["ON_STOP"] = on_stop
     if venue is not None:
         _check_choice("--venue", venue, _VENUES)
         overrides["VENUE"] = venue
     settings = settings_from(env_file, database_url, overrides=overrides)
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
+    plan = plan_of(settings, names, params)
     settings.require_credentials()
     if settings.venue == "mainnet":
-        _say_what_the_venue_says(understood=i_understand_hedged_farming)
+        if plan.pairs:
+            _say_what_the_venue_says(understood=i_understand_hedged_farming)
         if not yes_real_money:
-            _confirm(settings)
-    return asyncio.run(
-        _main(settings, ca_file, seconds, flatten=on_stop == "flatten", json_output=json_output)
-    )
+            _confirm(settings, plan.symbols)
+    return asyncio.run(_main(settings, ca_file, seconds, json_output=json_output))
 
 
 def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -138,13 +177,13 @@ def _say_what_the_venue_says(*, understood: bool) -> None:
         )
 
 
-def _confirm(settings: "Settings") -> None:
+def _confirm(settings: "Settings", symbols: tuple[str, ...]) -> None:
     """Raises UserProblem unless the owner types the words."""
     from aster_operator.config.problems import UserProblem
 
     question = (
         f"This trades real money on mainnet: {settings.capital_usdt} USDT at {settings.leverage}x on "
-        f"{', '.join(settings.trading_pairs)}. Type '{_WORDS}' to go on"
+        f"{', '.join(symbols)}. Type '{_WORDS}' to go on"
     )
     if not sys.stdin.isatty():
         raise UserProblem("there is nobody to confirm", "mainnet", "pass --yes-real-money")
@@ -162,12 +201,18 @@ def _paper_life(clock: "Clock") -> "Callable[[AsterClient], Awaitable[str]]":
 
 
 async def _main(
-    settings: "Settings", ca_file: Path | None, seconds: float | None, *, flatten: bool, json_output: bool
+    settings: "Settings",
+    plan: "SessionPlan",
+    ca_file: Path | None,
+    seconds: float | None,
+    *,
+    json_output: bool,
 ) -> int:
     from rich.console import Console
 
     from aster_operator.cli.errors import print_warnings
-    from aster_operator.cli.live_screen import LiveScreen, interrupts
+    from aster_operator.cli.live_screen import interrupts
+    from aster_operator.cli.service_mode import SessionFace, logs_as_json
     from aster_operator.cli.session_output import session_report, show_report
     from aster_operator.cli.venues import connect, exchange_life
     from aster_operator.domain.clock import WallClock
@@ -175,8 +220,9 @@ async def _main(
     from aster_operator.runtime.live_run import LiveRun
     from aster_operator.runtime.paper import PaperClient
 
-    console = Console(stderr=json_output)
-    configure_logs("error" if console.is_terminal else settings.log_level)
+    as_json = logs_as_json(settings.log_format)
+    console = Console(stderr=json_output, quiet=json_output and as_json)
+    configure_logs("error" if console.is_terminal else settings.log_level, as_json=as_json)
     clock = WallClock()
     venue: Venue = settings.venue
     client = connect(settings, clock, venue, ca_file=ca_file, keys_needed=venue != "paper")
@@ -184,24 +230,31 @@ async def _main(
     account = client.account_label
     life: Callable[[AsterClient], Awaitable[str]] = exchange_life
     if venue == "paper":
-        traded = await PaperClient.open(client, settings.symbols, settings.capital_usdt, clock)
+        traded = await PaperClient.open(client, plan.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
     try:
-        with LiveScreen(console, clock, f"Aster Operator on {venue}") as screen:
+        with SessionFace(console, clock, f"Aster Operator on {venue}", journal=as_json) as face:
             run = LiveRun(
                 settings,
                 traded,
                 venue=venue,
                 account=account,
                 clock=clock,
-                flatten_on_stop=flatten,
+                flatten_on_stop=settings.on_stop == "flatten",
                 exchange_life=lambda: life(client),
-                watch=screen.watch,
-                on_notice=screen.notice,
+                watch=face.watch,
+                on_notice=face.notice,
                 on_warning=lambda warning: print_warnings((warning,)),
-                tick=screen.refresh,
+                tick=face.refresh,
+                plan=plan,
+                alive=face.alive,
             )
-            with interrupts(run.interrupt):
+
+            def interrupted() -> None:
+                face.stopping()
+                run.interrupt()
+
+            with interrupts(interrupted):
                 result = await run.run(seconds)
     finally:
         await traded.close()

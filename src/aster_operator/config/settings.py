@@ -13,6 +13,7 @@ from aster_operator.config.fields import field_key, is_secret
 from aster_operator.config.loading import SettingProblem, SettingsProblem, load_into
 from aster_operator.config.pair_settings import PairSettings, cross_pairs, perpetuals
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
+from aster_operator.config.session_settings import SessionSettings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_checks import Endpoint, credential_problems, endpoint_of
 from aster_operator.config.venue_settings import StorageSettings, Venue, VenueSettings
@@ -28,6 +29,7 @@ class Settings(
     ExecutionSettings,
     PairSettings,
     StrategySettings,
+    SessionSettings,
     StorageSettings,
     VenueSettings,
     BaseSettings,

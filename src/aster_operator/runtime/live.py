@@ -28,6 +28,7 @@ _MAX_RETRY_S = 30.0
 class LiveDriver:
     """Drives one session until its core stops.
 
+    `alive` is called after every event the core has handled; timers see to it that there is one each second.
     `market_now_ms` is the session's notion of now: the venue-synchronised clock on a real venue, the newest
     market event on an accelerated one.
     """
@@ -39,11 +40,13 @@ class LiveDriver:
         after_timer: Callable[[], None] | None = None,
         *,
         stop_after_s: float | None = None,
+        alive: Callable[[], None] | None = None,
     ) -> None:
         self._session = session
         self._market_now_ms = market_now_ms
         self._after_timer = after_timer
         self._stop_after_s = stop_after_s
+        self._alive = alive
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -86,6 +89,8 @@ class LiveDriver:
                 await self._wake.wait()
                 continue
             self._start_all(session.decide(event))
+            if self._alive is not None:
+                self._alive()
             if session.claim_income():
                 tasks.create_task(self._read(session.read_income))
             if session.claim_bars():

@@ -61,10 +61,11 @@ class LiveRun:
         on_notice: Callable[[Notify], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
         tick: Callable[[], None] | None = None,
+        alive: Callable[[], None] | None = None,
         plan: SessionPlan | None = None,
     ) -> None:
         self._settings = settings
-        self._plan = plan or SessionPlan(pairs=tuple(settings.trading_pairs))
+        self._plan = plan or SessionPlan(pairs=settings.symbols)
         self._parameter_files = {
             chosen.strategy: ParameterFile(chosen.parameters_file)
             for chosen in self._plan.bar_strategies
@@ -80,6 +81,7 @@ class LiveRun:
         self._on_notice = on_notice
         self._on_warning = on_warning
         self._tick = tick
+        self._alive = alive
         self._offset_ms = 0.0
         self._start_ms = 0
         self._core: TradingCore | None = None
@@ -135,6 +137,7 @@ class LiveRun:
                 self._market_now_ms,
                 lambda: self._after_timer(trading),
                 stop_after_s=poll_time_s,
+                alive=self._alive,
             )
             self._forward_stop()
             await self._driver.run(lambda: self._ask_to_stop("the end of --poll-time"))
