@@ -1,6 +1,6 @@
 """kill -9 at random moments of a flood: what was acknowledged is there, nothing is unreadable.
 
-ASTER_KILLS=200 pytest tests/market_data/test_recorder_killed.py --timeout 3000   for the long drill
+ASTER_KILLS=200 pytest tests/market_data/test_recorder_killed.py   for the long drill
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.quality import check_catalog
@@ -76,6 +77,7 @@ def rows_between(catalog: Catalog, stream: str, after_ns: int, until_ns: int) ->
     return rows.select("symbol", NUMBER[stream]).collect()
 
 
+@pytest.mark.timeout(60 + 30 * KILLS)
 def test_every_acknowledged_row_survives(tmp_path: Path) -> None:
     chance = random.Random(7)
     total: Counter[str] = Counter()

@@ -216,7 +216,7 @@ async def test_a_restart_fills_what_was_missed_meanwhile(tmp_path: Path) -> None
 
 
 async def test_a_disk_that_is_too_slow_costs_rows_that_are_counted(tmp_path: Path) -> None:
-    async with recording(tmp_path, room=50, seeded=False, flush_ms=5000) as at_work:
+    async with recording(tmp_path, room=50, seeded=False, flush_ms=1500) as at_work:
         at_work.server.step_to(at_work.server.exchange.now_ms + 120_000)
         await at_work.until(lambda: bool(at_work.flushed) and at_work.rows("gaps") > 0)
         summary = await at_work.end()

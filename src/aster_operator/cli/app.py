@@ -37,7 +37,7 @@ COMMANDS: dict[str, CommandSource] = {
     ),
     "collect": CommandSource(
         "aster_operator.cli.collect",
-        "Record markets: five streams of each symbol, every message, crash-safe. No keys needed.",
+        "Record markets: five streams of each symbol, every message kept. No keys needed.",
     ),
     "data": CommandSource(
         "aster_operator.cli.data", "Look into recorded markets, check, convert and download them."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_HELP = """Record markets: five streams of each symbol, every message, crash-safe. No keys needed.
+_HELP = """Record markets: five streams of each symbol, every message kept. No keys needed.
 
 Rows go into a Parquet catalog (stream=/symbol=/date=); with --update-logs also one CSV row a second for each
 symbol. What was missed is fetched where the venue still has it, and what is missing stands in the table of

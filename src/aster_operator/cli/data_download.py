@@ -18,35 +18,41 @@ if TYPE_CHECKING:
 __all__ = ["download"]
 
 
+_Symbols = Annotated[str, typer.Option("--symbols", help="Symbols, comma separated, or all that trade.")]
+_Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00).")
+]
+_Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time (default: now).")
+]
+_What = Annotated[str, typer.Option("--what", help="Any of klines, aggTrades, funding, comma separated.")]
+_Interval = Annotated[str, typer.Option("--interval", help="Length of the bars: 1m, 5m, 1h, 1d, ...")]
+_CatalogDir = Annotated[
+    Path | None,
+    typer.Option("--catalog", metavar="DIR", help="The Parquet catalog (default: CATALOG_DIR)."),
+]
+_Venue = Annotated[
+    str | None,
+    typer.Option("--venue", help="mainnet, testnet or sim (default: mainnet; sim with --base-url)."),
+]
+_BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="REST address instead of the venue's own.")
+]
+_CaFile = Annotated[
+    Path | None, typer.Option("--ca-file", metavar="FILE", help="Trust this CA (exchange serve --tls).")
+]
+
+
 def download(
-    symbols: Annotated[str, typer.Option("--symbols", help="Symbols, comma separated, or all that trade.")],
-    since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00).")
-    ],
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="TIME", help="Before this UTC day or time (default: now)."),
-    ] = None,
-    what: Annotated[
-        str, typer.Option("--what", help="Any of klines, aggTrades, funding, comma separated.")
-    ] = "klines",
-    interval: Annotated[
-        str, typer.Option("--interval", help="Length of the bars: 1m, 5m, 1h, 1d, ...")
-    ] = "1m",
-    catalog: Annotated[
-        Path | None,
-        typer.Option("--catalog", metavar="DIR", help="The Parquet catalog (default: CATALOG_DIR)."),
-    ] = None,
-    venue: Annotated[
-        str | None,
-        typer.Option("--venue", help="mainnet, testnet or sim (default: mainnet; sim with --base-url)."),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="REST address instead of the venue's own.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option("--ca-file", metavar="FILE", help="Trust this CA (exchange serve --tls).")
-    ] = None,
+    symbols: _Symbols,
+    since: _Since,
+    until: _Until = None,
+    what: _What = "klines",
+    interval: _Interval = "1m",
+    catalog: _CatalogDir = None,
+    venue: _Venue = None,
+    base_url: _BaseUrl = None,
+    ca_file: _CaFile = None,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
