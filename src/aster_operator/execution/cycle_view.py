@@ -1,13 +1,14 @@
 """Pictures of the core's state for those who decide: the strategy's view and the risk gate's."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from decimal import Decimal
 
 from aster_operator.domain.enums import MarginType, PositionSide
 from aster_operator.domain.money import ZERO
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.pair import Pair, PairLeg
-from aster_operator.strategy.intents import CycleView, LegStatus, PairPhase, PairStatus, SymbolMarket
+from aster_operator.strategy.intents import Beta, CycleView, LegStatus, PairPhase, PairStatus, SymbolMarket
 from aster_operator.strategy.risk_manager import ExposureView
 
 __all__ = ["build_cycle_view", "exposure_view", "pair_status"]
@@ -16,12 +17,19 @@ _TELLING_FILLS = 50
 """Fills after which the session's own maker share says more than an assumption."""
 
 
-def build_cycle_view(state: CoreState, symbols: tuple[str, ...], *, entries_blocked: str | None) -> CycleView:
+def build_cycle_view(
+    state: CoreState,
+    symbols: tuple[str, ...],
+    *,
+    entries_blocked: str | None,
+    betas: Mapping[str, Beta] | None = None,
+) -> CycleView:
     """Everything one pass of the strategy may look at, as plain values."""
     pairs = tuple(pair_status(state, pair) for pair in state.pairs.active())
     symbol_gross = _committed_gross_usd(state)
     return CycleView(
         now_ms=state.now_ms,
+        betas=dict(betas or {}),
         markets={symbol: _symbol_market(state, symbol) for symbol in symbols},
         pairs=pairs,
         volume_today_usd=state.portfolio.volume_on_day(state.now_ms),
@@ -101,6 +109,7 @@ def _leg_status(state: CoreState, leg: PairLeg) -> LegStatus:
         mark=_fresh_mark(state, leg.symbol),
         unrealized_usd=leg.unrealized_pnl(state.market.mark_of(leg.symbol) or leg.entry_price),
         cost_usd=leg.held * leg.entry_price,
+        weight=leg.hedge.weight,
         liquidation_price=None if known is None else known.liquidation_price,
         adl_quantile=None if known is None else known.adl_quantile,
         is_isolated=state.settings.limits.margin_type is MarginType.ISOLATED,

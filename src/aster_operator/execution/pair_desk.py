@@ -17,6 +17,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import OrderReport
+from aster_operator.domain.pairing import PairKind
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.cycle_view import build_cycle_view, pair_status
 from aster_operator.execution.entry_gate import entries_blocked
@@ -28,8 +29,10 @@ from aster_operator.execution.position_records import vanished_records
 from aster_operator.execution.reconciliation import reconcile
 from aster_operator.execution.strategy_desk import PositionKey, Resumption
 from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
-from aster_operator.strategy.intents import ClosePair, CycleDecision, OpenPair, PairPhase
+from aster_operator.strategy.hedge_ratio import MinuteCloses
+from aster_operator.strategy.intents import Beta, ClosePair, CycleDecision, OpenPair, PairPhase
 from aster_operator.strategy.parameters import DeltaNeutralParameters
+from aster_operator.strategy.two_symbol_pairs import TwoSymbolStrategy
 
 __all__ = ["PairDesk"]
 
@@ -41,7 +44,11 @@ class PairDesk:
 
     def __init__(self, state: CoreState, orders: OrderDesk, parameters: DeltaNeutralParameters) -> None:
         self.parameters = parameters
-        self.strategy = DeltaNeutralStrategy(parameters, state.risk_manager)
+        of_two = any(pairing.kind is not PairKind.SAME for pairing in parameters.pairs)
+        kind = TwoSymbolStrategy if of_two else DeltaNeutralStrategy
+        self.strategy = kind(parameters, state.risk_manager)
+        self._closes = MinuteCloses(parameters.hedge.window_minutes)
+        self._crossed = [pairing for pairing in parameters.pairs if pairing.kind is PairKind.CROSS]
         self._state = state
         state.pairs.instruments = state.instruments
         self._manager = PairManager(state, orders, parameters, self.strategy.name)
@@ -62,11 +69,13 @@ class PairDesk:
 
     @property
     def warm_up_bars(self) -> int:
-        return 0
+        return self.parameters.hedge.window_minutes + 1 if self._crossed else 0
 
     # --- learning -------------------------------------------------------------------------------------
 
     def learn(self, event: Event) -> None:
+        if isinstance(event, BarUpdated) and self._crossed:
+            self._closes.observe(event.bar)
         if isinstance(event, OperatorRequested) and event.action is OperatorAction.RESUME_ENTRIES:
             self._next_cycle_ms = self._state.now_ms
 
@@ -96,6 +105,7 @@ class PairDesk:
             resumed, pair = by_ref.get(remembered.pair_ref), None
             if resumed is not None:
                 pair = state.pairs.resume(resumed, state.now_ms, known_at_ms=snapshot.event_ms)
+                pair.name = self._name_of(pair)
                 state.notify(NotifyLevel.INFO, f"resumed pair {remembered.pair_ref} on {pair.name}")
             elif remembered.pair_ref in result.vanished:
                 state.notify(
@@ -106,6 +116,11 @@ class PairDesk:
             if not any(state.strays.on_symbol(symbol) for symbol in remembered.symbols):
                 state.out.extend(vanished_records(remembered, pair, state.now_ms))
         return Resumption(foreign_symbols=result.foreign_symbols, notes=result.notes)
+
+    def _name_of(self, pair: Pair) -> str:
+        """The pairing that a resumed pair belongs to, whichever way round it is held; else its own name."""
+        pairings = self.parameters.pairs
+        return next((each.name for each in pairings if set(each.symbols) == set(pair.symbols)), pair.name)
 
     def correct(self, snapshot: VenueSnapshotTaken) -> None:
         state = self._state
@@ -178,6 +193,11 @@ class PairDesk:
             # A pair opened completely or is gone: decide again with the next tick of the timer.
             self._next_cycle_ms = state.now_ms
 
+    def _betas(self) -> dict[str, Beta]:
+        """How the two symbols of each cross pairing move together, as far as that is known."""
+        found = {pairing.name: self._closes.beta(pairing.first, pairing.second) for pairing in self._crossed}
+        return {name: beta for name, beta in found.items() if beta is not None}
+
     def run_cycle(self) -> tuple[CycleDecision, ...]:
         """One pass of the strategy's loop, its intents carried out, its decisions recorded."""
         now_ms = self._state.now_ms
@@ -185,7 +205,12 @@ class PairDesk:
         if regular:
             self._next_regular_ms = now_ms + self.parameters.cycle_interval_ms
         decisions = self.strategy.run_cycle(
-            build_cycle_view(self._state, self.symbols, entries_blocked=entries_blocked(self._state))
+            build_cycle_view(
+                self._state,
+                self.symbols,
+                entries_blocked=entries_blocked(self._state),
+                betas=self._betas(),
+            )
         )
         for decision in decisions:
             self._carry_out(decision, regular=regular)

@@ -12,6 +12,7 @@ from aster_operator.domain.enums import MarginType
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import Pairing, PairKind
 from aster_operator.execution.account_memory import AccountMemory
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
@@ -24,6 +25,7 @@ from aster_operator.rewards.weights import Scenario, Weights
 from aster_operator.strategy.expected_cost import CostAssumptions
 from aster_operator.strategy.parameters import (
     DeltaNeutralParameters,
+    HedgeParameters,
     HoursFactor,
     RiskLimits,
     SizeScaling,
@@ -34,8 +36,10 @@ __all__ = [
     "cost_assumptions",
     "execution_policy",
     "execution_style",
+    "pairings_of",
     "risk_limits",
     "strategy_parameters",
+    "traded_symbols",
 ]
 
 _LAST_QUANTILE = 4
@@ -68,6 +72,22 @@ def risk_limits(settings: Settings) -> RiskLimits:
     )
 
 
+def pairings_of(settings: Settings) -> tuple[Pairing, ...]:
+    """What is held against what, one pairing for each pair that can be held at once."""
+    match PairKind(settings.pair_kind):
+        case PairKind.SAME:
+            return tuple(Pairing.same(symbol) for symbol in settings.symbols)
+        case PairKind.CROSS:
+            return tuple(Pairing.cross(first, second) for first, second in settings.cross_pairs)
+        case PairKind.CARRY:
+            return tuple(Pairing.carry(symbol) for symbol in settings.symbols)
+
+
+def traded_symbols(settings: Settings) -> tuple[str, ...]:
+    """Every symbol of the pairings, each once, spot markets among them."""
+    return tuple(dict.fromkeys(symbol for pairing in pairings_of(settings) for symbol in pairing.symbols))
+
+
 def strategy_parameters(
     settings: Settings, fees: Mapping[str, FeeRates] | None = None
 ) -> DeltaNeutralParameters:
@@ -79,7 +99,14 @@ def strategy_parameters(
         costs=costs if resting else msgspec.structs.replace(costs, maker_share=ZERO),
         weekly_hold_target_usd_hours=settings.weekly_hold_target_usd_hours,
         stops_when_unreachable=settings.unreachable_target == "stop",
-        symbols=settings.symbols,
+        symbols=traded_symbols(settings),
+        pairings=pairings_of(settings),
+        hedge=HedgeParameters(
+            window_minutes=settings.hedge_ratio_window_min,
+            lowest=settings.hedge_ratio_min,
+            highest=settings.hedge_ratio_max,
+            least_correlation=settings.hedge_min_correlation,
+        ),
         hold_time_ms=settings.position_hold_time_min * MINUTE_MS,
         daily_volume_target_usd=settings.daily_volume_target_usd,
         cycle_interval_ms=settings.cycle_interval_s * 1000,

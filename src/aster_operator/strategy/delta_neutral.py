@@ -6,7 +6,7 @@ closes at once what the pair limits forbid. It has no state of its own: the same
 decisions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import Refused
 from aster_operator.strategy.budget import PassBudget, rotation_usd
+from aster_operator.strategy.decisions import decision_on, is_judged
 from aster_operator.strategy.expected_cost import half_spread_bps, rank_symbols
 from aster_operator.strategy.funding import is_near_stamp, pair_forecast_usd
 from aster_operator.strategy.intents import (
@@ -68,6 +69,11 @@ class DeltaNeutralStrategy:
             hold_hours=Decimal(parameters.hold_time_ms) / HOUR_MS,
             maker_share=view.maker_share,
         )
+        return self._plan_of(order, legs_usd, view)
+
+    def _plan_of(self, order: Sequence[str], legs_usd: Mapping[str, Decimal], view: CycleView) -> DayPlan:
+        """The plan of lanes by name, in the order of expected cost."""
+        parameters = self.parameters
         return plan_day(
             PlanRequest(
                 now_ms=view.now_ms,
@@ -92,7 +98,7 @@ class DeltaNeutralStrategy:
         return tuple(
             decision
             for pair in pairs
-            if _is_judged(pair) and (decision := self._close_if_risky(pair)) is not None
+            if is_judged(pair) and (decision := self._close_if_risky(pair)) is not None
         )
 
     # --- the steps ------------------------------------------------------------------------------------
@@ -102,11 +108,11 @@ class DeltaNeutralStrategy:
         pair = next((pair for pair in view.pairs if pair.symbol == symbol), None)
         if pair is None:
             return self._open(symbol, market, view, plan, budget)
-        risky = self._close_if_risky(pair) if _is_judged(pair) else None
+        risky = self._close_if_risky(pair) if is_judged(pair) else None
         if risky is not None:
             return risky  # every close is in the plan already
         if pair.phase is not PairPhase.HOLDING:
-            return _decision(symbol, "work", f"pair is {pair.phase}", pair)
+            return decision_on(symbol, "work", f"pair is {pair.phase}", pair)
         return self._rotate_or_hold(symbol, market, pair, view, plan, budget)
 
     def _close_if_risky(self, pair: PairStatus) -> CycleDecision | None:
@@ -119,14 +125,14 @@ class DeltaNeutralStrategy:
             urgent=True,
             reason=f"{breach.rule}: {breach.reason}",
         )
-        return _decision(pair.symbol, "close", intent.reason, pair, intent)
+        return decision_on(pair.symbol, "close", intent.reason, pair, intent)
 
     def _open(
         self, symbol: str, market: SymbolMarket, view: CycleView, plan: DayPlan, budget: PassBudget
     ) -> CycleDecision:
         waiting = self._why_not_open(symbol, market, view, plan, budget)
         if waiting is not None or market.mark is None:
-            return _decision(symbol, "wait", waiting or "no mark price yet")
+            return decision_on(symbol, "wait", waiting or "no mark price yet")
         quantity = self.risk_manager.calculate_pair_size(
             market.mark,
             symbol,
@@ -135,8 +141,8 @@ class DeltaNeutralStrategy:
         )
         if isinstance(quantity, Refused):
             if quantity.rule == "volume budget":
-                return _decision(symbol, "wait", f"{budget.words()}; {quantity.reason}")
-            return _decision(symbol, "wait", f"{quantity.rule}: {quantity.reason}")
+                return decision_on(symbol, "wait", f"{budget.words()}; {quantity.reason}")
+            return decision_on(symbol, "wait", f"{quantity.rule}: {quantity.reason}")
         legs_usd = 2 * quantity * market.mark
         intent = OpenPair(
             long_symbol=symbol,
@@ -147,7 +153,7 @@ class DeltaNeutralStrategy:
             f"${budget.planned_usd:,.0f} of ${budget.target_usd:,.0f} used today",
         )
         budget.opens(symbol, legs_usd)
-        decision = _decision(symbol, "open", intent.reason, intent=intent)
+        decision = decision_on(symbol, "open", intent.reason, intent=intent)
         decision.numbers.update(self._round_numbers(market, legs_usd / 2, view, plan))
         return decision
 
@@ -214,18 +220,22 @@ class DeltaNeutralStrategy:
         hold_ms = self.parameters.hold_time_ms
         if held_ms < hold_ms:
             reason = f"held {held_ms / 60_000:.1f} of {hold_ms / 60_000:.0f} min"
-            return _decision(symbol, "hold", reason, pair)
+            return decision_on(symbol, "hold", reason, pair)
         waiting = self._why_not_rotate(symbol, market, pair, view, plan, budget)
         if waiting is not None:
-            return _decision(symbol, "hold", f"hold time reached; {waiting}", pair)
+            return decision_on(symbol, "hold", f"hold time reached; {waiting}", pair)
         intent = ClosePair(
             pair_ref=pair.pair_ref,
-            lead=_slower_leg(market, opening=False),
+            lead=self._closing_lead(market, pair),
             urgent=False,
             reason=f"rotate after {held_ms / 60_000:.1f} min",
         )
         budget.rotates(pair)
-        return _decision(symbol, "rotate", intent.reason, pair, intent)
+        return decision_on(symbol, "rotate", intent.reason, pair, intent)
+
+    def _closing_lead(self, market: SymbolMarket, pair: PairStatus) -> PositionSide:  # noqa: ARG002
+        """The leg to close first when there is no hurry."""
+        return _slower_leg(market, opening=False)
 
     def _why_not_rotate(
         self,
@@ -284,11 +294,6 @@ class DeltaNeutralStrategy:
         return Lane(symbol=symbol, leg_usd=leg_usd, free_ms=free_ms)
 
 
-def _is_judged(pair: PairStatus) -> bool:
-    """A pair that crosses already cannot be closed any faster."""
-    return pair.phase is not PairPhase.CLOSED and not (pair.phase is PairPhase.CLOSING and pair.urgent)
-
-
 def _time_of_day(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M")
 
@@ -299,20 +304,3 @@ def _slower_leg(market: SymbolMarket, *, opening: bool) -> PositionSide:
     bid_quantity, ask_quantity = market.bid_quantity or ZERO, market.ask_quantity or ZERO
     bid_is_slower = bid_quantity >= ask_quantity
     return PositionSide.LONG if bid_is_slower == opening else PositionSide.SHORT
-
-
-def _decision(
-    symbol: str,
-    action: str,
-    reason: str,
-    pair: PairStatus | None = None,
-    intent: OpenPair | ClosePair | None = None,
-) -> CycleDecision:
-    numbers = {}
-    if pair is not None:
-        numbers = {
-            "pair_pnl_usd": f"{pair.pnl_usd:.4f}",
-            "net_delta_usd": f"{pair.net_delta_usd:.4f}",
-            "gross_usd": f"{pair.gross_usd:.2f}",
-        }
-    return CycleDecision(symbol=symbol, action=action, reason=reason, intent=intent, numbers=numbers)

@@ -45,6 +45,8 @@ class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
     unrealized_usd: Decimal
     cost_usd: Decimal = Decimal(0)
     """What is held, at its entry price."""
+    weight: Decimal = Decimal(1)
+    """How a unit of it counts in its pair, in units of the pairing's first symbol."""
     liquidation_price: Decimal | None = None
     adl_quantile: int | None = None
     is_isolated: bool = False
@@ -156,6 +158,8 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     volume_today_usd: Decimal
     reopen_after_ms: dict[str, int]
     entries_blocked: str | None
+    spot_cash_usd: Decimal | None = None
+    """What the spot wallet has to spend; None in a session that trades no spot."""
     betas: dict[str, Beta] = {}
     """By name of a cross pairing, how its first symbol moves with its second; not there while unknown."""
     committed_volume_usd: Decimal = Decimal(0)

@@ -10,9 +10,10 @@ import msgspec
 
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.enums import MarginType
+from aster_operator.domain.pairing import Pairing
 from aster_operator.strategy.expected_cost import CostAssumptions
 
-__all__ = ["DeltaNeutralParameters", "HoursFactor", "RiskLimits", "SizeScaling"]
+__all__ = ["DeltaNeutralParameters", "HedgeParameters", "HoursFactor", "RiskLimits", "SizeScaling"]
 
 
 class HoursFactor(msgspec.Struct, frozen=True):
@@ -79,6 +80,17 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
         return by_leverage if own is None else min(own, by_leverage)
 
 
+class HedgeParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """How two perpetuals are weighed against each other. Betas in percent for one percent of the second."""
+
+    window_minutes: int = 480
+    least_minutes: int = 60
+    """Minutes of returns that an estimate needs before a pair is opened with it."""
+    lowest: Decimal = Decimal("0.33")
+    highest: Decimal = Decimal(3)
+    least_correlation: Decimal = Decimal("0.5")
+
+
 class DeltaNeutralParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Hold-and-rotate: which symbols, how long, how much volume a UTC day may carry."""
 
@@ -102,3 +114,10 @@ class DeltaNeutralParameters(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation with time in hand waits while the spread is above this many times its usual width,"""
     dear_patience_ms: int = 30 * MINUTE_MS
     """but no longer than this beyond its hold."""
+    pairings: tuple[Pairing, ...] = ()
+    """What is held against what; none: a LONG and a SHORT of each symbol."""
+    hedge: HedgeParameters = HedgeParameters()
+
+    @property
+    def pairs(self) -> tuple[Pairing, ...]:
+        return self.pairings or tuple(Pairing.same(symbol) for symbol in self.symbols)

@@ -67,6 +67,11 @@ class RiskManager:
         self._instruments = dict(instruments)
         self._order_times_ms: deque[int] = deque()
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What may be traded, by symbol."""
+        return self._instruments
+
     # --- sizing ---------------------------------------------------------------------------------------
 
     def calculate_position_size(self, price: Decimal | float, symbol: str | None = None) -> Decimal:
