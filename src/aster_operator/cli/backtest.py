@@ -9,6 +9,7 @@ import typer
 from aster_operator.cli import backtest_features, backtest_sweep
 from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
+from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -66,9 +67,7 @@ def _compare(
     symbols: Annotated[
         str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
     ] = None,
-    pair: Annotated[
-        str, typer.Option("--pair", help="Kind of pair: same (LONG and SHORT of one symbol).")
-    ] = "same",
+    pair: PairOption = None,
     days: Annotated[
         float | None, typer.Option("--days", min=0.01, max=3660, help="Days from the start (default: all).")
     ] = None,
@@ -78,16 +77,15 @@ def _compare(
 ) -> int:
     import asyncio
 
-    from aster_operator.cli.sim_settings import default_symbols, settings_for_the_sim
+    from aster_operator.cli.sim_settings import settings_for_the_sim
     from aster_operator.runtime.execution_comparison import ComparisonOptions
 
     if strategy != "delta-neutral":
         raise typer.BadParameter(f"{strategy!r} is not delta-neutral", param_hint="--strategy")
-    if pair != "same":
-        raise typer.BadParameter(f"{pair!r} is not same", param_hint="--pair")
     styles = tuple(_style(name.strip()) for name in executions.split(","))
-    chosen = symbols or ",".join(default_symbols(data))
-    settings = settings_for_the_sim(env_file, {"TRADING_PAIRS": chosen}, _WIDE_LIMITS)
+    kind = check_kind(pair or "same")
+    chosen = kind | {"TRADING_PAIRS": symbols or pairs_in(data, kind["PAIR_KIND"])}
+    settings = settings_for_the_sim(env_file, chosen, _WIDE_LIMITS | pair_defaults(pair))
     options = ComparisonOptions(executions=styles, data=data, days=days, seed=seed)
     return asyncio.run(_main(settings, options, json_output=json_output))
 
@@ -161,6 +159,8 @@ def _print(runs: "list[ComparedRun]") -> None:
         ("Limits breached", lambda run: str(run.limits_breached)),
         ("Ledger", lambda run: run.ledger),
     ]
+    if any(run.market_pnl_usd for run in runs):
+        rows.insert(5, ("Market PnL while held", lambda run: usd_text(run.market_pnl_usd, signed=True)))
     for name, cell in rows:
         table.add_row(name, *(cell(run) for run in runs))
     Console(highlight=False).print(table)

@@ -206,6 +206,7 @@ class PairBook:
             worst_imbalance=pair.worst_imbalance,
             longest_imbalance_ms=pair.longest_imbalance_ms,
             pnl_usd=pair.pnl(long_mark, short_mark),
+            market_pnl_usd=pair.market_pnl,
         )
         pair.phase = PairPhase.CLOSED
         self.pairs.pop(pair.pair_ref, None)

@@ -51,9 +51,11 @@ class ComparisonOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of working the pairs. Money in USD; `cost_per_100k_usd` is everything lost, price effects
-    included, for each 100,000 USD traded. `lone_leg_ms_max` is the longest a pair was lopsided, in market
-    time; `limits_breached` counts the steps at which a limit was found broken from outside."""
+    """One way of working the pairs. Money in USD; `cost_per_100k_usd` is everything lost, price effects of
+    trading included, for each 100,000 USD traded. `market_pnl_usd` is apart from it: what prices did to pairs
+    while they were complete, zero for two legs of one perpetual. `lone_leg_ms_max` is the longest a pair was
+    lopsided, in market time, `imbalance_base_max` the most, in base units of a pairing's first symbol;
+    `limits_breached` counts the steps at which a limit was found broken from outside."""
 
     execution: str
     volume_usd: Decimal
@@ -71,6 +73,7 @@ class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):
     market_days: float
     maker_share_pct: Decimal | None
     realized_pnl_usd: Decimal
+    market_pnl_usd: Decimal
 
 
 async def compare_executions(
@@ -193,7 +196,9 @@ class _Run:
         venue_income = await self._client.income_rows(0, income_type="FUNDING_FEE")
         account = await self._client.account_snapshot()
         portfolio, finished = core.state.portfolio, core.state.pairs.finished
-        lost = self._deposit - account.total_margin_balance
+        market_pnl = sum((pair.market_pnl_usd for pair in finished), ZERO)
+        # What prices did to complete pairs is the market's: the same whichever way they are worked.
+        lost = self._deposit - account.total_margin_balance + market_pnl
         volume = portfolio.volume
         holds_ms = [pair.hold_ms for pair in finished if pair.hold_ms is not None and pair.rotated]
         own_fills, own_income = list(self._books.fills.values()), list(self._books.income.values())
@@ -215,6 +220,7 @@ class _Run:
             market_days=(self._end_ms - start_ms) / DAY_MS,
             maker_share_pct=_ratio(portfolio.maker_volume * 100, volume, "0.01"),
             realized_pnl_usd=portfolio.realized_pnl,
+            market_pnl_usd=market_pnl,
         )
 
 
