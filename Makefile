@@ -16,7 +16,7 @@ RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 AUDIT := build/audit
 
-.PHONY: audit bench-exchange bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
+.PHONY: audit bench-exchange bench-lab bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 
 bench-wire: install-dev  ## Measure the exchange client against its limits and its peers (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_wire.py $(ARGS)
+
+bench-lab: install-dev  ## Measure the lab against vectorbt and pandas (ARGS=--json for lines)
+	@exec $(BIN)/python benchmarks/bench_lab.py $(ARGS)
 
 bench-exchange: install-dev  ## Measure the embedded exchange against its limits (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_exchange.py $(ARGS)

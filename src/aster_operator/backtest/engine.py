@@ -207,7 +207,7 @@ class _Engine:
 
         def walk(first: int, last: int) -> None:
             walk_block(
-                first, last, first_bar, last_bar, self.semantics.cooldown_bars, self.semantics.reverses,
+                first, last, first_bar, last_bar, self.semantics.cooldown_bars,
                 entries.bars, set_offsets, set_entry, opposite_bars, opposite_slots, exits[0], exit_slots,
                 slots.bases, self.config_offsets, self.config_exit, self.next_bars, trades.offsets,
                 trades.counts, trades.trades, slots.used,

@@ -36,8 +36,8 @@ from aster_operator.backtest.kernels.totals import (
 
 __all__ = ["REVERSED", "SLOT_COLUMNS", "accumulate_compound", "describe_compound"]
 
-# The summed columns stand in the order of the totals they are added to.
-_RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _AMBIGUOUS, _FUNDING = range(SUMMED)
+# The first six stand in the order of the totals they are added to.
+_RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _WINS, _LOSING = range(SUMMED)
 _FACTOR, _LINK, _VALUE, _LOWEST, _HIGHEST, _DRAWDOWN, _TURNOVER, _EXIT_BAR = range(SUMMED, 2 * SUMMED)
 SLOT_COLUMNS = 2 * SUMMED
 
@@ -72,6 +72,8 @@ def _finish(
         ratio = exit_price / price
         out[_FACTOR] = kept * ratio if long else 1 + kept - ratio
         out[_TURNOVER] = 1 + ratio
+    out[_WINS] = 1.0 if out[_FACTOR] > 1 else 0.0
+    out[_LOSING] = 1.0 if out[_FACTOR] < 1 else 0.0
 
 
 @compiled
@@ -159,52 +161,56 @@ def describe_compound(
 
 
 @compiled
-def _add_trades(trades: Integers, slots: Floats, own: Floats) -> None:
-    """Continue the totals `own` of one configuration with its trades in order of time."""
+def _add_trades(trades: Integers, first: int, last: int, slots: Floats, own: Floats) -> None:
+    """Continue the totals `own` of one configuration with its trades, slots from `first` to `last`.
+
+    Written out in single variables: they stay in registers, which is most of the speed of a sweep.
+    """
     capital, peak, max_drawdown, link = own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK]
+    returns, squares, losses = own[_RETURNS], own[_SQUARES], own[_LOSSES]
+    adverse, favourable, held = own[_ADVERSE], own[_FAVOURABLE], own[_HELD]
     wins, losing, won, lost = own[WINS], own[LOSING], own[WON], own[LOST]
-    fees, lowest_capital = own[FEES], own[LOWEST_CAPITAL]
-    floor = peak * (1 + max_drawdown)
-    sums = np.zeros(SUMMED)
-    for slot in trades:
-        trade = slots[slot]
-        change = trade[_VALUE] * link - 1
-        for column in range(SUMMED):
-            sums[column] += trade[column]
+    fees, lowest_capital, peak_capital = own[FEES], own[LOWEST_CAPITAL], own[PEAK_CAPITAL]
+    trough = peak
+    for index in range(first, last):
+        # Not slots[slot]: a view would be counted in and out, which takes longer than all that follows.
+        slot = np.uint32(trades[index])
+        change = slots[slot, _VALUE] * link - 1
         loss = min(change, 0.0)
-        own[_RETURNS] += change
-        own[_SQUARES] += change * change
-        own[_LOSSES] += loss * loss
-        lowest = capital * trade[_LOWEST]
-        highest = capital * trade[_HIGHEST]
-        if lowest < floor:
-            max_drawdown = min(max_drawdown, lowest / peak - 1)
-            floor = peak * (1 + max_drawdown)
-        if trade[_DRAWDOWN] < max_drawdown or highest > peak:
-            max_drawdown = min(max_drawdown, trade[_DRAWDOWN])
-            peak = max(peak, highest)
-            floor = peak * (1 + max_drawdown)
-        fees += capital * trade[_TURNOVER]
+        returns += slots[slot, _RETURNS] + change
+        squares += slots[slot, _SQUARES] + change * change
+        losses += slots[slot, _LOSSES] + loss * loss
+        adverse += slots[slot, _ADVERSE]
+        favourable += slots[slot, _FAVOURABLE]
+        held += slots[slot, _HELD]
+        highest = capital * slots[slot, _HIGHEST]
+        trough = min(trough, capital * slots[slot, _LOWEST])
+        max_drawdown = min(max_drawdown, slots[slot, _DRAWDOWN])
+        if highest > peak:
+            max_drawdown = min(max_drawdown, trough / peak - 1)
+            peak = trough = highest
+        fees += capital * slots[slot, _TURNOVER]
         lowest_capital = min(lowest_capital, capital)
-        after = capital * trade[_FACTOR]
+        after = capital * slots[slot, _FACTOR]
         profit = after - capital
         gain = max(profit, 0.0)
         won += gain
         lost += profit - gain
-        wins += profit > 0
-        losing += profit < 0
+        wins += slots[slot, _WINS]
+        losing += slots[slot, _LOSING]
         capital = after
-        link = trade[_LINK]
-        if capital > own[PEAK_CAPITAL]:
-            exit_bar = trade[_EXIT_BAR]
+        link = slots[slot, _LINK]
+        if capital > peak_capital:
+            exit_bar = slots[slot, _EXIT_BAR]
             own[LONGEST_DRAWDOWN] = max(own[LONGEST_DRAWDOWN], exit_bar - own[PEAK_EXIT_BAR])
-            own[PEAK_CAPITAL] = capital
             own[PEAK_EXIT_BAR] = exit_bar
-    for column in range(SUMMED):
-        own[column] += sums[column]
+            peak_capital = capital
+    max_drawdown = min(max_drawdown, trough / peak - 1)
     own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK] = capital, peak, max_drawdown, link
+    own[_RETURNS], own[_SQUARES], own[_LOSSES] = returns, squares, losses
+    own[_ADVERSE], own[_FAVOURABLE], own[_HELD] = adverse, favourable, held
     own[WINS], own[LOSING], own[WON], own[LOST] = wins, losing, won, lost
-    own[FEES], own[LOWEST_CAPITAL] = fees, lowest_capital
+    own[FEES], own[LOWEST_CAPITAL], own[PEAK_CAPITAL] = fees, lowest_capital, peak_capital
 
 
 @compiled
@@ -230,4 +236,4 @@ def accumulate_compound(
             # The first value there is, is that of the position; the capital before it is no peak.
             own[PEAK] = own[CAPITAL] * slots[trades[start], _VALUE]
         own[TRADES] += count
-        _add_trades(trades[start : start + count], slots, own)
+        _add_trades(trades, start, start + count, slots, own)

@@ -15,17 +15,24 @@ def _index_entries(
     last_bar: int,
     entry_bars: Integers,
     set_entry: Integers,
-    out: Integers,
+    opposite_bars: Integers,
+    opposite_slots: Integers,
+    next_entry: Integers,
+    reversal_bars: Integers,
+    reversal_slots: Integers,
 ) -> None:
-    """For each bar of the block the position of the set's next entry at or after it, or -1."""
+    """For each bar of the block the set's next entry at or after it, or -1; for each entry its reversal."""
     upper = last_bar
     following = -1
     for position in range(end - 1, begin - 1, -1):
-        entry_bar = entry_bars[set_entry[position]]
-        out[entry_bar + 1 - first_bar : upper - first_bar] = following
-        following = position
-        upper = entry_bar + 1
-    out[: upper - first_bar] = following
+        entry = set_entry[position]
+        next_entry[entry_bars[entry] + 1 - first_bar : upper - first_bar] = following
+        following = entry
+        upper = entry_bars[entry] + 1
+        if opposite_bars.shape[0] > 0:
+            reversal_bars[entry] = opposite_bars[position]
+            reversal_slots[entry] = opposite_slots[position]
+    next_entry[: upper - first_bar] = following
 
 
 @compiled
@@ -35,7 +42,6 @@ def walk_block(
     first_bar: int,
     last_bar: int,
     cooldown_bars: int,
-    reverses: bool,
     entry_bars: Integers,
     set_offsets: Integers,
     set_entry: Integers,
@@ -58,31 +64,34 @@ def walk_block(
     written from `trade_offsets` on as slots, and each slot is marked as used. After an exit within bar j the
     next entry may come at j + `cooldown_bars`; after a reversal at bar j it comes at j.
     """
-    entry_at = np.empty(last_bar - first_bar, dtype=np.int32)
+    next_entry = np.empty(last_bar - first_bar, dtype=np.int32)
+    # Without reversals the opposite signal comes after everything.
+    reversal_bars = np.full(entry_bars.shape[0], np.iinfo(np.int32).max, dtype=np.int32)
+    reversal_slots = np.zeros(entry_bars.shape[0], dtype=np.int32)
     for set_number in range(first_set, last_set):
         begin = set_offsets[set_number]
         end = set_offsets[set_number + 1]
         if begin == end:
             continue
-        _index_entries(begin, end, first_bar, last_bar, entry_bars, set_entry, entry_at)
+        _index_entries(
+            begin, end, first_bar, last_bar, entry_bars, set_entry, opposite_bars, opposite_slots, next_entry,
+            reversal_bars, reversal_slots,
+        )  # fmt: skip
         for config in range(config_offsets[set_number], config_offsets[set_number + 1]):
-            own_exit_bars = exit_bars[config_exit[config]]
-            own_exit_slots = exit_slots[config_exit[config]]
+            exit_number = config_exit[config]
             bar = max(next_bars[config], first_bar)
             start = trade_offsets[config]
             written = start
             while bar < last_bar:
-                position = entry_at[bar - first_bar]
-                if position < 0:
+                entry = next_entry[bar - first_bar]
+                if entry < 0:
                     break
-                entry = set_entry[position]
-                exit_bar = own_exit_bars[entry]
-                if not reverses or exit_bar <= opposite_bars[position]:
-                    slot = slot_bases[entry] + own_exit_slots[entry]
-                    bar = exit_bar + cooldown_bars
-                else:
-                    slot = slot_bases[entry] + opposite_slots[position]
-                    bar = opposite_bars[position]
+                exit_bar = exit_bars[exit_number, entry]
+                reversal = reversal_bars[entry]
+                is_exit = exit_bar <= reversal
+                slot = exit_slots[exit_number, entry] if is_exit else reversal_slots[entry]
+                bar = exit_bar + cooldown_bars if is_exit else reversal
+                slot += slot_bases[entry]
                 trades[written] = slot
                 used[slot] = True
                 written += 1

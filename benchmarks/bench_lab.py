@@ -1,0 +1,254 @@
+"""The speed and size of the lab, and of what people use instead.
+
+    make bench-lab                       a table
+    make bench-lab ARGS=--json           JSON lines: name, unit, ours, peer, peer_name, ratio, goal, ok
+    make bench-lab ARGS=--full           features over 30 days instead of two (gigabytes of logs, minutes)
+
+Every number is the median of at least five turns, ours and the peer's in turn. A peer that would take minutes
+for the whole grid computes 81 of its configurations, and both are compared for one bar and configuration; the
+81 are first checked to be equal. The original's pipeline is vectorbt as its owner calls it: signals and stops
+as wide tables, one portfolio, eleven metrics. The hand-tuned call gives vectorbt plain arrays, nothing wider
+than it must be, and asks for no metrics.
+
+The exit code is 0 whether or not the goals are met.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.backtest.inputs_files import frame_of, write_grid  # noqa: E402
+from tests.backtest.logs import write_logs  # noqa: E402
+from tests.backtest.markets import random_bars  # noqa: E402
+
+from aster_operator.backtest.feature_sources import CsvLogSource  # noqa: E402
+from aster_operator.backtest.features import build_features  # noqa: E402
+from aster_operator.backtest.grid import ParamGrid, make_param_grid  # noqa: E402
+from aster_operator.backtest.metrics import ORIGINAL_METRICS, build_ranked_metrics, metric_columns  # noqa: E402
+from aster_operator.backtest.sweep import run_grid_backtest  # noqa: E402
+
+MONTH, YEAR = 43_200, 525_600
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ASTERUSDT")
+SAMPLE = 81
+SPACE: dict[str, list[float]] = {
+    "k": [1.2, 1.6, 2.0],
+    "T": [10, 30, 60],
+    "n": [1.2, 1.6, 2.0],
+    "V": [10, 30, 60],
+    "tp_bps": [150, 200, 250],
+    "sl_bps": [25, 50, 75],
+    "activation_bps": [50, 75, 100],
+    "activation_buffer_bps": [0.5],
+    "callback_bps": [5, 10, 15],
+    "min_tp_gap_bps": [4],
+    "spread_max": [0.5],
+    "funding_max": [1.5],
+}
+
+
+@dataclass
+class Row:
+    """One measurement; `goal` is a bound of `ours` or of `ratio`, or "reported" for a number without one."""
+
+    name: str
+    unit: str
+    ours: float
+    peer: float | None
+    peer_name: str | None
+    ratio: float | None
+    goal: str
+    ok: bool
+
+
+def bounded(name: str, unit: str, ours: float, most: float) -> Row:
+    return Row(name, unit, round(ours, 3), None, None, None, f"ours <= {most:g}", ours <= most)
+
+
+def compared(name: str, unit: str, ours: float, peer: float, peer_name: str, least: float) -> Row:
+    ratio = peer / ours
+    return Row(
+        name,
+        unit,
+        round(ours, 4),
+        round(peer, 3),
+        peer_name,
+        round(ratio, 1),
+        f"ratio >= {least:g}",
+        ratio >= least,
+    )
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    started = perf_counter()
+    work()
+    return perf_counter() - started
+
+
+def interleaved(repeats: int, *works: Callable[[], Any]) -> list[float]:
+    """Median seconds of each, one after the other in every turn, the first turn not counted."""
+    turns = [[seconds_of(work) for work in works] for _ in range(repeats + 1)][1:]
+    return [statistics.median(column) for column in zip(*turns, strict=True)]
+
+
+def whole_sweep(bars: Any, semantics: str = "vectorbt") -> Any:
+    """From the lists of the grid to the ranked table."""
+    return build_ranked_metrics(run_grid_backtest(bars, make_param_grid(SPACE), semantics=semantics))
+
+
+def hand_tuned(bars: Any, grid: ParamGrid, signals: tuple[Any, Any], levels: tuple[Any, Any]) -> Any:
+    """One vectorbt call over plain arrays that are no wider than they must be."""
+    import vectorbt as vbt
+    from tests.backtest import vectorbt_peer as peer
+
+    middle = 0.5 * (bars.tw_bid + bars.tw_ask)
+    return vbt.Portfolio.from_signals(
+        close=bars.close[:, None],
+        price=middle[:, None],
+        open=bars.open[:, None],
+        high=bars.high[:, None],
+        low=bars.low[:, None],
+        entries=signals[0],
+        exits=signals[1],
+        short_entries=signals[1],
+        short_exits=signals[0],
+        fees=4e-4,
+        slippage=((bars.tw_ask - bars.tw_bid) / (2 * middle))[:, None],
+        tp_stop=levels[1],
+        sl_stop=grid.column("sl_bps")[None, :] / 1e4,
+        stop_entry_price="Price",
+        stop_exit_price="Price",
+        upon_opposite_entry="Reverse",
+        adjust_sl_func_nb=peer.arm_trailing,
+        adjust_sl_args=(levels[0], grid.column("callback_bps") / 1e4),
+        freq="1min",
+        max_orders=20 * bars.close.shape[0],
+    )
+
+
+def month(repeats: int) -> Iterator[Row]:
+    from tests.backtest import vectorbt_peer as peer
+
+    bars = random_bars(MONTH + 1, 1, windows=(10, 30, 60), spread_bps=0.2)
+    grid = make_param_grid(SPACE)
+    rows = np.arange(0, len(grid), len(grid) // SAMPLE, dtype=np.int32)[:SAMPLE]
+    part = grid.take(rows)
+    signals, levels = peer.entries(bars, part), peer.stops(bars, part, 4.0)
+    theirs = peer.metrics(peer.portfolio(bars, part, fee_bps=4.0, slippage_bps=0.0))
+    ours = metric_columns(run_grid_backtest(bars, part, semantics="vectorbt"))
+    for name in ORIGINAL_METRICS:
+        np.testing.assert_allclose(ours[name], theirs[name].to_numpy(dtype=float), rtol=1e-9, atol=1e-12)
+    sweep, original, tuned = interleaved(
+        repeats,
+        lambda: whole_sweep(bars),
+        lambda: peer.metrics(peer.portfolio(bars, part, fee_bps=4.0, slippage_bps=0.0)),
+        lambda: hand_tuned(bars, part, signals, levels),
+    )
+    mine = sweep * 1e9 / (len(bars) * len(grid))
+    name = f"{len(grid):,} configurations over {MONTH:,} bars, semantics vectorbt"
+    per_original, per_tuned = (value * 1e9 / (len(bars) * len(part)) for value in (original, tuned))
+    yield compared(name, "ns/bar/config", mine, per_original, "the original's pipeline", 1000)
+    yield compared(name, "ns/bar/config", mine, per_tuned, "a hand-tuned vectorbt call", 200)
+    (exchange,) = interleaved(repeats, lambda: whole_sweep(bars, "exchange"))
+    exchange_ns = exchange * 1e9 / (len(bars) * len(grid))
+    name = f"{len(grid):,} configurations over {MONTH:,} bars, semantics exchange"
+    yield Row(name, "ns/bar/config", round(exchange_ns, 4), None, None, None, "reported", True)
+
+
+def year(repeats: int) -> Iterator[Row]:
+    """In a process of its own, so that its memory is its own."""
+    for semantics in ("vectorbt", "exchange"):
+        command = [sys.executable, __file__, "--year", semantics, "--repeats", str(repeats)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds, megabytes = (float(value) for value in done.stdout.split())
+        name = f"6,561 configurations over {YEAR:,} bars, semantics {semantics}"
+        yield bounded(name, "s", seconds, 6)
+        yield bounded(f"{name}: peak memory", "MB", megabytes, 1500)
+
+
+def run_year(semantics: str, repeats: int) -> None:
+    bars = random_bars(YEAR + 1, 1, windows=(10, 30, 60), spread_bps=0.2, steps=8)
+    (seconds,) = interleaved(repeats, lambda: whole_sweep(bars, semantics))
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def features(repeats: int, days: int) -> Iterator[Row]:
+    from tests.backtest.test_features import the_pandas_way
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_logs(Path(folder), days * 1440, 1, symbols=SYMBOLS)
+        mine, pandas = interleaved(
+            repeats,
+            lambda: build_features(CsvLogSource(Path(folder)), (10, 30, 60)),
+            lambda: the_pandas_way(Path(folder)),
+        )
+    name = f"features from {days} days of one-second rows, {len(SYMBOLS)} symbols, CSV read included"
+    yield compared(name, "s", mine, pandas, "the same in pandas", 20)
+
+
+def cold_start(repeats: int) -> Iterator[Row]:
+    program = Path(sys.executable).with_name("aster-operator")
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        frame_of(random_bars(2000, 1)).write_csv(folder / "inputs.csv")
+        write_grid(folder / "grid.json", {name: values[:1] for name, values in SPACE.items()})
+        write_logs(folder / "logs", 30, 1)
+        sweep = ["sweep", "--inputs", "inputs.csv", "--grid", "grid.json", "--out", "out"]
+        for command in (["--help"], ["features", "--log-dir", "logs"], sweep):
+            called = [str(program), "backtest", *command]
+            (seconds,) = interleaved(
+                repeats,
+                lambda called=called: subprocess.run(called, cwd=folder, check=True, capture_output=True),
+            )
+            yield bounded(f"start to end of backtest {command[0]}, kernels compiled before", "s", seconds, 3)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each measurement (default 5)")
+    parser.add_argument("--full", action="store_true", help="features over 30 days")
+    parser.add_argument("--only", choices=["month", "year", "features", "cold-start"], help="one part")
+    parser.add_argument("--year", choices=["vectorbt", "exchange"], help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if chosen.year is not None:
+        run_year(chosen.year, chosen.repeats)
+        return 0
+    parts = {
+        "month": lambda: month(chosen.repeats),
+        "year": lambda: year(chosen.repeats),
+        "features": lambda: features(chosen.repeats, 30 if chosen.full else 2),
+        "cold-start": lambda: cold_start(chosen.repeats),
+    }
+    for name, part in parts.items():
+        if chosen.only in (None, name):
+            for measured in part():
+                print(json.dumps(asdict(measured)) if chosen.json else _line(measured), flush=True)
+    return 0
+
+
+def _line(row: Row) -> str:
+    verdict = "    " if row.goal == "reported" else "ok  " if row.ok else "MISS"
+    peer = "" if row.peer is None else f", {row.peer_name} {row.peer:,.2f}, ratio {row.ratio:,.0f}"
+    return f"{verdict}  {row.name:<85}{row.ours:>12,.3f} {row.unit:<14} goal {row.goal}{peer}"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    sys.exit(main())
