@@ -228,6 +228,19 @@ def test_signed_parameters_may_travel_in_the_body(trader: Trader) -> None:
     assert answer.status == 200, answer.json
 
 
+def test_a_body_may_repeat_a_signed_query_but_not_add_to_it(trader: Trader) -> None:
+    """The venue's own demonstration sends its parameters twice and signs them once, in the query."""
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010"}
+    query = trader.v3_query(**order)
+    assert trader.send("POST", "/fapi/v3/order", query, urlencode(order).encode()).status == 200
+    # The signed value counts, whatever the copy says.
+    other = urlencode(order | {"quantity": "0.500", "side": "SELL"}).encode()
+    answer = trader.send("POST", "/fapi/v3/order", trader.v3_query(**order), other).json
+    assert (answer["origQty"], answer["side"]) == ("0.010", "BUY")
+    added = urlencode(order | {"reduceOnly": "true"}).encode()
+    assert trader.send("POST", "/fapi/v3/order", trader.v3_query(**order), added).code == -1022
+
+
 def test_a_json_body_beside_a_signed_query_is_ignored(trader: Trader) -> None:
     query = trader.v3_query(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.001")
     assert trader.send("POST", "/fapi/v3/order", query, b'{"symbol": "ETHUSDT"}').json["symbol"] == "BTCUSDT"

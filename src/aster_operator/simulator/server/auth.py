@@ -88,6 +88,21 @@ def _strip(part: bytes) -> tuple[bytes, str | None]:
     return head, value.decode("latin-1")
 
 
+def _signed_texts(query: bytes, body: bytes) -> tuple[bytes, ...]:
+    """What may have been signed: query and body together, or the query alone where the body only repeats it.
+
+    An official demonstration program signs the query and sends the same parameters in the body again. The
+    query wins for a name that is in both, so a body without names of its own cannot smuggle anything in.
+    """
+    if not (query and body):
+        return (query + body,)
+    together = query + b"&" + body
+    names = {name for name, _ in form_pairs(query)}
+    if all(name in names for name, _ in form_pairs(body)):
+        return together, query
+    return (together,)
+
+
 def signature_bytes(text: str) -> bytes | None:
     """The bytes of a signature with or without `0x`, None for what is not hexadecimal."""
     try:
@@ -116,8 +131,8 @@ def signed_by(message: bytes, signature_hex: str, signer: str, settings: AuthSet
 
 
 def _is_listed(peer: str, whitelist: str) -> bool:
-    """True without a list; entries are addresses or networks, separated by spaces."""
-    entries = whitelist.split()
+    """True without a list; entries are addresses or networks, separated by spaces, or commas as some do."""
+    entries = whitelist.replace(",", " ").split()
     if not entries:
         return True
     try:
@@ -194,8 +209,8 @@ class Authenticator:
         query, body, signature = split_signature(request.raw_query, body)
         if not signature:
             raise refusals.mandatory_parameter("signature")
-        message = query + b"&" + body if query and body else query + body
-        if not signed_by(message, signature, signer, self._settings):
+        texts = _signed_texts(query, body)
+        if not any(signed_by(text, signature, signer, self._settings) for text in texts):
             self._check_legacy(params, signature, signer, nonce_us)
         agent = self._registry.agent(signer, params.optional_text("user"))
         self._check_agent(agent, security, request)
