@@ -1,12 +1,13 @@
 """`aster-operator demo`: first light on the embedded exchange, from nothing to a report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
-from aster_operator.cli.sim_settings import default_symbols, keys_set, settings_for_the_sim
+from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
+from aster_operator.cli.sim_settings import keys_set, settings_for_the_sim
 
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
@@ -30,6 +31,7 @@ exit code 0 only if our books and the exchange's match to the last digit.
 Examples:
   aster-operator demo
   aster-operator demo --hours 48 --seed 7
+  aster-operator demo --pair cross
   aster-operator demo --json > report.json
 """
 
@@ -48,6 +50,7 @@ def _demo(
         Path | None,
         typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
     ] = None,
+    pair: PairOption = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the exchange; 0 takes a free one.")
     ] = 0,
@@ -58,7 +61,7 @@ def _demo(
 
     from aster_operator.runtime.demo import DemoOptions
 
-    settings = _demo_settings(env_file, data)
+    settings = _demo_settings(env_file, data, pair)
     warm_up_hours = 24.0 if data is None else 0.0
     options = DemoOptions(
         hours=hours, warm_up_hours=warm_up_hours, seed=seed, data=data, speed=speed, port=port
@@ -66,13 +69,16 @@ def _demo(
     return asyncio.run(_main(settings, options, json_output=json_output))
 
 
-def _demo_settings(env_file: str | None, data: Path | None) -> "Settings":
+def _demo_settings(env_file: str | None, data: Path | None, pair: str | None) -> "Settings":
     """The person's settings with the demo's values where nothing was set, and books of their own."""
     given = settings_from(env_file)
-    overrides: dict[str, Any] = {}
+    overrides = check_kind(pair)
     if not {"DB_PATH", "DATABASE_URL"} & keys_set(given):
         overrides["DB_PATH"] = str(_new_books(Path(given.state_dir)))
-    defaults = {} if data is None else {"TRADING_PAIRS": ",".join(default_symbols(data))}
+    kind = pair or given.pair_kind
+    defaults = pair_defaults(kind)
+    if (data is not None or kind == "cross") and "TRADING_PAIRS" not in keys_set(given):
+        overrides["TRADING_PAIRS"] = pairs_in(data, kind)
     return settings_for_the_sim(env_file, overrides, defaults)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+from aster_operator.cli.pair_options import PairOption, check_kind
 from aster_operator.cli.run_plan import PAIRS, flag, plan_of, strategy_names, symbol_overrides
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _run(
         Path | None,
         typer.Option("--params", metavar="FILE", help="Their parameters, read again when it changes."),
     ] = None,
+    pair: PairOption = None,
     poll_time: Annotated[
         str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
     ] = "forever",
@@ -119,6 +121,7 @@ def _run(
         "ASTER_ORDER_NOTIONAL": order_notional,
         "ASTER_ENABLE_TRADING": None if trading is None else str(trading).lower(),
         **symbol_overrides(names, symbols),
+        **check_kind(pair),
     }
     if on_stop is not None:
         _check_choice("--on-stop", on_stop, ("keep", "flatten"))
@@ -132,7 +135,7 @@ def _run(
     plan = plan_of(settings, names, params)
     settings.require_credentials()
     if settings.venue == "mainnet":
-        if plan.pairs:
+        if plan.pairs and settings.pair_kind == "same":
             _say_what_the_venue_says(understood=i_understand_hedged_farming)
         if not yes_real_money:
             _confirm(settings, plan.symbols)

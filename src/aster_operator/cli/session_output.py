@@ -3,10 +3,13 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
 
     from aster_operator.config.settings import Settings
     from aster_operator.execution.core import TradingCore
+    from aster_operator.execution.pair import Pair
     from aster_operator.monitoring.session_report import SessionReport
     from aster_operator.runtime.trading_session import BothBooks
 
@@ -34,6 +37,7 @@ def session_report(
     def ours(client_order_id: str) -> bool:
         return whole_account or is_own_client_order_id(client_order_id)
 
+    pairs = core.settings.delta_neutral
     own_fills = [fill for fill in books.own_fills if ours(fill.client_order_id)]
     return build_report(
         strategy=core.strategy_name,
@@ -44,7 +48,9 @@ def session_report(
         funding=books.own_income,
         pairs=core.state.pairs.finished,
         still_open=[
-            OpenPairFigures(pair.long.symbol, pair.worst_imbalance, pair.longest_imbalance_ms)
+            OpenPairFigures(
+                pair.name, pair.worst_imbalance, pair.longest_imbalance_ms, _market_pnl(core, pair)
+            )
             for pair in core.state.pairs.active()
         ],
         open_positions=books.open_positions,
@@ -58,7 +64,13 @@ def session_report(
             wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
         ),
         stopped_early=interrupted,
+        pair_names=() if pairs is None else tuple(pairing.name for pairing in pairs.pairs),
     )
+
+
+def _market_pnl(core: "TradingCore", pair: "Pair") -> "Decimal":
+    marks = [core.state.market.mark_of(leg.symbol) or leg.entry_price for leg in pair.legs]
+    return pair.market_pnl_at(marks[0], marks[1])
 
 
 def show_report(

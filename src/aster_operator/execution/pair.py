@@ -243,10 +243,15 @@ class Pair:
         long_mark, short_mark = marks
         if long_mark is None or short_mark is None:
             return
-        if self.held_marks is not None:
-            self.market_pnl += self.long.held * (long_mark - self.held_marks[0])
-            self.market_pnl -= self.short.held * (short_mark - self.held_marks[1])
+        self.market_pnl = self.market_pnl_at(long_mark, short_mark)
         self.held_marks = (long_mark, short_mark) if complete else None
+
+    def market_pnl_at(self, long_mark: Decimal, short_mark: Decimal) -> Decimal:
+        """What the market has done to the complete pair so far."""
+        if self.held_marks is None:
+            return self.market_pnl
+        long_gain = self.long.held * (long_mark - self.held_marks[0])
+        return self.market_pnl + long_gain - self.short.held * (short_mark - self.held_marks[1])
 
     def pnl(self, long_mark: Decimal, short_mark: Decimal) -> Decimal:
         """Realised plus unrealised of both legs, less fees, plus settled funding (USD)."""

@@ -74,27 +74,37 @@ class LiveView:
         table = Table(expand=True, box=None, header_style="dim")
         for name in ("Symbol", "State", "Long", "Short", "Δ base", "Age", "Pair PnL", "Mark", "Decision"):
             table.add_column(name, justify="left" if name in ("Symbol", "State", "Decision") else "right")
-        for symbol in self._core.settings.symbols:
-            pair = self._core.state.pairs.on_symbol(symbol)
+        by_name = {pair.name: pair for pair in self._core.state.pairs.active()}
+        for name, symbol in self._rows():
+            pair = by_name.get(name)
             mark = self._core.state.market.mark_of(symbol)
-            decision = self._core.decisions.get(symbol)
+            decision = self._core.decisions.get(name)
             words = Text(_words(decision), overflow="ellipsis", no_wrap=True)
             shown_mark = "" if mark is None else f"{mark:,.2f}"
             if pair is None:
-                table.add_row(symbol, "flat", "", "", "", "", "", shown_mark, words)
+                table.add_row(name, "flat", "", "", "", "", "", shown_mark, words)
             else:
                 table.add_row(*self._pair_cells(pair_status(self._core.state, pair)), shown_mark, words)
         return table
 
+    def _rows(self) -> list[tuple[str, str]]:
+        """Names of what is shown, and the symbol whose mark stands beside: pairs first, then the rest."""
+        parameters = self._core.settings.delta_neutral
+        pairings = () if parameters is None else parameters.pairs
+        in_pairs = {symbol for pairing in pairings for symbol in pairing.symbols}
+        rest = [(symbol, symbol) for symbol in self._core.settings.symbols if symbol not in in_pairs]
+        return [(pairing.name, pairing.second) for pairing in pairings] + rest
+
     def _pair_cells(self, status: PairStatus) -> tuple[str | Text, ...]:
-        delta = status.long.quantity - status.short.quantity
+        delta = status.long.quantity * status.long.weight - status.short.quantity * status.short.weight
+        shown = delta if status.long.symbol == status.short.symbol else round(delta, 4)
         pnl_style = "green" if status.pnl_usd >= 0 else "red"
         return (
             status.symbol,
             Text(status.phase, style="cyan" if status.phase is PairPhase.HOLDING else "yellow"),
             plain_text(status.long.quantity),
             plain_text(status.short.quantity),
-            Text(plain_text(delta), style="" if delta == 0 else "bold yellow"),
+            Text(plain_text(shown), style="" if delta == 0 else "bold yellow"),
             self._age(status),
             Text(f"{status.pnl_usd:+,.2f}", style=pnl_style),
         )

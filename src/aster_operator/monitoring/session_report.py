@@ -12,6 +12,7 @@ from rich.text import Text
 from aster_operator.domain.enums import LiquidityRole
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO, plain_text, usd_text
+from aster_operator.domain.pairing import venue_symbol
 from aster_operator.execution.pair_book import PairSummary
 from aster_operator.monitoring.ledger import LedgerComparison
 
@@ -25,7 +26,9 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     """The report's stable fields (`demo --json`), then ours. Money in USD, quantities in base units.
 
     `cost_per_100k_usd` is everything the session cost, price effects and funding included, for each 100,000
-    USD traded; negative when it earned. `hold_minutes_*` are of pairs closed because their time was over.
+    USD traded; negative when it earned. `market_pnl_usd` is apart from it: what prices did to pairs while
+    they were complete, zero for two legs of one perpetual. `hold_minutes_*` are of pairs closed because their
+    time was over.
     """
 
     ledger: str
@@ -58,14 +61,16 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     wallet_compared: bool
     ledger_differences: tuple[str, ...]
     stopped_early: bool
+    market_pnl_usd: Decimal = ZERO
 
 
 class OpenPairFigures(msgspec.Struct, frozen=True):
     """What the report wants to know of a pair that is not finished."""
 
-    symbol: str
+    name: str
     worst_imbalance: Decimal
     longest_imbalance_ms: int
+    market_pnl_usd: Decimal = ZERO
 
 
 def build_report(
@@ -83,15 +88,20 @@ def build_report(
     opening_equity: Decimal,
     ledger: LedgerComparison,
     stopped_early: bool = False,
+    pair_names: Sequence[str] = (),
 ) -> SessionReport:
-    """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet."""
+    """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet;
+    `pair_names` are the pairings', the symbols by default."""
     sums = _Sums.of(fills, funding, unrealized_pnl)
     # A pair that a limit or its owner closed early says nothing about the rule on holding.
     holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None and pair.rotated]
     imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
-    imbalances += [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
-    worst = {symbol: max((size for name, size, _ in imbalances if name == symbol), default=ZERO)
-             for symbol in symbols}  # fmt: skip
+    imbalances += [(pair.name, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
+    names = pair_names or tuple(symbols)
+    worst = {name: max((size for other, size, _ in imbalances if other == name), default=ZERO)
+             for name in names}  # fmt: skip
+    market_pnl = sum((pair.market_pnl_usd for pair in pairs), ZERO)
+    market_pnl += sum((pair.market_pnl_usd for pair in still_open), ZERO)
     return SessionReport(
         ledger=ledger.verdict,
         strategy=strategy,
@@ -106,7 +116,7 @@ def build_report(
         hold_minutes_min=min(holds_ms) / _MINUTE_MS if holds_ms else None,
         max_imbalance_base=max(worst.values(), default=ZERO),
         max_imbalance_ms=max((duration_ms for _, _, duration_ms in imbalances), default=0),
-        cost_per_100k_usd=sums.cost_per_100k,
+        cost_per_100k_usd=sums.cost_per_100k(market_pnl),
         open_positions=open_positions,
         seed=seed,
         hold_minutes_avg=sum(holds_ms) / len(holds_ms) / _MINUTE_MS if holds_ms else None,
@@ -123,6 +133,7 @@ def build_report(
         wallet_compared=ledger.wallet_compared,
         ledger_differences=ledger.differences,
         stopped_early=stopped_early,
+        market_pnl_usd=market_pnl,
     )
 
 
@@ -151,11 +162,10 @@ class _Sums(msgspec.Struct, frozen=True, kw_only=True):
             net=realized - fees + settled + unrealized,
         )
 
-    @property
-    def cost_per_100k(self) -> Decimal | None:
+    def cost_per_100k(self, market_pnl: Decimal) -> Decimal | None:
         if not self.volume:
             return None
-        return (-self.net * 100_000 / self.volume).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
+        return ((market_pnl - self.net) * 100_000 / self.volume).quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
 
     @property
     def maker_share_pct(self) -> Decimal | None:
@@ -195,6 +205,9 @@ def render_report(report: SessionReport) -> RenderableType:
             "fees, funding and price effects together",
         ),
     ]
+    if report.market_pnl_usd:
+        market = usd_text(report.market_pnl_usd, signed=True)
+        rows.append(("Market PnL", market, "what prices did to complete pairs, not in the cost"))
     for row in rows:
         table.add_row(*row)
     matches = report.ledger == "match"
@@ -227,6 +240,6 @@ def _minutes(minutes: float | None) -> str:
 def _imbalance(report: SessionReport) -> str:
     """The worst of each symbol: units of different coins cannot be compared."""
     return ", ".join(
-        f"{plain_text(size)} {symbol.removesuffix('USDT')}"
-        for symbol, size in report.max_imbalance_by_symbol.items()
+        f"{plain_text(size)} {venue_symbol(name.split('/')[0]).removesuffix('USDT')}"
+        for name, size in report.max_imbalance_by_symbol.items()
     )
