@@ -9,6 +9,7 @@ from cli_calls import Call
 
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.market_data.catalog.catalog import Catalog
+from aster_operator.market_data.conversion.klines import klines_to_catalog
 from aster_operator.market_data.history import load_history, sample_data_path
 
 MINUTES = str(sample_data_path())
@@ -17,11 +18,14 @@ MINUTES = str(sample_data_path())
 @pytest.fixture(scope="module")
 def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog of the bundled minutes."""
-    from aster_operator.cli.entry import main
-
     folder = tmp_path_factory.mktemp("minutes") / "catalog"
-    assert main(["data", "convert", MINUTES, str(folder), "--json"]) == 0
+    klines_to_catalog(sample_data_path(), folder, "add-1-1.parquet")
     return folder
+
+
+def test_minutes_become_a_catalog(call: Call, tmp_path: Path) -> None:
+    told = json.loads(call("data", "convert", MINUTES, "catalog", "--json").stdout)
+    assert told["rows"]["kline_1m"] == Catalog(tmp_path / "catalog").read("kline_1m").height
 
 
 def test_ls_tells_what_is_there(call: Call, minutes: Path) -> None:
