@@ -11,12 +11,18 @@ from aster_operator.database.schema import open_books
 from aster_operator.database.selection import LedgerKey
 from aster_operator.domain.enums import OrderType, PositionSide, Side
 from aster_operator.domain.events import OperatorAction
+from aster_operator.domain.fills import IncomeRow
 from aster_operator.domain.money import ZERO
+from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.reconciliation import RememberedPair
+from aster_operator.runtime.account_recall import recall_account
 from aster_operator.runtime.session_books import DatabaseBooks
 from aster_operator.runtime.session_memory import SessionMemory, remember
 from aster_operator.simulator.exchange import SimulatedExchange
+from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.simulator.model import OrderRequest
+from aster_operator.strategy.intents import AccountStatus
+from aster_operator.strategy.risk_manager import RiskManager
 from runtime.sessions import ACCOUNT, Bench, new_exchange, open_bench
 
 SYMBOL = "BTCUSDT"
@@ -145,3 +151,69 @@ async def test_a_pair_closed_while_we_were_away_is_forgotten(books: Engine) -> N
     long, short = second.held(SYMBOL)
     assert long == short > 0, "a new pair was opened"
     assert len(memory(books, exchange.now_ms).pairs) == 1, "the vanished one is closed in the books too"
+
+
+# --- what losses are measured from ------------------------------------------------------------------------
+
+
+async def test_a_restart_forgives_no_loss_and_forgets_no_hold_value(books: Engine) -> None:
+    exchange = new_exchange()
+    first = await session(exchange, books, "first")
+    await first.run_minutes(30)
+    marks, held = first.core.state.risk_manager.marks, first.core.state.hold_meter.usd_hours
+    assert marks is not None
+    assert held > 0
+    await abandon(first)
+
+    known = memory(books, exchange.now_ms)
+    recalled = await recall_account(first.client, known.strategies, exchange.now_ms)
+    assert recalled.marks == marks, "peak and first equity of the day"
+    assert held * Decimal("0.9") < recalled.held_usd_hours <= held, "at most a minute is lost"
+    again = RiskManager(first.core.settings.limits, first.core.settings.instruments, marks=recalled.marks)
+    lost = AccountStatus(
+        now_ms=exchange.now_ms,
+        equity_usd=marks.peak_usd * Decimal("0.94"),
+        maintenance_margin_usd=ZERO,
+    )
+    refused = again.breached_account_limit(lost)
+    assert refused is not None
+    assert refused.rule == "MAX_DRAWDOWN_PCT"
+
+
+async def test_money_taken_out_between_sessions_is_no_loss(books: Engine) -> None:
+    exchange = new_exchange()
+    first = await session(exchange, books, "first")
+    await first.run_minutes(10)
+    marks = first.core.state.risk_manager.marks
+    assert marks is not None
+    await abandon(first)
+    client = TransferringClient(first.client, Decimal(-4_000), exchange.now_ms)
+    known = memory(books, exchange.now_ms)
+    recalled = await recall_account(client, known.strategies, exchange.now_ms + 60_000)
+    assert recalled.marks is not None
+    assert recalled.marks.peak_usd == marks.peak_usd - 4_000
+    assert recalled.marks.day_first_usd == marks.day_first_usd - 4_000
+
+
+class TransferringClient(InProcessClient):
+    """Remembers a transfer besides what the exchange does."""
+
+    def __init__(self, client: ExchangeClient, amount: Decimal, at_ms: int) -> None:
+        assert isinstance(client, InProcessClient)
+        super().__init__(client._exchange, client._account_id, client._clock)
+        self._row = IncomeRow(
+            transaction_id="moved",
+            symbol="",
+            income_type="TRANSFER",
+            income=amount,
+            asset="USDT",
+            time_ms=at_ms + 30_000,
+            trade_id="",
+        )
+
+    async def income_rows(
+        self, start_ms: int, end_ms: int | None = None, income_type: str | None = None
+    ) -> list[IncomeRow]:
+        within = start_ms <= self._row.time_ms and (end_ms is None or self._row.time_ms <= end_ms)
+        own = [self._row] if within and income_type in (None, "TRANSFER") else []
+        return own + await super().income_rows(start_ms, end_ms, income_type)

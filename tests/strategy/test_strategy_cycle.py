@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.fees import FeeRates
+from aster_operator.rewards.objective import Objective
+from aster_operator.rewards.weights import Weights
 from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
+from aster_operator.strategy.expected_cost import CostAssumptions
 from aster_operator.strategy.intents import (
     ClosePair,
     CycleDecision,
@@ -430,3 +434,90 @@ def test_no_plan_exceeds_the_days_volume(view: CycleView, daily_usd: int) -> Non
             assert pair is not None
             planned += 2 * pair.gross_usd
             assert planned <= daily_usd
+
+
+# --- the plan -------------------------------------------------------------------------------------------
+
+DEAR = {"bid": Decimal(49_900), "ask": Decimal(50_100), "usual_half_spread_bps": Decimal(1)}
+
+
+@pytest.mark.parametrize(
+    ("daily_usd", "held_min", "market", "action"),
+    [
+        (60_000, 90, DEAR, "hold"),
+        (60_000, 119, DEAR, "hold"),
+        (60_000, 120, DEAR, "rotate"),  # half an hour is all that is waited
+        (1_000_000, 90, DEAR, "rotate"),  # no time in hand
+        (60_000, 90, DEAR | {"usual_half_spread_bps": None}, "rotate"),
+        (60_000, 90, DEAR | {"usual_half_spread_bps": Decimal(15)}, "rotate"),
+        (60_000, 90, {"usual_half_spread_bps": Decimal("0.01")}, "rotate"),  # dearer, by next to nothing
+    ],
+)
+def test_a_dear_moment_is_waited_out_while_the_plan_has_time(
+    daily_usd: int, held_min: int, market: dict[str, Any], action: str
+) -> None:
+    pair = pair_of(held_since_ms=NOW_MS - held_min * MINUTE_MS)
+    view = view_of(pair, markets={"BTCUSDT": market_of(**market)})
+    decision = only(strategy_of(daily_usd=daily_usd).run_cycle(view))
+    assert decision.action == action
+    if action == "hold":
+        assert "waiting for a cheaper moment" in decision.reason
+
+
+def test_a_target_that_cannot_be_reached_is_come_near_to_or_ends_trading_with_the_numbers_that_work() -> None:
+    beyond = {"daily_usd": 10**6}
+    assert only(strategy_of(**beyond).run_cycle(view_of())).action == "open"
+    stopping = strategy_of(**beyond, stops_when_unreachable=True)
+    for view, action in ((view_of(), "wait"), (view_of(pair_of()), "hold")):
+        decision = only(stopping.run_cycle(view))
+        assert decision.action == action
+        assert "DAILY_VOLUME_TARGET 320000 or POSITION_HOLD_TIME_MIN" in decision.reason
+    reachable = strategy_of(daily_usd=320_000, stops_when_unreachable=True)
+    assert only(reachable.run_cycle(view_of())).action == "open"
+
+
+@pytest.mark.parametrize(
+    ("used", "quantity", "rounds"), [(0, "0.1", "3"), (20_000, "0.062", "2"), (32_400, "0.063", "1")]
+)
+def test_the_last_rounds_share_what_is_left(used: int, quantity: str, rounds: str) -> None:
+    """Two of $12,500, not one of $20,000 and a rest of $5,000."""
+    view = view_of(volume_today_usd=Decimal(used))
+    decision = only(strategy_of(daily_usd=45_000).run_cycle(view))
+    assert isinstance(decision.intent, OpenPair)
+    assert decision.intent.quantity == Decimal(quantity)
+    assert decision.numbers["rounds_left"] == rounds
+    assert decision.numbers["expected_funding_usd"] == "0.0000"
+
+
+def test_a_symbol_the_volume_does_not_need_is_opened_for_the_weeks_hold_value_only() -> None:
+    decisions = strategy_of(BOTH, daily_usd=40_000).run_cycle(view_of())
+    assert actions(decisions) == ["open", "wait"]
+    assert "at less cost with BTCUSDT" in decisions[1].reason
+    wanted = strategy_of(BOTH, daily_usd=40_000, weekly_hold_target_usd_hours=Decimal(2 * 10**6))
+    assert actions(wanted.run_cycle(view_of(week_end_ms=NOW_MS + 5 * DAY_MS))) == ["open", "open"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "first"), [("cost-per-dollar", "BTCUSDT"), ("cost-per-point", "ETHUSDT")]
+)
+def test_the_plan_follows_the_objective(objective: str, first: str) -> None:
+    """Where fees earn points, the symbol with the higher fee costs more a dollar and less a point."""
+    fees = {
+        "BTCUSDT": FeeRates(symbol="BTCUSDT", maker=Decimal(0), taker=Decimal("0.0001")),
+        "ETHUSDT": FeeRates(symbol="ETHUSDT", maker=Decimal(0), taker=Decimal("0.0004")),
+    }
+    costs = CostAssumptions(
+        objective=Objective(objective), fees=fees, weights=Weights(fee_per_usd=Decimal(100))
+    )
+    markets = {
+        "BTCUSDT": market_of(bid_quantity=Decimal(9), ask_quantity=Decimal(9)),
+        "ETHUSDT": market_of(
+            "ETHUSDT",
+            bid=Decimal("1999.96"),
+            ask=Decimal("2000.04"),
+            bid_quantity=Decimal(99),
+            ask_quantity=Decimal(99),
+        ),
+    }
+    decisions = strategy_of(BOTH, costs=costs).run_cycle(view_of(markets=markets))
+    assert decisions[0].symbol == first

@@ -24,10 +24,15 @@ class PassBudget:
     def left_usd(self) -> Decimal:
         return self.target_usd - self.planned_usd
 
-    def leg_left_usd(self, full_leg_usd: Decimal) -> Decimal | None:
+    def leg_left_usd(self, planned_leg_usd: Decimal) -> Decimal | None:
         """The largest leg whose opening and closing the day can still carry, with room for prices to move;
-        None when a full one fits. Opening commits to closing as well."""
-        return None if 4 * full_leg_usd <= self.left_usd else self.left_usd / (4 * MARK_GRACE)
+        None when one as planned fits. Opening commits to closing as well."""
+        return None if 4 * planned_leg_usd <= self.left_usd else self.left_usd / (4 * MARK_GRACE)
+
+    def leg_usd(self, planned_leg_usd: Decimal) -> Decimal:
+        """The leg as planned, or as much of it as the day can still carry."""
+        left = self.leg_left_usd(planned_leg_usd)
+        return planned_leg_usd if left is None else left
 
     def size_view(self, symbol: str, market: SymbolMarket, leverage: int) -> SizeView:
         account = self._view.account

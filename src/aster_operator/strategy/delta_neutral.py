@@ -137,7 +137,7 @@ class DeltaNeutralStrategy:
             market.mark,
             symbol,
             budget.size_view(symbol, market, self.risk_manager.limits.leverage),
-            most_usd=budget.leg_left_usd(self._full_leg_usd(market)),
+            most_usd=budget.leg_usd(plan.leg_usd[symbol]),
         )
         if isinstance(quantity, Refused):
             if quantity.rule == "volume budget":
@@ -267,7 +267,10 @@ class DeltaNeutralStrategy:
     def _why_not_at_this_price(self, market: SymbolMarket, until_ms: int, view: CycleView) -> str | None:
         """A dear moment is waited out while the plan has time in hand."""
         usual, now = market.usual_half_spread_bps, half_spread_bps(market)
-        if usual is None or now is None or now <= usual * self.parameters.dear_spread_multiple:
+        if usual is None or now is None:
+            return None
+        dear_bps = usual + self.parameters.dear_half_spread_bps
+        if now <= max(usual * self.parameters.dear_spread_multiple, dear_bps):
             return None
         if view.now_ms >= until_ms:
             return None

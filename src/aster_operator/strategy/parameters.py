@@ -112,6 +112,8 @@ class DeltaNeutralParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Time that opening and closing a pair is expected to take, for the day's plan."""
     dear_spread_multiple: Decimal = Decimal("1.5")
     """A rotation with time in hand waits while the spread is above this many times its usual width,"""
+    dear_half_spread_bps: Decimal = Decimal("0.5")
+    """and half of it wider than usual by at least this,"""
     dear_patience_ms: int = 30 * MINUTE_MS
     """but no longer than this beyond its hold."""
     pairings: tuple[Pairing, ...] = ()

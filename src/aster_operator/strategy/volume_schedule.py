@@ -17,6 +17,8 @@ from aster_operator.domain.money import ZERO, plain_text, usd_text
 __all__ = ["DayPlan", "Lane", "PlanRequest", "plan_day"]
 
 _LEGS_OF_A_ROUND = 4
+_EVEN_ROUNDS = 2
+"""The last rounds share what is left evenly: one of them alone might be too small to be worth a rotation."""
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +62,13 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`rounds` still to start today, and when the next one must start at the latest for the rest to fit, by
-    symbol. `reachable_usd` is the volume the day can come to. `shortfall` says in words why
+    """`rounds` still to start today, the leg of the next one, and when it must start at the latest for the
+    rest to fit, by symbol. `reachable_usd` is the volume the day can come to. `shortfall` says in words why
     a target cannot be reached and which numbers would work; None when it can. `for_holding`: symbols to hold
     although the volume does not need them."""
 
     rounds: dict[str, int]
+    leg_usd: dict[str, Decimal]
     latest_ms: dict[str, int]
     reachable_usd: Decimal
     shortfall: str | None = None
@@ -81,15 +84,19 @@ def plan_day(request: PlanRequest) -> DayPlan:
     """The plan from now to the end of the UTC day."""
     needed = request.target_usd - request.planned_usd
     rounds: dict[str, int] = {}
+    legs_usd: dict[str, Decimal] = {}
     for lane in request.lanes:
-        rounds[lane.symbol] = 0
+        rounds[lane.symbol], legs_usd[lane.symbol] = 0, lane.leg_usd
         if needed > 0 and lane.leg_usd > 0:
             starts = _starts(lane, request.round_ms, request.day_end_ms)
-            rounds[lane.symbol] = min(starts, _ceiling(needed / lane.round_usd))
-            needed -= rounds[lane.symbol] * lane.round_usd
+            rounds[lane.symbol] = count = min(starts, _ceiling(needed / lane.round_usd))
+            if 0 < count <= _EVEN_ROUNDS:
+                legs_usd[lane.symbol] = min(lane.leg_usd, needed / (count * _LEGS_OF_A_ROUND))
+            needed -= count * lane.round_usd
     for_holding, hold_shortfall = _plan_holding(request, rounds)
     return DayPlan(
         rounds=rounds,
+        leg_usd=legs_usd,
         latest_ms={lane.symbol: _latest_ms(lane, rounds[lane.symbol], request) for lane in request.lanes},
         reachable_usd=request.target_usd - max(needed, ZERO),
         shortfall=_shortfall(request, needed) if needed > 0 else None,
