@@ -37,11 +37,13 @@ from tests.backtest.inputs_files import frame_of, write_grid  # noqa: E402
 from tests.backtest.logs import write_logs  # noqa: E402
 from tests.backtest.markets import random_bars  # noqa: E402
 
-from aster_operator.backtest.feature_sources import CsvLogSource  # noqa: E402
+from aster_operator.backtest.feature_sources import CatalogSource, CsvLogSource  # noqa: E402
 from aster_operator.backtest.features import build_features  # noqa: E402
 from aster_operator.backtest.grid import ParamGrid, make_param_grid  # noqa: E402
 from aster_operator.backtest.metrics import ORIGINAL_METRICS, build_ranked_metrics, metric_columns  # noqa: E402
 from aster_operator.backtest.sweep import run_grid_backtest  # noqa: E402
+from aster_operator.market_data.catalog.layout import added_name  # noqa: E402
+from aster_operator.market_data.conversion.csv_in import csv_to_catalog  # noqa: E402
 
 MONTH, YEAR = 43_200, 525_600
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ASTERUSDT")
@@ -192,13 +194,17 @@ def features(repeats: int, days: int) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory() as folder:
         write_logs(Path(folder), days * 1440, 1, symbols=SYMBOLS)
-        mine, pandas = interleaved(
+        catalog = Path(folder) / "catalog"
+        csv_to_catalog(Path(folder), catalog, added_name(1, 1))
+        mine, from_catalog, pandas = interleaved(
             repeats,
             lambda: build_features(CsvLogSource(Path(folder)), (10, 30, 60)),
+            lambda: build_features(CatalogSource(catalog), (10, 30, 60)),
             lambda: the_pandas_way(Path(folder)),
         )
-    name = f"features from {days} days of one-second rows, {len(SYMBOLS)} symbols, CSV read included"
-    yield compared(name, "s", mine, pandas, "the same in pandas", 20)
+    name = f"features from {days} days of one-second rows, {len(SYMBOLS)} symbols"
+    yield compared(f"{name}, from CSV logs", "s", mine, pandas, "pandas from CSV logs", 20)
+    yield compared(f"{name}, from the catalog", "s", from_catalog, pandas, "pandas from CSV logs", 20)
 
 
 def cold_start(repeats: int) -> Iterator[Row]:
