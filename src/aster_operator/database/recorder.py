@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
@@ -285,6 +286,15 @@ class TradeRecorder:
                 index_elements=[*key, "date"], set_=values
             )
             connection.execute(statement, key | {"date": day} | values)
+
+    def record_points_estimate(self, day: datetime, points: Decimal | None) -> None:
+        """Note the points estimated for a day (its midnight, naive UTC) that has its row; None: not known."""
+        with self._writing() as connection:
+            connection.execute(
+                update(DailyStats)
+                .where(DailyStats.date == day, *self._own(DailyStats))
+                .values(rh_points_estimated=points)
+            )
 
     # --- how it is written ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
+from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.commands import NotifyLevel, RecordDecision
 from aster_operator.domain.events import (
     BarUpdated,
@@ -33,6 +34,7 @@ from aster_operator.strategy.hedge_ratio import MinuteCloses
 from aster_operator.strategy.intents import Beta, ClosePair, CycleDecision, OpenPair, PairPhase
 from aster_operator.strategy.parameters import DeltaNeutralParameters
 from aster_operator.strategy.two_symbol_pairs import TwoSymbolStrategy
+from aster_operator.strategy.volume_schedule import DayPlan
 
 __all__ = ["PairDesk"]
 
@@ -54,6 +56,7 @@ class PairDesk:
         self._manager = PairManager(state, orders, parameters, self.strategy.name)
         self._next_cycle_ms = 0
         self._next_regular_ms = 0
+        self._told_day_ms: int | None = None
 
     @property
     def name(self) -> str:
@@ -204,14 +207,15 @@ class PairDesk:
         regular = now_ms >= self._next_regular_ms
         if regular:
             self._next_regular_ms = now_ms + self.parameters.cycle_interval_ms
-        decisions = self.strategy.run_cycle(
-            build_cycle_view(
-                self._state,
-                self.symbols,
-                entries_blocked=entries_blocked(self._state),
-                betas=self._betas(),
-            )
+        view = build_cycle_view(
+            self._state,
+            self.symbols,
+            entries_blocked=entries_blocked(self._state),
+            betas=self._betas(),
         )
+        if regular and all(market.mark is not None for market in view.markets.values()):
+            self._tell_shortfall(self.strategy.plan(view))
+        decisions = self.strategy.run_cycle(view)
         for decision in decisions:
             self._carry_out(decision, regular=regular)
         self._next_cycle_ms = min((self._next_regular_ms, *self._hold_ends_ms()))
@@ -219,6 +223,16 @@ class PairDesk:
             # What an opening waits for (data, a cooldown, a funding stamp) may end long before the interval.
             self._next_cycle_ms = min(self._next_cycle_ms, now_ms + _WAIT_RETRY_MS)
         return decisions
+
+    def _tell_shortfall(self, plan: DayPlan) -> None:
+        """Say once a day that a target cannot be reached, and which numbers would work."""
+        day_ms = utc_day_start_ms(self._state.now_ms)
+        if day_ms == self._told_day_ms:
+            return
+        words = [words for words in (plan.shortfall, plan.hold_shortfall) if words is not None]
+        if words:
+            self._told_day_ms = day_ms
+            self._state.notify(NotifyLevel.WARNING, "; ".join(words))
 
     def _hold_ends_ms(self) -> Iterator[int]:
         """When the pairs now held will have been held long enough, as far as that lies ahead."""

@@ -12,6 +12,7 @@ from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.order_tracker import OrderTracker
+from aster_operator.runtime.daily_points import DailyPoints
 from aster_operator.runtime.trade_log import TradeLog
 
 __all__ = ["DatabaseBooks"]
@@ -19,14 +20,19 @@ __all__ = ["DatabaseBooks"]
 
 class DatabaseBooks:
     """Adapter from what a session says to `TradeRecorder`. `tracker` tells which orders are ours; finished
-    trades go to `trade_log` too."""
+    trades go to `trade_log` too, `points` estimates what each day earns."""
 
     def __init__(
-        self, recorder: TradeRecorder, tracker: OrderTracker, trade_log: TradeLog | None = None
+        self,
+        recorder: TradeRecorder,
+        tracker: OrderTracker,
+        trade_log: TradeLog | None = None,
+        points: DailyPoints | None = None,
     ) -> None:
         self._recorder = recorder
         self._tracker = tracker
         self._trade_log = trade_log
+        self._points = points
 
     def record_order_intent(self, order: NewOrder, at_ms: int) -> None:
         self._recorder.record_order_intent(order, at_ms)
@@ -39,6 +45,8 @@ class DatabaseBooks:
     def record_fill(self, fill: Fill) -> None:
         if self._recorder.record_fill(fill):
             self._recorder.update_daily_stats(fill.event_ms)
+            if self._points is not None:
+                self._points.note(fill)
 
     def record_income(self, row: IncomeRow) -> None:
         if self._recorder.record_income(row):

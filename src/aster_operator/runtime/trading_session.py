@@ -22,8 +22,10 @@ from aster_operator.domain.commands import Notify
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
+from aster_operator.rewards.profile import load_profile
 from aster_operator.runtime.account_recall import recall_account
 from aster_operator.runtime.core_settings import core_settings, risk_limits
+from aster_operator.runtime.daily_points import daily_points
 from aster_operator.runtime.journal import FileJournal, Journal, JournalHeader, NoJournal
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_books import DatabaseBooks
@@ -146,11 +148,12 @@ async def trading_session(
         recorder.start_run(
             core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
         )
+        points = daily_points(engine, recorder, load_profile(settings.reward_profile))
         journal = _journal(identity, core, now_ms)
         session = Session(
             client=client,
             core=core,
-            books=DatabaseBooks(recorder, core.state.tracker, _trade_log(settings, plan)),
+            books=DatabaseBooks(recorder, core.state.tracker, _trade_log(settings, plan), points),
             journal=journal,
             clock=clock,
             start_ms=now_ms,
@@ -160,6 +163,8 @@ async def trading_session(
             yield TradingSession(session, core, ready, now_ms, book, engine, recorder)
         finally:
             await session.disconnect()
+            if points is not None:
+                points.finish(core.state.now_ms)
             journal.close()
     finally:
         engine.dispose()
