@@ -8,7 +8,18 @@ import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 from aster_operator.cli.pair_options import PairOption, check_kind
-from aster_operator.cli.run_plan import PAIRS, flag, plan_of, strategy_names, symbol_overrides
+from aster_operator.cli.run_plan import (
+    PAIRS,
+    EnableTrading,
+    OrderNotional,
+    Params,
+    Strategies,
+    TradedSymbols,
+    plan_of,
+    strategy_names,
+    symbol_overrides,
+    true_or_false,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +48,6 @@ Examples:
 """
 
 _VENUES = ("sim", "paper", "testnet", "mainnet")
-_STRATEGIES = ("delta-neutral",)
 _WORDS = "trade real money"
 
 
@@ -46,10 +56,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(
-    strategy: Annotated[
-        str,
-        typer.Option("--strategy", help="delta-neutral, midfreq, both (a,b), or your own: module:Class."),
-    ] = PAIRS,
+    strategy: Strategies = PAIRS,
     venue: Annotated[
         str | None,
         typer.Option("--venue", help="sim, paper, testnet or mainnet (default: VENUE)."),
@@ -63,32 +70,10 @@ def _run(
     ca_file: Annotated[
         Path | None, typer.Option("--ca-file", metavar="FILE", help="Trust this CA (exchange serve --tls).")
     ] = None,
-    symbols: Annotated[
-        str | None,
-        typer.Option("--symbols", help="Symbols to trade instead of TRADING_PAIRS, or of ASTER_SYMBOLS."),
-    ] = None,
-    enable_trading: Annotated[
-        str | None,
-        typer.Option(
-            "--enable-trading",
-            "--enable_trading",
-            metavar="BOOL",
-            help="Of midfreq and your own: false only logs what it would do (ASTER_ENABLE_TRADING).",
-        ),
-    ] = None,
-    order_notional: Annotated[
-        str | None,
-        typer.Option(
-            "--order-notional",
-            "--order_notional",
-            metavar="USD",
-            help="Size of their entries (ASTER_ORDER_NOTIONAL).",
-        ),
-    ] = None,
-    params: Annotated[
-        Path | None,
-        typer.Option("--params", metavar="FILE", help="Their parameters, read again when it changes."),
-    ] = None,
+    symbols: TradedSymbols = None,
+    enable_trading: EnableTrading = None,
+    order_notional: OrderNotional = None,
+    params: Params = None,
     pair: PairOption = None,
     poll_time: Annotated[
         str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
@@ -114,21 +99,18 @@ def _run(
     import asyncio
 
     names = strategy_names(strategy)
-    trading = flag(enable_trading, "--enable-trading")
     overrides: dict[str, str | None] = {
         "ASTER_BASE_URL": base_url,
         "ASTER_WS_URL": ws_url,
         "ASTER_ORDER_NOTIONAL": order_notional,
-        "ASTER_ENABLE_TRADING": None if trading is None else str(trading).lower(),
+        "ASTER_ENABLE_TRADING": true_or_false(enable_trading, "--enable-trading"),
+        "ON_STOP": on_stop,
+        "VENUE": venue,
         **symbol_overrides(names, symbols),
         **check_kind(pair),
     }
-    if on_stop is not None:
-        _check_choice("--on-stop", on_stop, ("keep", "flatten"))
-        overrides["ON_STOP"] = on_stop
-    if venue is not None:
-        _check_choice("--venue", venue, _VENUES)
-        overrides["VENUE"] = venue
+    _check_choice("--on-stop", on_stop or "keep", ("keep", "flatten"))
+    _check_choice("--venue", venue or _VENUES[0], _VENUES)
     settings = settings_from(env_file, database_url, overrides=overrides)
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
@@ -139,7 +121,7 @@ def _run(
             _say_what_the_venue_says(understood=i_understand_hedged_farming)
         if not yes_real_money:
             _confirm(settings, plan.symbols)
-    return asyncio.run(_main(settings, ca_file, seconds, json_output=json_output))
+    return asyncio.run(_main(settings, plan, ca_file, seconds, json_output=json_output))
 
 
 def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 """From the options of `run` to a plan: which strategies, on which symbols, with which parameters."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +9,50 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.session_plan import SessionPlan
 
-__all__ = ["PAIRS", "flag", "plan_of", "strategy_names", "symbol_overrides"]
+__all__ = [
+    "PAIRS",
+    "EnableTrading",
+    "OrderNotional",
+    "Params",
+    "Strategies",
+    "TradedSymbols",
+    "plan_of",
+    "strategy_names",
+    "symbol_overrides",
+    "true_or_false",
+]
 
 PAIRS = "delta-neutral"
+
+Strategies = Annotated[
+    str, typer.Option("--strategy", help="delta-neutral, midfreq, both (a,b), or your own: module:Class.")
+]
+TradedSymbols = Annotated[
+    str | None,
+    typer.Option("--symbols", help="Symbols to trade instead of TRADING_PAIRS, or of ASTER_SYMBOLS."),
+]
+EnableTrading = Annotated[
+    str | None,
+    typer.Option(
+        "--enable-trading",
+        "--enable_trading",
+        metavar="BOOL",
+        help="Of midfreq and your own: false only logs what it would do (ASTER_ENABLE_TRADING).",
+    ),
+]
+OrderNotional = Annotated[
+    str | None,
+    typer.Option(
+        "--order-notional",
+        "--order_notional",
+        metavar="USD",
+        help="Size of their entries (ASTER_ORDER_NOTIONAL).",
+    ),
+]
+Params = Annotated[
+    Path | None,
+    typer.Option("--params", metavar="FILE", help="Their parameters, read again when it changes."),
+]
 _YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 
 
@@ -27,14 +68,14 @@ def strategy_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def flag(text: str | None, option: str) -> bool | None:
-    """true or false as people write it, None for not given. Raises BadParameter."""
+def true_or_false(text: str | None, option: str) -> str | None:
+    """The word `true` or `false` for what a person wrote, None for nothing. Raises BadParameter."""
     if text is None:
         return None
     word = text.strip().lower()
     if word not in _YES + _NO:
         raise typer.BadParameter(f"{text!r} is neither true nor false", param_hint=option)
-    return word in _YES
+    return "true" if word in _YES else "false"
 
 
 def symbol_overrides(names: tuple[str, ...], symbols: str | None) -> dict[str, str | None]:

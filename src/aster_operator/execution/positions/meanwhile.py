@@ -101,7 +101,7 @@ class MarketWatch:
             worst, best = best, worst
         change = None
         if mark_at_entry is not None and self.mark_at_exit is not None:
-            change = (self.mark_at_exit / mark_at_entry - 1) * _BPS
+            change = _rounded((self.mark_at_exit / mark_at_entry - 1) * _BPS)
         quote_out = self.exit_quote
         return MarketMeanwhile(
             base_volume=base,
@@ -110,7 +110,7 @@ class MarketWatch:
             high=self.high,
             low=self.low,
             close=self.close,
-            vwap=quote / base if base > 0 and quote > 0 else None,
+            vwap=_rounded(quote / base) if base > 0 and quote > 0 else None,
             mark_at_entry=mark_at_entry,
             mark_at_exit=self.mark_at_exit,
             mark_change_bps=change,
@@ -131,7 +131,7 @@ class MarketWatch:
     def _moved_bps(self, mark: Decimal | None, sign: int) -> Decimal | None:
         if mark is None:
             return None
-        return max(ZERO, (mark / self.entry_price - 1) * _BPS * self.side.sign * sign)
+        return _rounded(max(ZERO, (mark / self.entry_price - 1) * _BPS * self.side.sign * sign))
 
 
 def _touch(side: Side, bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
@@ -146,4 +146,9 @@ def _worse(side: Side, price: Decimal | None, reference: Decimal | None) -> Deci
     """By how many bps `price` is the worse one for an order of `side`."""
     if price is None or reference is None:
         return None
-    return (price / reference - 1) * _BPS * side.sign
+    return _rounded((price / reference - 1) * _BPS * side.sign)
+
+
+def _rounded(value: Decimal) -> Decimal:
+    """To a millionth: quotients have no last digit."""
+    return value.quantize(Decimal("0.000001"))

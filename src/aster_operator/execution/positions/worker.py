@@ -130,6 +130,9 @@ class PositionWorker:
         if position.held <= 0 and not entry_lives and position.phase is not PositionPhase.SETTLING:
             position.phase = PositionPhase.SETTLING
             position.settling_since_ms = self._state.now_ms
+            since_ms = position.unarmed_since_ms.pop(ExitKind.STOP, None)
+            if since_ms is not None:
+                position.unprotected_ms += self._state.now_ms - since_ms
             position.dirty = True
 
     def follow_mark(self, position: ManagedPosition, mark: Decimal) -> None:
