@@ -8,7 +8,7 @@ Every number is the median of at least five turns, ours and the peer's in turn. 
 for the whole grid computes 81 of its configurations, and both are compared for one bar and configuration; the
 81 are first checked to be equal. The original's pipeline is vectorbt as its owner calls it: signals and stops
 as wide tables, one portfolio, eleven metrics. The hand-tuned call gives vectorbt plain arrays, nothing wider
-than it must be, and asks for no metrics.
+than it must be, signals and levels made before, and asks for the same metrics.
 
 The exit code is 0 whether or not the goals are met.
 """
@@ -159,7 +159,7 @@ def month(repeats: int) -> Iterator[Row]:
         repeats,
         lambda: whole_sweep(bars),
         lambda: peer.metrics(peer.portfolio(bars, part, fee_bps=4.0, slippage_bps=0.0)),
-        lambda: hand_tuned(bars, part, signals, levels),
+        lambda: peer.metrics(hand_tuned(bars, part, signals, levels)),
     )
     mine = sweep * 1e9 / (len(bars) * len(grid))
     name = f"{len(grid):,} configurations over {MONTH:,} bars, semantics vectorbt"
