@@ -50,6 +50,9 @@ COMMANDS: dict[str, CommandSource] = {
     "backtest": CommandSource(
         "aster_operator.cli.backtest", "Run strategies on recorded data, in process and in virtual time."
     ),
+    "new-strategy": CommandSource(
+        "aster_operator.cli.new_strategy", "Write the file of a strategy of your own, ready to run."
+    ),
     "replay": CommandSource(
         "aster_operator.cli.replay",
         "Replay a session's journal through a fresh core and compare every command.",

@@ -1,0 +1,68 @@
+"""new-strategy, backtest replay and run --strategy: what they refuse, and the form of their answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_calls import Call
+
+CONTRACT = {
+    "decisions", "entries", "exits_by_reason", "unprotected_ms_max", "unprotected_ms_total", "orphan_exits",
+    "net_pnl_usd", "fees_usd", "funding_usd", "events", "seconds", "ledger", "fingerprint",
+}  # fmt: skip
+
+
+def test_the_answer_of_a_replay_is_the_same_in_process_and_over_the_wire(call: Call) -> None:
+    answers = []
+    for driver in ("in-process", "wire"):
+        done = call(
+            "backtest", "replay", "--strategy", "midfreq", "--hours", "2", "--driver", driver, "--json",
+            "--order_notional", "500",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    first, second = answers
+    assert set(first) >= CONTRACT
+    assert first["entries"] > 0
+    for name in CONTRACT - {"seconds", "events"}:
+        assert first[name] == second[name], name
+
+
+def test_a_new_strategy_runs_as_it_is(call: Call, tmp_path: Path) -> None:
+    folder = str(tmp_path / "mine")
+    assert call("new-strategy", "three-bars", "--folder", folder).returncode == 0
+    done = call(
+        "backtest",
+        "replay",
+        "--strategy",
+        f"{folder}/three_bars.py:ThreeBarsStrategy",
+        "--hours",
+        "0.5",
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["decisions"] == 60
+    again = call("new-strategy", "three-bars", "--folder", folder)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["new-strategy", "Three Bars"], "lower case"),
+        (["new-strategy", "midfreq"], "built in"),
+        (["backtest", "replay", "--strategy", "nobody"], "no strategy"),
+        (["backtest", "replay", "--faults", "earthquake"], "is not one of none"),
+        (["backtest", "replay", "--params", "nowhere.json"], "No such file"),
+        (["backtest", "replay", "--data", "nowhere"], "nowhere"),
+        (["run", "--strategy", "midfreq,three-bars"], "one other strategy"),
+        (["run", "--strategy", "midfreq", "--enable-trading", "perhaps"], "neither true nor false"),
+        (["run", "--strategy", "midfreq", "--order-notional", "-5"], "ASTER_ORDER_NOTIONAL"),
+        (["run", "--strategy", "delta-neutral,midfreq", "--symbols", "BTCUSDT"], "two strategies"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(call: Call, arguments: list[str], words: str) -> None:
+    done = call(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
