@@ -124,7 +124,8 @@ class Guards:
     def must_close(self, equity_usd: Decimal | None, now_ms: int) -> tuple[ExitReason, str] | None:
         """Why everything must go now, None while it may stay."""
         settings = self.settings
-        needed, balance = self._maintenance_margin, equity_usd or self._margin_balance
+        needed = self._maintenance_margin
+        balance = self._margin_balance if equity_usd is None else equity_usd
         if needed and balance is not None and balance <= settings.margin_safety_multiple * needed:
             return ExitReason.MARGIN, (
                 f"margin balance {balance:.2f} is {balance / needed:.2f} times the maintenance margin, "
