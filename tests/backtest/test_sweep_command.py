@@ -47,6 +47,10 @@ def test_what_a_sweep_leaves_and_prints(
     assert code == 0
     answer = json.loads(capsys.readouterr().out)
     assert {"results", "configs", "bars", "seconds", "ns_per_bar_config", "verdicts"} <= answer.keys()
+    assert set(answer["verdicts"]) == {"BTCUSDT", "ETHUSDT"}
+    for symbol, found in answer["verdicts"].items():
+        assert found["verdict"] in {"robust", "fragile", "noise"}
+        assert found["line"].startswith(f"{symbol}: {found['verdict']}")
     assert answer["configs"] == 2 * 64
     assert answer["bars"] == 2 * 799
     assert answer["ns_per_bar_config"] == pytest.approx(answer["seconds"] * 1e9 / (2 * 799 * 64))
@@ -199,3 +203,12 @@ def test_bad_feature_commands(
     assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verdict_is_shown_to_people_and_can_be_left_out(
+    tmp_path: Path, inputs: Path, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(inputs=inputs, grid=grid, out=tmp_path / "judged") == 0
+    assert "BTCUSDT: " in capsys.readouterr().out
+    assert sweep("--no-verdict", "--json", inputs=inputs, grid=grid, out=tmp_path / "unjudged") == 0
+    assert json.loads(capsys.readouterr().out)["verdicts"] == {}

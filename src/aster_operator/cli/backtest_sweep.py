@@ -89,6 +89,11 @@ _PlotTop = Annotated[
 _Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Threads (default: all cores).")
 ]
+_Verdict = Annotated[
+    bool,
+    typer.Option("--verdict/--no-verdict", help="Judge whether the best one is robust, fragile or noise."),
+]
+_Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the verdict's resampling.")]
 
 
 def sweep(
@@ -106,11 +111,14 @@ def sweep(
     file_format: _Format = "csv",
     plot_top: _PlotTop = 0,
     workers: _Workers = None,
+    verdict: _Verdict = True,
+    seed: _Seed = 1,
     json_output: JsonOutput = False,
 ) -> int:
     from aster_operator.backtest.results import FORMATS, file_hash, write_results
     from aster_operator.backtest.semantics_exchange import ExchangeOptions
     from aster_operator.backtest.sweep import SEMANTICS
+    from aster_operator.cli.backtest_verdicts import study_results, verdict_json
     from aster_operator.cli.json_output import print_json
 
     _one_of(semantics, SEMANTICS, "--semantics")
@@ -129,7 +137,9 @@ def sweep(
     results, seconds = _run(prepared, semantics, workers, clock)
     date = _today(clock)
     paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=file_hash(inputs))
-    plots = _plot(results, [bars for _, bars, _ in prepared], out, date, plot_top)
+    bars = [own for _, own, _ in prepared]
+    plots = _plot(results, bars, out, date, plot_top)
+    studies = study_results(results, bars, seed=seed, workers=workers) if verdict else []
     work = sum(result.bars * len(result.grid) for result in results)
     summary = {
         "results": [str(path) for path in paths],
@@ -137,7 +147,7 @@ def sweep(
         "bars": sum(result.bars for result in results),
         "seconds": seconds,
         "ns_per_bar_config": seconds * 1e9 / work,
-        "verdicts": {},
+        "verdicts": {study.symbol: verdict_json(study) for study in studies},
         "semantics": semantics,
         "plots": [str(path) for path in plots],
     }
@@ -289,5 +299,7 @@ def _print(results: "list[SweepResult]", summary: dict[str, Any]) -> None:
         f"{summary['configs']:,} configurations in {summary['seconds']:.2f} s, "
         f"{summary['ns_per_bar_config']:.2f} ns a bar and configuration"
     )
+    for found in summary["verdicts"].values():
+        console.print(found["line"], soft_wrap=True)
     for path in (*summary["results"], *summary["plots"]):
         console.print(path, soft_wrap=True)
