@@ -69,6 +69,9 @@ lock: install-dev  ## Pin and hash all dependencies anew (needs uv)
 		--no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.txt
 	uv pip compile pyproject.toml --group dev -c requirements/run.txt --universal --python-version 3.11 \
 		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra gcp --extra postgres -c requirements/dev.txt -c requirements/run.txt \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
+		--no-annotate --upgrade -o deploy/gce/requirements.txt
 	printf '%s\n' cyclonedx-bom pip-audit | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/audit.txt
 	echo ccxt | uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes \

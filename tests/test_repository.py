@@ -16,7 +16,7 @@ from aster_operator.config.fields import field_key
 from aster_operator.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "deploy" / "gce" / "requirements.txt"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # Written in pieces, so that this file passes its own test.
@@ -104,7 +104,7 @@ def names_of(requirements: list[str]) -> set[str]:
     return {normalised(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in requirements}
 
 
-@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_locked_package_has_an_exact_version_and_hashes(path: Path) -> None:
     entries = [
         entry for entry in re.split(r"\n(?=\S)", path.read_text(encoding="utf-8").strip()) if entry[0] != "#"
@@ -115,7 +115,7 @@ def test_every_locked_package_has_an_exact_version_and_hashes(path: Path) -> Non
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
 
 
-@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_lock_names_no_index(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not REGISTRY_HOSTS.search(text)
@@ -129,6 +129,15 @@ def test_the_locks_cover_what_the_project_asks_for() -> None:
     assert names_of(PROJECT["dependency-groups"]["dev"]) <= dev.keys()
     assert names_of(PROJECT["build-system"]["requires"]) <= build.keys()
     assert {name for name in run.keys() & dev.keys() if run[name] != dev[name]} == set()
+
+
+def test_the_service_runs_what_was_tested() -> None:
+    service, run, dev = (
+        locked(ROOT / place)
+        for place in ("deploy/gce/requirements.txt", "requirements/run.txt", "requirements/dev.txt")
+    )
+    assert run.items() <= service.items()
+    assert (service.items() - run.items()) <= dev.items()
 
 
 def imported_packages() -> dict[str, set[str]]:

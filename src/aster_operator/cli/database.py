@@ -1,6 +1,7 @@
 """`aster-operator db`: prepare, summarise and export the books."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -32,6 +33,9 @@ def register(app: typer.Typer) -> None:
     group.command("init")(_init)
     group.command("stats")(_stats)
     group.command("export")(_export)
+    group.command("backup")(_backup)
+    group.command("restore")(_restore)
+    group.command("copy")(_copy)
     app.add_typer(group, name="db")
 
 
@@ -122,3 +126,72 @@ def _export(
     with describing_errors(url), engine.connect() as connection:
         rows = write_table(connection, table, chosen, file_format, out)
     print(f"{rows} rows of {table} written to {out}", file=sys.stderr)
+
+
+def _backup(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New file; never overwritten.")],
+    env_file: EnvFile = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Copy the books to a file while others may go on writing: complete, or not at all.
+
+    \b
+    Example:
+      aster-operator db backup --out books.backup
+    """
+    from aster_operator.database.backup import back_up
+
+    size = back_up(settings_from(env_file, database_url).database_url, out)
+    print(f"{size} bytes written to {out}")
+
+
+def _restore(
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="File that db backup wrote.")],
+    env_file: EnvFile = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Put a backup in the place of the books. A SQLite file that is there is moved aside, not deleted.
+
+    Stop the session first. A PostgreSQL database must be empty.
+
+    \b
+    Example:
+      aster-operator db restore books.backup --database-url sqlite:///restored.db
+    """
+    from aster_operator.database.backup import restore
+    from aster_operator.database.engine import database_name
+
+    url = settings_from(env_file, database_url).database_url
+    revision = restore(backup, url)
+    print(f"Restored: {database_name(url)} (schema {revision})")
+
+
+def _copy(
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="URL", help="Empty database; credential:NAME and the like work too."),
+    ],
+    env_file: EnvFile = None,
+    database_url: DatabaseUrl = None,
+    json_output: JsonOutput = False,
+) -> None:
+    """Copy all books to another database and compare every row; nothing is kept unless all are equal.
+
+    \b
+    Example:
+      aster-operator db copy --to sqlite:///copy.db
+      aster-operator db copy --to postgresql://127.0.0.1/aster
+    """
+    from aster_operator.cli.json_output import print_json
+    from aster_operator.config.settings import load_settings
+    from aster_operator.database.copying import copy_books
+    from aster_operator.database.engine import database_name
+
+    # An address may hold a password: it is read, checked and masked as DATABASE_URL is.
+    target = load_settings("/dev/null", overrides={"DATABASE_URL": to}).database_url
+    counts = copy_books(settings_from(env_file, database_url).database_url, target)
+    if json_output:
+        print_json({"database": database_name(target), "rows": counts})
+        return
+    for table, rows in counts.items():
+        print(f"{table:<20} {rows:>10} rows, all equal")
