@@ -11,6 +11,7 @@ from aster_operator.cli.pair_options import PairOption, check_kind
 from aster_operator.cli.run_plan import (
     PAIRS,
     EnableTrading,
+    OnStop,
     OrderNotional,
     Params,
     Strategies,
@@ -24,10 +25,13 @@ from aster_operator.cli.run_plan import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from rich.console import Console
+
     from aster_operator.config.settings import Settings, Venue
     from aster_operator.domain.clock import Clock
     from aster_operator.exchange.aster_client import AsterClient
     from aster_operator.exchange.client_protocol import ExchangeClient
+    from aster_operator.runtime.live_run import LiveResult
     from aster_operator.runtime.session_plan import SessionPlan
 
 __all__ = ["register"]
@@ -78,10 +82,7 @@ def _run(
     poll_time: Annotated[
         str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
     ] = "forever",
-    on_stop: Annotated[
-        str | None,
-        typer.Option("--on-stop", help="At the end: keep hedged pairs, or flatten all (default: ON_STOP)."),
-    ] = None,
+    on_stop: OnStop = None,
     yes_real_money: Annotated[
         bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
     ] = False,
@@ -117,10 +118,7 @@ def _run(
     plan = plan_of(settings, names, params)
     settings.require_credentials()
     if settings.venue == "mainnet":
-        if plan.pairs and settings.pair_kind == "same":
-            _say_what_the_venue_says(understood=i_understand_hedged_farming)
-        if not yes_real_money:
-            _confirm(settings, plan.symbols)
+        _ask_before_mainnet(settings, plan, understood=i_understand_hedged_farming, confirmed=yes_real_money)
     return asyncio.run(_main(settings, plan, ca_file, seconds, json_output=json_output))
 
 
@@ -141,6 +139,16 @@ def _seconds(poll_time: str) -> float | None:
             f"{poll_time!r} is neither a number of seconds above 0 nor forever", param_hint="--poll-time"
         )
     return seconds
+
+
+def _ask_before_mainnet(
+    settings: "Settings", plan: "SessionPlan", *, understood: bool, confirmed: bool
+) -> None:
+    """Raises UserProblem unless the owner knows what the venue says, and wants to."""
+    if plan.pairs and settings.pair_kind == "same":
+        _say_what_the_venue_says(understood=understood)
+    if not confirmed:
+        _confirm(settings, plan.symbols)
 
 
 def _say_what_the_venue_says(*, understood: bool) -> None:
@@ -198,7 +206,6 @@ async def _main(
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
-    from aster_operator.cli.session_output import session_report, show_report
     from aster_operator.cli.venues import connect, exchange_life
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
@@ -243,6 +250,13 @@ async def _main(
                 result = await run.run(seconds)
     finally:
         await traded.close()
+    return _report(result, settings, console, json_output=json_output)
+
+
+def _report(result: "LiveResult", settings: "Settings", console: "Console", *, json_output: bool) -> int:
+    """Show what came of the session; the exit code."""
+    from aster_operator.cli.session_output import session_report, show_report
+
     report = session_report(
         result.core,
         result.books,

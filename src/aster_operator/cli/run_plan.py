@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PAIRS",
     "EnableTrading",
+    "OnStop",
     "OrderNotional",
     "Params",
     "Strategies",
@@ -48,6 +49,10 @@ OrderNotional = Annotated[
         metavar="USD",
         help="Size of their entries (ASTER_ORDER_NOTIONAL).",
     ),
+]
+OnStop = Annotated[
+    str | None,
+    typer.Option("--on-stop", help="At the end: keep hedged pairs, or flatten all (default: ON_STOP)."),
 ]
 Params = Annotated[
     Path | None,
