@@ -113,7 +113,7 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"position_side": "LONG"}, -1106),
     ({"quantity": "1"}, -2018),
     ({"symbol": "NOPE"}, -1121),
-    ({"quantity": "0.00001"}, -1111),
+    ({"quantity": "0.00000001"}, -1111),
 ]
 
 

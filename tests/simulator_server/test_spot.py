@@ -63,7 +63,7 @@ def test_market_data(spot_trader: SpotTrader) -> None:
 def test_a_purchase_fills_and_pays_its_fee_in_what_it_received(spot_trader: SpotTrader) -> None:
     spot_trader.fund("2000")
     order = spot_trader.spot("POST", "order", **BUY, newOrderRespType="FULL").json
-    assert (order["status"], order["executedQty"]) == ("FILLED", "0.010")
+    assert (order["status"], order["executedQty"]) == ("FILLED", "0.010000")
     assert "positionSide" not in order
     assert "reduceOnly" not in order
     fee = sum(Decimal(fill["commission"]) for fill in order["fills"])

@@ -117,13 +117,14 @@ async def _main(settings: "Settings", options: "ComparisonOptions", *, json_outp
         runs = await compare_executions(
             settings,
             options,
-            lambda own, venue, own_income, venue_income, wallets: (
+            lambda own, venue, own_income, venue_income, wallets, spot_wallets: (
                 compare_ledgers(
                     own_fills=own,
                     venue_fills=venue,
                     own_income=own_income,
                     venue_income=venue_income,
                     wallets=wallets,
+                    spot_wallets=spot_wallets,
                 ).verdict
             ),
             lambda style, share: progress.update(bars[style], completed=share),

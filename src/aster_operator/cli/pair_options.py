@@ -27,7 +27,7 @@ def check_kind(kind: str | None) -> dict[str, Any]:
 def pair_defaults(kind: str | None) -> dict[str, str]:
     """What suits the kind where nothing was set: spot is bought with money, not on margin, so that a carry
     pair of a size needs much more of it."""
-    return {"MAX_POSITION_SIZE_PCT": "8"} if kind == "carry" else {}
+    return {"MAX_POSITION_SIZE_PCT": "6"} if kind == "carry" else {}
 
 
 def pairs_in(data: Path | None, kind: str) -> str:

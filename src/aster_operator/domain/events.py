@@ -14,7 +14,7 @@ from aster_operator.domain.enums import MarginType, PositionSide
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.market import Bar, DepthSnapshot, MarketTrade, MarkPrice, Quote
 from aster_operator.domain.orders import OrderReport
-from aster_operator.domain.positions import AccountSnapshot, PositionReport
+from aster_operator.domain.positions import AccountSnapshot, PositionReport, SpotBalance
 
 __all__ = [
     "AccountChanged",
@@ -38,6 +38,7 @@ __all__ = [
     "ParametersChanged",
     "PositionChange",
     "QuoteUpdated",
+    "SpotBalancesChanged",
     "TimerFired",
     "TradePrinted",
     "VenueSnapshotTaken",
@@ -154,6 +155,12 @@ class AccountChanged(_Event, frozen=True):
     positions: tuple[PositionChange, ...]
 
 
+class SpotBalancesChanged(_Event, frozen=True):
+    """Assets of the spot wallet as they are after a change."""
+
+    balances: tuple[SpotBalance, ...]
+
+
 class LeverageChanged(_Event, frozen=True):
     symbol: str
     leverage: int
@@ -171,6 +178,8 @@ class VenueSnapshotTaken(_Event, frozen=True):
     account: AccountSnapshot
     positions: tuple[PositionReport, ...]
     open_orders: tuple[OrderReport, ...]
+    spot_balances: tuple[SpotBalance, ...] = ()
+    """The whole spot wallet, of a session that trades there."""
 
 
 # --- the world around ---------------------------------------------------------------------------------
@@ -228,6 +237,7 @@ Event = (
     | OrderNotFound
     | CancelRefused
     | AccountChanged
+    | SpotBalancesChanged
     | LeverageChanged
     | IncomeSettled
     | VenueSnapshotTaken

@@ -6,7 +6,7 @@ import msgspec
 
 from aster_operator.domain.enums import MarginType, PositionSide
 
-__all__ = ["AccountSnapshot", "Balance", "PositionKey", "PositionReport"]
+__all__ = ["AccountSnapshot", "Balance", "PositionKey", "PositionReport", "SpotBalance"]
 
 
 class PositionKey(msgspec.Struct, frozen=True, order=True):
@@ -49,6 +49,18 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     cross_wallet_balance: Decimal
     available_balance: Decimal
     cross_unrealized_pnl: Decimal = Decimal(0)
+
+
+class SpotBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """Money or coins of one asset in the spot wallet; `locked` is what open orders may take."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked
 
 
 class AccountSnapshot(msgspec.Struct, frozen=True, kw_only=True):

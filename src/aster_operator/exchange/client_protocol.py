@@ -21,6 +21,7 @@ from aster_operator.domain.events import (
     MarkUpdated,
     OrderChanged,
     QuoteUpdated,
+    SpotBalancesChanged,
     TradePrinted,
 )
 from aster_operator.domain.fees import FeeRates
@@ -47,6 +48,7 @@ StreamEvent = (
     | DepthUpdated
     | OrderChanged
     | AccountChanged
+    | SpotBalancesChanged
     | LeverageChanged
     | FeedStatusChanged
 )

@@ -26,6 +26,7 @@ from aster_operator.domain.events import (
     OrderOutcomeUnknown,
     OrderRefusedByVenue,
     QuoteUpdated,
+    SpotBalancesChanged,
     TimerFired,
     VenueSnapshotTaken,
 )
@@ -126,6 +127,8 @@ class TradingCore:
             case AccountChanged():
                 state.portfolio.apply_account(event)
                 self._account_watch.on_account(event)
+            case SpotBalancesChanged():
+                state.portfolio.apply_spot(event.balances)
             case IncomeSettled():
                 if state.portfolio.book_income(event.row) and event.row.income_type == "FUNDING_FEE":
                     for desk in state.desks:
@@ -171,6 +174,7 @@ class TradingCore:
                 self._request_snapshot("the last one may be out of date")
             return
         state.portfolio.apply_snapshot(event.account, event.positions, event.event_ms)
+        state.portfolio.apply_spot(event.spot_balances, whole=True)
         if state.reconciled:
             for desk in state.desks:
                 desk.correct(event)
@@ -178,6 +182,7 @@ class TradingCore:
             state.strays.forget_ended()
         else:
             self._resume_from(event)
+        state.anchor_spot()
         self._observe_equity()
 
     def _resume_from(self, snapshot: VenueSnapshotTaken) -> None:

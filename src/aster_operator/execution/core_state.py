@@ -9,10 +9,13 @@ import msgspec
 from aster_operator.domain.commands import Command, Notify, NotifyLevel
 from aster_operator.domain.events import Feed, OperatorAction
 from aster_operator.domain.instruments import Instrument
+from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import Market, market_of
 from aster_operator.execution.account_memory import AccountMemory
 from aster_operator.execution.hold_meter import HoldMeter
 from aster_operator.execution.market_view import MarketView
 from aster_operator.execution.order_tracker import OrderTracker
+from aster_operator.execution.pair import PairLeg
 from aster_operator.execution.pair_book import PairBook
 from aster_operator.execution.policy import ExecutionPolicy
 from aster_operator.execution.portfolio import Portfolio
@@ -99,7 +102,7 @@ class CoreState:
         return cls(
             settings=settings,
             portfolio=portfolio,
-            market=MarketView(),
+            market=MarketView(spot_symbols=_spot_symbols(settings)),
             tracker=OrderTracker(),
             pairs=PairBook(),
             risk_manager=RiskManager(
@@ -139,7 +142,34 @@ class CoreState:
             if mark is None:
                 return None
             equity += position.unrealized_pnl(mark)
-        return equity
+        spot = self._spot_equity_usd()
+        return None if spot is None else equity + spot
+
+    def _spot_equity_usd(self) -> Decimal | None:
+        """What the session's money on the spot side is worth now: at cost, plus results, less fees. Coins
+        that are not of our pairs are not in it."""
+        portfolio = self.portfolio
+        value = portfolio.spot_capital + portfolio.spot_realized - portfolio.spot_fees
+        for leg in self._spot_legs():
+            mark = self.market.mark_of(leg.symbol)
+            if mark is None:
+                return None
+            value += leg.unrealized_pnl(mark)
+        return value
+
+    def _spot_legs(self) -> list[PairLeg]:
+        legs = (leg for pair in self.pairs.active() for leg in pair.legs)
+        return [leg for leg in legs if leg.is_spot and leg.held]
+
+    def anchor_spot(self) -> None:
+        """Count the spot wallet's money anew, once the venue has told it: transfers are in it then."""
+        portfolio = self.portfolio
+        if not self.market.spot_symbols:
+            return
+        quotes = {self.instruments[symbol].quote_asset for symbol in self.market.spot_symbols}
+        money = sum((portfolio.spot_total(asset) for asset in quotes), ZERO)
+        at_cost = sum((leg.held * leg.entry_price for leg in self._spot_legs()), ZERO)
+        portfolio.spot_capital = money + at_cost - portfolio.spot_realized + portfolio.spot_fees
 
     def account_status(self) -> AccountStatus:
         """The account as the limits see it."""
@@ -151,3 +181,7 @@ class CoreState:
             available_usd=portfolio.available_balance,
             as_of_ms=portfolio.account_ms,
         )
+
+
+def _spot_symbols(settings: CoreSettings) -> frozenset[str]:
+    return frozenset(symbol for symbol in settings.instruments if market_of(symbol) is Market.SPOT)

@@ -30,6 +30,7 @@ def build_cycle_view(
     return CycleView(
         now_ms=state.now_ms,
         betas=dict(betas or {}),
+        spot_cash_usd=_spot_cash_usd(state),
         markets={symbol: _symbol_market(state, symbol) for symbol in symbols},
         pairs=pairs,
         volume_today_usd=state.portfolio.volume_on_day(state.now_ms),
@@ -47,6 +48,13 @@ def build_cycle_view(
         held_usd_hours=state.hold_meter.usd_hours,
         week_end_ms=state.hold_meter.week_end_ms,
     )
+
+
+def _spot_cash_usd(state: CoreState) -> Decimal | None:
+    """Free money of the spot wallet; None in a session without spot."""
+    quotes = {state.instruments[symbol].quote_asset for symbol in state.market.spot_symbols}
+    wallet = state.portfolio.spot_balances
+    return sum((wallet[asset].free for asset in quotes if asset in wallet), ZERO) if quotes else None
 
 
 def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:

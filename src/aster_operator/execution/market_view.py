@@ -4,7 +4,10 @@ import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import structs
+
 from aster_operator.domain.market import Bar, MarkPrice, Quote
+from aster_operator.domain.pairing import spot_symbol
 
 __all__ = ["MarketView", "SymbolView"]
 
@@ -72,7 +75,10 @@ class SymbolView:
 
 @dataclass(slots=True)
 class MarketView:
+    """`spot_symbols` are the spot markets that are followed beside the perpetuals."""
+
     symbols: dict[str, SymbolView] = field(default_factory=dict)
+    spot_symbols: frozenset[str] = frozenset()
 
     def of(self, symbol: str) -> SymbolView:
         view = self.symbols.get(symbol)
@@ -91,6 +97,13 @@ class MarketView:
             view.quote = quote
 
     def apply_mark(self, mark: MarkPrice) -> None:
+        """Take a mark in; the spot market of the same name, where it is followed, is worth the index."""
+        self._apply_mark(mark)
+        twin = spot_symbol(mark.symbol)
+        if twin in self.spot_symbols:
+            self._apply_mark(structs.replace(mark, symbol=twin, mark=mark.index, funding_rate=Decimal(0)))
+
+    def _apply_mark(self, mark: MarkPrice) -> None:
         view = self.of(mark.symbol)
         if view.mark is not None and mark.event_ms < view.mark.event_ms:
             return

@@ -48,6 +48,8 @@ class PairLeg:
     recorded_open: bool = False
     known_at_ms: int = 0
     """Venue time of the snapshot that `held` was last taken from: it holds every older fill."""
+    corrected_ms: int = 0
+    """Venue time of the snapshot that lowered `held` to what was left: fees of older fills are in it."""
     retry_at_ms: int = 0
     failures: int = 0
     crosses: int = 0
@@ -99,7 +101,7 @@ class PairLeg:
         self.last_fill_ms = fill.event_ms
         self.realized_pnl += self.result_of(fill)
         self.fees += fill.commission_value
-        if fill.is_paid_in_base:
+        if fill.is_paid_in_base and fill.event_ms > self.corrected_ms:
             # Reports tell what was bought; what arrives is less.
             self.held -= fill.commission
 
@@ -199,9 +201,9 @@ class Pair:
     def is_balanced(self) -> bool:
         """True when the legs hedge each other as well as their lots allow: to a lot of the one that would
         have to trade while it is worked, of the coarser one while it is held. A leg alone never is."""
-        if self.long.is_flat or self.short.is_flat:
-            return self.long.is_flat and self.short.is_flat
         size = abs(self.imbalance)
+        if self.long.is_flat or self.short.is_flat:
+            return (self.long.is_flat and self.short.is_flat) or self._is_too_little_to_follow(size)
         if size == 0:
             return True
         grains = [leg.grain * leg.hedge.weight for leg in self.legs]
@@ -209,6 +211,12 @@ class Pair:
             behind = self.ahead_and_behind[1]
             grains = [behind.grain * behind.hedge.weight]
         return size < max(grains)
+
+    def _is_too_little_to_follow(self, size: Decimal) -> bool:
+        """An opening that goes on has filled less than a lot of the leg that is to follow."""
+        lead, behind = self.lead_leg, self.ahead_and_behind[1]
+        goes_on = self.phase is PairPhase.OPENING and lead.held < lead.target
+        return goes_on and behind is not lead and size < behind.grain * behind.hedge.weight
 
     @property
     def has_live_orders(self) -> bool:

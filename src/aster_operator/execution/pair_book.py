@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
+from aster_operator.domain.client_ids import is_own_client_order_id
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.instruments import Instrument
@@ -178,9 +179,10 @@ class PairBook:
             if leg is not None and leg.symbol == fill.symbol:
                 self.moves += 1
                 pair.unconfirmed = True
-                if fill.event_ms > leg.known_at_ms:
+                if fill.event_ms > leg.known_at_ms and _moves(leg, fill):
                     leg.move(fill.side, fill.quantity, fill.price, now_ms)
-                leg.book_fill(fill)
+                if _moves(leg, fill):
+                    leg.book_fill(fill)
                 pair.observe_imbalance(now_ms)
                 return pair, leg
         return None
@@ -212,6 +214,12 @@ class PairBook:
         self.pairs.pop(pair.pair_ref, None)
         self.finished.append(summary)
         return summary
+
+
+def _moves(leg: PairLeg, fill: Fill) -> bool:
+    """Whether a fill of an order we do not know changes what is ours: of coins, only an earlier run's does.
+    The owner may buy and sell the same coins; whether ours are touched the wallet tells."""
+    return not leg.is_spot or is_own_client_order_id(fill.client_order_id)
 
 
 def _resumed_leg(resumed: ResumedLeg, side: PositionSide) -> PairLeg:

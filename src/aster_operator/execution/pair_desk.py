@@ -24,7 +24,7 @@ from aster_operator.execution.cycle_view import build_cycle_view, pair_status
 from aster_operator.execution.entry_gate import entries_blocked
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
-from aster_operator.execution.pair import Pair
+from aster_operator.execution.pair import Pair, PairLeg
 from aster_operator.execution.pair_manager import PairManager
 from aster_operator.execution.position_records import vanished_records
 from aster_operator.execution.reconciliation import reconcile
@@ -102,7 +102,8 @@ class PairDesk:
 
     def resume(self, snapshot: VenueSnapshotTaken) -> Resumption:
         state = self._state
-        result = reconcile(snapshot, state.settings.remembered, self.symbols)
+        coins = {symbol: each.base_asset for symbol, each in state.instruments.items()}
+        result = reconcile(snapshot, state.settings.remembered, self.symbols, coins)
         by_ref = {resumed.pair_ref: resumed for resumed in result.resumed}
         for remembered in state.settings.remembered:
             resumed, pair = by_ref.get(remembered.pair_ref), None
@@ -129,13 +130,13 @@ class PairDesk:
         state = self._state
         for pair in self._quiet_pairs():
             for leg in pair.legs:
-                held = abs(state.portfolio.held(leg.symbol, leg.position_side).quantity)
+                held = self._held_at_the_venue(leg)
                 if held != leg.held:
                     state.notify(
                         NotifyLevel.CRITICAL,
                         f"{leg.symbol} {leg.position_side} holds {held}, we thought {leg.held}: corrected",
                     )
-                    leg.held = held
+                    leg.held, leg.corrected_ms = held, snapshot.event_ms
                 leg.known_at_ms = snapshot.event_ms
             pair.unconfirmed = False
             pair.observe_imbalance(state.now_ms)
@@ -147,10 +148,15 @@ class PairDesk:
 
     def disagrees(self) -> bool:
         return any(
-            abs(self._state.portfolio.held(leg.symbol, leg.position_side).quantity) != leg.held
-            for pair in self._quiet_pairs()
-            for leg in pair.legs
+            self._held_at_the_venue(leg) != leg.held for pair in self._quiet_pairs() for leg in pair.legs
         )
+
+    def _held_at_the_venue(self, leg: PairLeg) -> Decimal:
+        """Of coins, ours is what we bought as far as the wallet covers it; the rest is the owner's."""
+        portfolio = self._state.portfolio
+        if not leg.is_spot:
+            return abs(portfolio.held(leg.symbol, leg.position_side).quantity)
+        return min(leg.held, portfolio.spot_total(self._state.instruments[leg.symbol].base_asset))
 
     def _quiet_pairs(self) -> Iterator[Pair]:
         """Pairs without live orders that have their symbols to themselves: what they hold can be checked."""

@@ -42,6 +42,8 @@ class PairManager:
     def on_own_fill(self, fill: Fill) -> bool:
         """Book a fill of an order of a pair; False when it is of no pair."""
         owner = self._state.pairs.apply_fill(fill, self._state.now_ms)
+        if owner is not None and owner[1].is_spot:
+            self._state.portfolio.book_spot_result(owner[1].result_of(fill))
         self._record_opening(owner)
         return owner is not None
 

@@ -5,6 +5,7 @@ volume are summed from fills, funding from settled income rows. Pure state, no I
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -13,7 +14,8 @@ from aster_operator.domain.enums import LiquidityRole, PositionSide
 from aster_operator.domain.events import AccountChanged, PositionChange
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
-from aster_operator.domain.positions import AccountSnapshot, PositionReport
+from aster_operator.domain.pairing import Market, market_of
+from aster_operator.domain.positions import AccountSnapshot, PositionReport, SpotBalance
 
 __all__ = ["HeldPosition", "Portfolio"]
 
@@ -54,6 +56,12 @@ class Portfolio:
     volume: Decimal = ZERO
     maker_volume: Decimal = ZERO
     fill_count: int = 0
+    spot_balances: dict[str, SpotBalance] = field(default_factory=dict)
+    spot_realized: Decimal = ZERO
+    spot_fees: Decimal = ZERO
+    """Of the session, in quote units; parts of the sums above."""
+    spot_capital: Decimal = ZERO
+    """Money the session has had on the spot side, coins of its pairs at cost: what its results add to."""
     volume_by_day: dict[int, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
     _income_ids: set[str] = field(default_factory=set)
 
@@ -74,8 +82,25 @@ class Portfolio:
         if fill.role is LiquidityRole.MAKER:
             self.maker_volume += fill.notional
         self.realized_pnl += fill.realized_pnl
-        self.fees += fill.commission
+        self.fees += fill.commission_value
+        if market_of(fill.symbol) is Market.SPOT:
+            self.spot_fees += fill.commission_value
         self.fill_count += 1
+
+    def book_spot_result(self, realized_pnl: Decimal) -> None:
+        """What selling coins has brought over their price: no venue tells it."""
+        self.realized_pnl += realized_pnl
+        self.spot_realized += realized_pnl
+
+    def apply_spot(self, balances: Iterable[SpotBalance], *, whole: bool = False) -> None:
+        """Take in changed assets of the spot wallet, or the `whole` of it."""
+        if whole:
+            self.spot_balances.clear()
+        self.spot_balances.update((balance.asset, balance) for balance in balances)
+
+    def spot_total(self, asset: str) -> Decimal:
+        balance = self.spot_balances.get(asset)
+        return ZERO if balance is None else balance.total
 
     def book_income(self, row: IncomeRow) -> bool:
         """Add a settled row; False when it was booked before. Only funding enters the sums here: realised

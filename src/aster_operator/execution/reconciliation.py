@@ -4,7 +4,7 @@ The venue is right about what is held; the books are right about what it was mea
 before this has spoken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -14,7 +14,7 @@ from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.events import VenueSnapshotTaken
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import OrderReport
-from aster_operator.domain.pairing import LegHedge
+from aster_operator.domain.pairing import LegHedge, Market, market_of
 from aster_operator.domain.positions import PositionReport
 
 __all__ = [
@@ -101,15 +101,20 @@ def own_open_orders(snapshot: VenueSnapshotTaken) -> tuple[OrderReport, ...]:
 
 
 def reconcile(
-    snapshot: VenueSnapshotTaken, remembered: Sequence[RememberedPair], symbols: Sequence[str]
+    snapshot: VenueSnapshotTaken,
+    remembered: Sequence[RememberedPair],
+    symbols: Sequence[str],
+    coins: Mapping[str, str] | None = None,
 ) -> Reconciliation:
     """Match what the venue holds with what the books say was held for a pair.
 
     A position on one of `symbols` that no remembered pair explains is foreign: it is reported and left
     alone, and no pair is opened there. Two remembered pairs on one symbol and side cannot be told apart;
     the newer keeps the position. A remembered pair on a symbol that is no longer in `symbols` cannot be
-    worked, for lack of a market: it is reported and left alone too.
+    worked, for lack of a market: it is reported and left alone too. Spot coins (`coins` names those of each
+    symbol) are ours as far as the books say and the wallet covers it.
     """
+    wallet = {balance.asset: balance.total for balance in snapshot.spot_balances}
     held = {
         (position.symbol, position.position_side): position
         for position in snapshot.positions
@@ -122,7 +127,11 @@ def reconcile(
     abandoned: list[str] = []
     for pair in sorted(remembered, key=_newest_first):
         long_symbol, short_symbol = pair.symbol_of(PositionSide.LONG), pair.symbol_of(PositionSide.SHORT)
-        long = held.pop((long_symbol, PositionSide.LONG), None) if pair.long else None
+        long: PositionReport | Decimal | None
+        if market_of(long_symbol) is Market.SPOT:
+            long = _coins(pair.long, wallet.get((coins or {}).get(long_symbol, ""), ZERO))
+        else:
+            long = held.pop((long_symbol, PositionSide.LONG), None) if pair.long else None
         short = held.pop((short_symbol, PositionSide.SHORT), None) if pair.short else None
         unfollowed = [symbol for symbol in pair.symbols if symbol not in symbols]
         if long is None and short is None and not stray_symbols.intersection(pair.symbols):
@@ -134,7 +143,7 @@ def reconcile(
             )
             # Its other leg is nobody else's to trade against.
             for symbol, position in ((long_symbol, long), (short_symbol, short)):
-                if position is not None:
+                if isinstance(position, PositionReport):
                     held[(symbol, position.position_side)] = position
         else:
             resumed.append(_resumed(pair, long, short))
@@ -158,7 +167,15 @@ def reconcile(
     )
 
 
-def _resumed(pair: RememberedPair, long: PositionReport | None, short: PositionReport | None) -> ResumedPair:
+def _coins(leg: RememberedLeg | None, in_wallet: Decimal) -> Decimal | None:
+    """What is left of the coins that the books remember; None for none."""
+    left = ZERO if leg is None else min(leg.quantity, in_wallet)
+    return left if left > 0 else None
+
+
+def _resumed(
+    pair: RememberedPair, long: PositionReport | Decimal | None, short: PositionReport | None
+) -> ResumedPair:
     return ResumedPair(
         pair_ref=pair.pair_ref,
         long=_resumed_leg(pair.symbol_of(PositionSide.LONG), pair.long, long),
@@ -168,8 +185,10 @@ def _resumed(pair: RememberedPair, long: PositionReport | None, short: PositionR
 
 
 def _resumed_leg(
-    symbol: str, remembered: RememberedLeg | None, position: PositionReport | None
+    symbol: str, remembered: RememberedLeg | None, position: PositionReport | Decimal | None
 ) -> ResumedLeg:
+    if isinstance(position, Decimal):
+        return ResumedLeg(symbol=symbol, quantity=position, remembered=remembered, entry_price=None)
     return ResumedLeg(
         symbol=symbol,
         quantity=ZERO if position is None else abs(position.quantity),

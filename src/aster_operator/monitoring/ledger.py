@@ -7,6 +7,8 @@ import msgspec
 
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.pairing import Market, market_of
+from aster_operator.domain.spot_wallets import SpotWallets, spot_changes
 
 __all__ = ["LedgerComparison", "compare_ledgers"]
 
@@ -49,15 +51,21 @@ def compare_ledgers(
     own_income: Sequence[IncomeRow],
     venue_income: Sequence[IncomeRow],
     wallets: tuple[Decimal, Decimal] | None,
+    spot_wallets: SpotWallets | None = None,
 ) -> LedgerComparison:
-    """Compare all trades of a session and all its funding rows, then the wallet they add up to.
+    """Compare all trades of a session and all its funding rows, then the wallets they add up to.
 
     `wallets` are the balances at the start and at the end (None leaves them out): the difference must be
-    realised PnL, less commissions, plus funding, exactly. Money in the margin asset.
+    realised PnL, less commissions, plus funding, exactly. Money in the margin asset. `spot_wallets` likewise
+    are the assets of the spot wallet at both ends, which spot trades and their commissions must explain.
     """
     differences = [*_compare_fills(own_fills, venue_fills), *_compare_income(own_income, venue_income)]
     if wallets is not None:
-        differences += _compare_wallets(wallets, own_fills, own_income)
+        perpetual = [fill for fill in own_fills if market_of(fill.symbol) is Market.PERP]
+        differences += _compare_wallets(wallets, perpetual, own_income)
+    if spot_wallets is not None:
+        spot = [fill for fill in own_fills if market_of(fill.symbol) is Market.SPOT]
+        differences += _compare_spot_wallets(spot_wallets, spot)
     return LedgerComparison(
         trades_compared=len(venue_fills),
         income_rows_compared=len(venue_income),
@@ -75,6 +83,19 @@ def _compare_wallets(
     if expected == closing:
         return []
     return [f"wallet: our books add up to {plain_text(expected)}, the venue holds {plain_text(closing)}"]
+
+
+def _compare_spot_wallets(wallets: SpotWallets, fills: Sequence[Fill]) -> list[str]:
+    expected = dict(wallets.opening)
+    for fill in fills:
+        for asset, change in spot_changes(fill, wallets.coins[fill.symbol]).items():
+            expected[asset] = expected.get(asset, ZERO) + change
+    return [
+        f"spot wallet: our books add up to {plain_text(expected.get(asset, ZERO))} {asset}, the venue holds "
+        f"{plain_text(wallets.closing.get(asset, ZERO))}"
+        for asset in sorted(expected.keys() | wallets.closing.keys())
+        if expected.get(asset, ZERO) != wallets.closing.get(asset, ZERO)
+    ]
 
 
 def _compare_fills(own: Sequence[Fill], venue: Sequence[Fill]) -> list[str]:

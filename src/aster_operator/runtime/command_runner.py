@@ -38,9 +38,10 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.orders import NewOrder, OrderReport
-from aster_operator.domain.positions import PositionReport
+from aster_operator.domain.positions import PositionReport, SpotBalance
 from aster_operator.exchange import errors
 from aster_operator.exchange.client_protocol import DeleveragingQueue, ExchangeClient
+from aster_operator.exchange.spot_protocol import SpotWallet
 
 __all__ = ["Books", "CommandRunner", "VenueCommand"]
 
@@ -194,7 +195,11 @@ class CommandRunner:
             account=account,
             positions=await self._with_places([position for position in positions if position.is_open]),
             open_orders=tuple(open_orders),
+            spot_balances=await self._spot_balances(),
         )
+
+    async def _spot_balances(self) -> tuple[SpotBalance, ...]:
+        return tuple(await self._client.spot_balances()) if isinstance(self._client, SpotWallet) else ()
 
     async def _with_places(self, positions: list[PositionReport]) -> tuple[PositionReport, ...]:
         """The positions with their places in the queue for auto-deleveraging, where the venue tells them. Not

@@ -17,6 +17,11 @@ from aster_operator.domain.clock import DAY_MS, HOUR_MS, ManualClock
 from aster_operator.domain.events import OperatorAction
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import PairKind
+from aster_operator.domain.spot_wallets import SpotWallets
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.exchange.spot_protocol import SpotWallet
+from aster_operator.exchange.with_spot import PerpetualsAndSpot
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.policy import ExecutionStyle
 from aster_operator.market_data.history import HistoryError, RecordedHistory, load_history
@@ -25,16 +30,27 @@ from aster_operator.runtime.journal import NoJournal
 from aster_operator.runtime.lockstep import LockstepDriver
 from aster_operator.runtime.memory_books import MemoryBooks
 from aster_operator.runtime.session import Session
+from aster_operator.runtime.spot_money import coins_of, money_for_spot
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
+from aster_operator.simulator.in_process.spot import InProcessSpot
 
 __all__ = ["ComparedRun", "ComparisonOptions", "LedgerVerdict", "compare_executions"]
 
 LedgerVerdict = Callable[
-    [list[Fill], list[Fill], list[IncomeRow], list[IncomeRow], tuple[Decimal, Decimal]], str
+    [
+        list[Fill],
+        list[Fill],
+        list[IncomeRow],
+        list[IncomeRow],
+        tuple[Decimal, Decimal],
+        SpotWallets | None,
+    ],
+    str,
 ]
-"""Own and venue fills, own and venue income, (opening, closing) wallet to "match" or "mismatch"."""
+"""Own and venue fills, own and venue income, (opening, closing) wallet, the spot wallet likewise where spot
+is traded, to "match" or "mismatch"."""
 
 _ACCOUNT = "compared"
 _WIND_DOWN_MS = HOUR_MS
@@ -121,13 +137,19 @@ class _Run:
         self._style = style
         self._end_ms = end_ms
         self._on_progress = on_progress
+        self._kind = PairKind(settings.pair_kind)
+        with_spot = self._kind is PairKind.CARRY
         self._exchange = SimulatedExchange.from_history(
-            history, ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms)
+            history, ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, with_spot=with_spot)
         )
         self._deposit = max(Decimal(10_000), settings.capital_usdt)
         self._exchange.create_account(_ACCOUNT, {"USDT": self._deposit})
         self._clock = ManualClock(self._exchange.now_ms)
-        self._client = InProcessClient(self._exchange, _ACCOUNT, self._clock)
+        self._client: ExchangeClient = InProcessClient(self._exchange, _ACCOUNT, self._clock)
+        if with_spot:
+            spot = InProcessSpot(self._exchange, _ACCOUNT, self._clock)
+            self._client = PerpetualsAndSpot(self._client, spot)
+            self._exchange.transfer(_ACCOUNT, "USDT", money_for_spot(settings), to_spot=True)
         self._books = MemoryBooks()
         self._breaches = 0
 
@@ -150,8 +172,14 @@ class _Run:
         start_ms = self.now_ms
         settings = self._settings
         ready = await prepare_venue(
-            self._client, settings.symbols, risk_limits(settings), max_clock_uncertainty_ms=1_000
+            self._client,
+            settings.symbols,
+            risk_limits(settings),
+            max_clock_uncertainty_ms=1_000,
+            kind=self._kind,
         )
+        self._spot_at_start = ready.spot_balances
+        self._futures_at_start = ready.account.total_wallet_balance
         chosen = core_settings(
             settings,
             run_id=f"compare-{self._style}",
@@ -198,11 +226,13 @@ class _Run:
         portfolio, finished = core.state.portfolio, core.state.pairs.finished
         market_pnl = sum((pair.market_pnl_usd for pair in finished), ZERO)
         # What prices did to complete pairs is the market's: the same whichever way they are worked.
-        lost = self._deposit - account.total_margin_balance + market_pnl
+        spot = await self._spot_wallets(core)
+        spot_worth = ZERO if spot is None else _worth(spot.closing, core)
+        lost = self._deposit - account.total_margin_balance - spot_worth + market_pnl
         volume = portfolio.volume
         holds_ms = [pair.hold_ms for pair in finished if pair.hold_ms is not None and pair.rotated]
         own_fills, own_income = list(self._books.fills.values()), list(self._books.income.values())
-        wallets = (self._deposit, account.total_wallet_balance)
+        wallets = (self._futures_at_start, account.total_wallet_balance)
         return ComparedRun(
             execution=str(self._style),
             volume_usd=volume,
@@ -215,13 +245,33 @@ class _Run:
             lone_leg_ms_max=max((pair.longest_imbalance_ms for pair in finished), default=0),
             imbalance_base_max=max((pair.worst_imbalance for pair in finished), default=ZERO),
             limits_breached=self._breaches,
-            ledger=ledger(own_fills, venue_fills, own_income, venue_income, wallets),
+            ledger=ledger(own_fills, venue_fills, own_income, venue_income, wallets, spot),
             symbols=symbols,
             market_days=(self._end_ms - start_ms) / DAY_MS,
             maker_share_pct=_ratio(portfolio.maker_volume * 100, volume, "0.01"),
             realized_pnl_usd=portfolio.realized_pnl,
             market_pnl_usd=market_pnl,
         )
+
+    async def _spot_wallets(self, core: TradingCore) -> SpotWallets | None:
+        if not isinstance(self._client, SpotWallet):
+            return None
+        return SpotWallets(
+            opening=self._spot_at_start,
+            closing={balance.asset: balance.total for balance in await self._client.spot_balances()},
+            coins=coins_of(core.settings.instruments),
+        )
+
+
+def _worth(wallet: dict[str, Decimal], core: TradingCore) -> Decimal:
+    """A spot wallet in quote units at the marks."""
+    worth = ZERO
+    coins = coins_of(core.settings.instruments)
+    for asset in {quote for _, quote in coins.values()}:
+        worth += wallet.get(asset, ZERO)
+    for symbol, (base, _) in coins.items():
+        worth += wallet.get(base, ZERO) * (core.state.market.mark_of(symbol) or ZERO)
+    return worth
 
 
 def _ratio(part: Decimal, whole: Decimal, digits: str) -> Decimal | None:

@@ -4,8 +4,8 @@ Everything that would go wrong later is found here and said in one line.
 """
 
 import difflib
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
 
 import msgspec
 
@@ -13,10 +13,12 @@ from aster_operator.config.problems import UserProblem
 from aster_operator.domain.enums import MarginType
 from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.instruments import Instrument
-from aster_operator.domain.money import plain_text
+from aster_operator.domain.money import ZERO, plain_text, usd_text
+from aster_operator.domain.pairing import PairKind, spot_symbol, venue_symbol
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 from aster_operator.exchange import errors
 from aster_operator.exchange.client_protocol import ClockOffset, ExchangeClient
+from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.positions.risk_setup import ensure_risk_setup
 from aster_operator.strategy.parameters import RiskLimits
 from aster_operator.strategy.risk_manager import RiskManager
@@ -30,6 +32,9 @@ __all__ = [
     "choose_instruments",
     "prepare_venue",
 ]
+
+
+_CENT = Decimal("0.01")
 
 
 class SetupProblem(UserProblem):
@@ -47,6 +52,8 @@ class VenueReady(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     notional_caps: dict[str, Decimal] = {}
     """Largest position (USD) of each pair symbol at the leverage set, where the venue tells it."""
+    spot_balances: dict[str, Decimal] = {}
+    """What the spot wallet held of each asset at the start, where the session trades there."""
 
 
 class SinglePositions(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,20 +73,26 @@ async def prepare_venue(
     *,
     max_clock_uncertainty_ms: int,
     positions: SinglePositions | None = None,
+    kind: PairKind = PairKind.SAME,
 ) -> VenueReady:
     """Check clock, symbols, sizes and balance, then set position mode, margin type and leverage.
 
-    `symbols` are those of pairs, which need hedge mode; without any the account's position mode stays as it
-    is. Raises SetupProblem when something stands in the way.
+    `symbols` are those of pairs of the given kind, which need hedge mode; without any the account's position
+    mode stays as it is. Raises SetupProblem when something stands in the way.
     """
     clock = await client.measure_clock()
     warnings = _check_clock(clock, max_clock_uncertainty_ms)
     single = () if positions is None else positions.symbols
-    instruments = choose_instruments(await client.instruments(), (*symbols, *single))
+    spot = tuple(spot_symbol(symbol) for symbol in symbols) if kind is PairKind.CARRY else ()
+    listed = await client.instruments()
+    instruments = choose_instruments(listed, (*symbols, *single)) | choose_spot(listed, spot)
     prices = {symbol: await client.get_mark_price(symbol) for symbol in symbols}
-    check_sizes(limits, instruments, prices)
+    check_sizes(limits, instruments, prices, kind)
     account = await client.account_snapshot()
-    warnings += _check_account(account, limits, len(symbols))
+    balances = await _check_spot_wallet(client, limits, instruments, spot)
+    in_spot = _money_in(balances, instruments)
+    legs = len(symbols) if kind is not PairKind.SAME else 2 * len(symbols)
+    warnings += _check_account(account, limits, legs, in_spot)
     if symbols:
         await _set_hedge_mode(client, await client.get_position_risk())
     for symbol in symbols:
@@ -93,9 +106,56 @@ async def prepare_venue(
         account=account,
         clock=clock,
         hedge_mode=await client.is_hedge_mode(),
+        spot_balances=balances,
         notional_caps=await _notional_caps(client, symbols),
         warnings=tuple(warnings),
     )
+
+
+def choose_spot(listed: Mapping[str, Instrument], symbols: Sequence[str]) -> dict[str, Instrument]:
+    """The spot markets of carry pairs. Raises SetupProblem for one that is not there."""
+    for symbol in symbols:
+        if symbol not in listed or not listed[symbol].is_trading:
+            raise SetupProblem(
+                f"there is no spot market of {venue_symbol(symbol)} to hold against the perpetual",
+                "TRADING_PAIRS",
+                "choose a symbol that has one, or PAIR_KIND=same or cross",
+            )
+    return {symbol: listed[symbol] for symbol in symbols}
+
+
+async def _check_spot_wallet(
+    client: ExchangeClient,
+    limits: RiskLimits,
+    instruments: Mapping[str, Instrument],
+    symbols: Sequence[str],
+) -> dict[str, Decimal]:
+    """The spot wallet by asset; none without spot symbols. Raises SetupProblem when it cannot pay them."""
+    if not symbols:
+        return {}
+    if not isinstance(client, SpotWallet):
+        raise SetupProblem(
+            "carry pairs need a venue with a spot market", "PAIR_KIND", "choose same or cross for this one"
+        )
+    wallet = {balance.asset: balance.total for balance in await client.spot_balances()}
+    # Coins that an earlier run left there are a leg already paid for.
+    worth = _money_in(wallet, instruments)
+    for symbol in symbols:
+        price = await client.get_mark_price(symbol)
+        worth += min(wallet.get(instruments[symbol].base_asset, ZERO) * price, limits.leg_notional_usd)
+    needed = len(symbols) * limits.leg_notional_usd
+    if worth < needed:
+        raise SetupProblem(
+            f"the spot wallet holds {usd_text(worth)}, and {len(symbols)} spot legs need {usd_text(needed)}",
+            "spot wallet",
+            "transfer USDT to the spot wallet, or lower CAPITAL_USDT, MAX_POSITION_SIZE_PCT or LEVERAGE",
+        )
+    return wallet
+
+
+def _money_in(wallet: Mapping[str, Decimal], instruments: Mapping[str, Instrument]) -> Decimal:
+    quotes = {instrument.quote_asset for instrument in instruments.values()}
+    return sum((wallet.get(asset, ZERO) for asset in quotes), ZERO)
 
 
 async def _notional_caps(client: ExchangeClient, symbols: Sequence[str]) -> dict[str, Decimal]:
@@ -125,8 +185,14 @@ def choose_instruments(listed: dict[str, Instrument], symbols: Sequence[str]) ->
     return chosen
 
 
-def check_sizes(limits: RiskLimits, instruments: dict[str, Instrument], prices: dict[str, Decimal]) -> None:
-    """Raise SetupProblem when one leg of any symbol would be below the venue's smallest order."""
+def check_sizes(
+    limits: RiskLimits,
+    instruments: dict[str, Instrument],
+    prices: dict[str, Decimal],
+    kind: PairKind = PairKind.SAME,
+) -> None:
+    """Raise SetupProblem when one leg of any symbol would be below the venue's smallest order, or all pairs
+    together need more than the capital."""
     manager = RiskManager(limits, instruments)
     needed: list[LegTooSmall] = []
     for symbol, price in prices.items():
@@ -143,14 +209,29 @@ def check_sizes(limits: RiskLimits, instruments: dict[str, Instrument], prices: 
             "raise CAPITAL_USDT, MAX_POSITION_SIZE_PCT or LEVERAGE",
         )
     _check_liquidation_distance(limits)
-    share_pct = 2 * len(prices) * limits.max_position_size_pct
+    legs = _legs_as_margin(kind, len(prices), limits)
+    share_pct = legs * limits.max_position_size_pct
     if share_pct > 100:
+        pairs = len(prices) if kind is not PairKind.CROSS else len(prices) // 2
+        most_pct = (100 / legs).quantize(_CENT, ROUND_FLOOR)
         raise SetupProblem(
-            f"{len(prices)} pairs of two legs at {plain_text(limits.max_position_size_pct)} % each need "
-            f"{plain_text(share_pct)} % of CAPITAL_USDT as margin",
+            f"{pairs} pairs of two legs at {plain_text(limits.max_position_size_pct)} % each need "
+            f"{plain_text(share_pct)} % of CAPITAL_USDT"
+            + (" as margin" if kind is not PairKind.CARRY else ", for spot is paid in full"),
             "MAX_POSITION_SIZE_PCT",
-            f"set it to {plain_text(Decimal(100) / (2 * len(prices)))} or less, or trade fewer pairs",
+            f"set it to {plain_text(most_pct)} or less, or trade fewer pairs",
         )
+
+
+def _legs_as_margin(kind: PairKind, symbols: int, limits: RiskLimits) -> Decimal:
+    """What all pairs take of the capital, in margins of one leg: spot is paid in full."""
+    match kind:
+        case PairKind.SAME:
+            return Decimal(2 * symbols)
+        case PairKind.CROSS:
+            return Decimal(symbols)
+        case PairKind.CARRY:
+            return Decimal(symbols * (1 + limits.leverage))
 
 
 def _check_liquidation_distance(limits: RiskLimits) -> None:
@@ -182,23 +263,24 @@ def _check_clock(clock: ClockOffset, max_uncertainty_ms: int) -> list[str]:
     return []
 
 
-def _check_account(account: AccountSnapshot, limits: RiskLimits, pairs: int) -> list[str]:
+def _check_account(account: AccountSnapshot, limits: RiskLimits, legs: int, in_spot: Decimal) -> list[str]:
+    """Remarks about the account. Raises SetupProblem when it cannot carry the `legs` that need margin."""
     if not account.can_trade:
         raise SetupProblem(
             "the account may not trade", "the venue", "see the account's permissions on the website"
         )
-    needed_usd = 2 * pairs * limits.leg_notional_usd / limits.leverage
+    needed_usd = legs * limits.leg_notional_usd / limits.leverage
     if account.total_margin_balance < needed_usd:
         raise SetupProblem(
-            f"the account holds ${account.total_margin_balance:,.2f}, and {pairs} pairs need "
+            f"the account holds ${account.total_margin_balance:,.2f}, and {legs} legs need "
             f"${needed_usd:,.2f} as margin",
             "CAPITAL_USDT",
             "set it to what may be used, or deposit more",
         )
-    if account.total_margin_balance < limits.capital_usd:
+    if account.total_margin_balance + in_spot < limits.capital_usd:
         # After a small loss a session must still start, or nobody would look after what it holds.
         return [
-            f"the account holds ${account.total_margin_balance:,.2f}, less than CAPITAL_USDT "
+            f"the account holds ${account.total_margin_balance + in_spot:,.2f}, less than CAPITAL_USDT "
             f"{plain_text(limits.capital_usd)}"
         ]
     return []

@@ -9,8 +9,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
+from msgspec import structs
 
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side
+from aster_operator.domain.instruments import Instrument, LotFilter
 from aster_operator.simulator.api import BookView
 from aster_operator.simulator.book import OrderBook
 from aster_operator.simulator.filters import check_min_notional, check_request, check_status
@@ -40,6 +42,7 @@ SPOT_TAKER_FEE_E8 = 40_000
 _TOUCH_USD = 20_000
 _FLOW_DIVISOR = 8
 _LEVELS = 10
+_FINER_DIGITS = 3
 
 
 class SpotBalance(msgspec.Struct, frozen=True):
@@ -79,8 +82,15 @@ class SpotExchange:
     # --- markets
 
     def list_pair(self, perpetual: ContractSpec, start_ticks: int) -> None:
-        """Open the spot market beside a perpetual, with its tick and step so that a pair can be equal."""
-        spec = replace(perpetual, maker_fee_e8=SPOT_MAKER_FEE_E8, taker_fee_e8=SPOT_TAKER_FEE_E8, brackets=())
+        """Open the spot market beside a perpetual, with its tick and, as at the venue, a much finer step:
+        fees are taken out of the coins bought, and what is left must be sellable."""
+        spec = replace(
+            perpetual,
+            instrument=_with_finer_step(perpetual),
+            maker_fee_e8=SPOT_MAKER_FEE_E8,
+            taker_fee_e8=SPOT_TAKER_FEE_E8,
+            brackets=(),
+        )
         pricer = MarkPricer(spec, self._state.now_ms, start_ticks)
         market = Market(spec, OrderBook(), BarSeries(spec), pricer, self._state.first_trade_id())
         self._state.add_market(market)
@@ -253,3 +263,24 @@ class SpotExchange:
     def audit(self) -> tuple[int, dict[str, int]]:
         """(difference in atoms, every purse of the spot side)."""
         return self._ledger.audit(self._accounts.values())
+
+
+def _with_finer_step(perpetual: ContractSpec) -> Instrument:
+    """The instrument with a step up to 1,000 times finer, as fine as one tick of it is whole atoms."""
+    instrument = perpetual.instrument
+    digits = next(
+        digits
+        for digits in (_FINER_DIGITS, 2, 1, 0)
+        if perpetual.atoms_per_tick_lot % 10**digits == 0
+        and instrument.lot.step.scaleb(-digits) * ATOMS % 1 == 0
+    )
+
+    def finer(lot: LotFilter) -> LotFilter:
+        return LotFilter(lot.min_quantity.scaleb(-digits), lot.max_quantity, lot.step.scaleb(-digits))
+
+    return structs.replace(
+        instrument,
+        quantity_precision=instrument.quantity_precision + digits,
+        lot=finer(instrument.lot),
+        market_lot=finer(instrument.market_lot),
+    )

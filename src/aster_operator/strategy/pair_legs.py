@@ -6,17 +6,19 @@ from decimal import Context, Decimal
 import msgspec
 
 from aster_operator.domain.enums import PositionSide
+from aster_operator.domain.fees import FeeRates
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.orders import Refused
-from aster_operator.domain.pairing import LegHedge, Pairing, PairKind
+from aster_operator.domain.pairing import LegHedge, Market, Pairing, PairKind, market_of
 from aster_operator.strategy.funding import leg_forecast_usd
 from aster_operator.strategy.intents import Beta, SymbolMarket
 from aster_operator.strategy.parameters import HedgeParameters
 
-__all__ = ["PlannedLegs", "bounded_beta", "coarser_side", "hedges_of", "plan_legs"]
+__all__ = ["PlannedLegs", "bounded_beta", "hedges_of", "leading_side", "plan_legs"]
 
 _ONE = Decimal(1)
 _DIGITS = Context(prec=12)
+_USUAL_SPOT_FEE = Decimal("0.001")
 
 
 class PlannedLegs(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +57,17 @@ def hedges_of(pairing: Pairing, beta: Decimal, prices: Mapping[str, Decimal]) ->
     return {pairing.first: LegHedge(beta=beta), pairing.second: LegHedge(weight=weight)}
 
 
-def coarser_side(
+def leading_side(
     long_symbol: str,
     short_symbol: str,
     instruments: Mapping[str, Instrument],
     hedges: Mapping[str, LegHedge],
 ) -> PositionSide:
-    """The leg whose lot is worth more: worked first, whatever it fills can be hedged to the other's lot."""
+    """The leg to work first. Spot is: its market is the thinner one, and the perpetual fills readily once it
+    must follow. Of two perpetuals it is the one whose lot is worth more: whatever it fills can be hedged to
+    the other's lot."""
+    if market_of(long_symbol) is Market.SPOT:
+        return PositionSide.LONG
     lots = [instruments[symbol].lot.step * hedges[symbol].weight for symbol in (long_symbol, short_symbol)]
     return PositionSide.LONG if lots[0] >= lots[1] else PositionSide.SHORT
 
@@ -75,6 +81,7 @@ def plan_legs(
     *,
     now_ms: int,
     until_ms: int,
+    fees: Mapping[str, FeeRates],
 ) -> PlannedLegs | Refused:
     """Both legs as large as `largest` (base units by symbol) and the lots allow, at the marks. The side that
     is paid is taken where either way round would do; Refused where a leg is too small for the venue."""
@@ -83,12 +90,15 @@ def plan_legs(
         return Refused(rule="mark", reason=f"a mark price of {pairing.name} is unknown")
     hedges = hedges_of(pairing, beta, prices)
     long_symbol, short_symbol = _orientation(pairing, hedges, markets, prices, now_ms, until_ms)
-    lead_side = coarser_side(long_symbol, short_symbol, instruments, hedges)
+    lead_side = leading_side(long_symbol, short_symbol, instruments, hedges)
     is_long = lead_side is PositionSide.LONG
-    lead, other = (long_symbol, short_symbol) if is_long else (short_symbol, long_symbol)
-    ratio = hedges[lead].weight / hedges[other].weight
-    quantities = {lead: instruments[lead].lot.floor(min(largest[lead], largest[other] / ratio))}
-    quantities[other] = instruments[other].lot.floor(quantities[lead] * ratio)
+    if pairing.kind is PairKind.CARRY:
+        quantities = _with_fee_in_coins(pairing, largest, instruments, fees.get(pairing.first))
+    else:
+        lead, other = (long_symbol, short_symbol) if is_long else (short_symbol, long_symbol)
+        ratio = hedges[lead].weight / hedges[other].weight
+        quantities = {lead: instruments[lead].lot.floor(min(largest[lead], largest[other] / ratio))}
+        quantities[other] = instruments[other].lot.floor(quantities[lead] * ratio)
     for symbol, quantity in quantities.items():
         smallest = instruments[symbol].smallest_quantity(prices[symbol])
         if quantity < smallest:
@@ -107,6 +117,20 @@ def plan_legs(
             long_symbol, short_symbol, now_ms, until_ms,
         ),
     )  # fmt: skip
+
+
+def _with_fee_in_coins(
+    pairing: Pairing,
+    largest: Mapping[str, Decimal],
+    instruments: Mapping[str, Instrument],
+    fees: FeeRates | None,
+) -> dict[str, Decimal]:
+    """Quantities of spot and perpetual: so many more coins are bought that whole lots of the perpetual are
+    left when the fee has been taken out of them."""
+    left_share = 1 - (_USUAL_SPOT_FEE if fees is None else max(fees.taker, fees.maker, Decimal(0)))
+    spot, perpetual = pairing.first, pairing.second
+    lots = instruments[perpetual].lot.floor(min(largest[perpetual], largest[spot] * left_share))
+    return {spot: instruments[spot].lot.ceiling(lots / left_share) if lots else lots, perpetual: lots}
 
 
 def _orientation(

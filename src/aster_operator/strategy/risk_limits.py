@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.domain.money import ZERO, usd_text
+from aster_operator.domain.pairing import Market, market_of
 from aster_operator.strategy.equity_marks import EquityMarks
 from aster_operator.strategy.intents import AccountStatus, LegStatus, PairPhase, PairStatus
 from aster_operator.strategy.limit_rules import (
@@ -105,7 +106,7 @@ def judge_pair(pair: PairStatus, limits: RiskLimits) -> Iterator[LimitReading]:
     """
     yield from _judge_money(pair, limits)
     for leg in pair.legs:
-        if leg.quantity > 0:
+        if leg.quantity > 0 and market_of(leg.symbol) is Market.PERP:
             yield from _judge_leg(pair, leg, limits)
     own = limits.max_symbol_notional_usd
     if own is not None:

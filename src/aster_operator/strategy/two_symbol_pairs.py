@@ -25,7 +25,7 @@ from aster_operator.strategy.intents import (
     PairStatus,
     SymbolMarket,
 )
-from aster_operator.strategy.pair_legs import PlannedLegs, bounded_beta, coarser_side, plan_legs
+from aster_operator.strategy.pair_legs import PlannedLegs, bounded_beta, leading_side, plan_legs
 from aster_operator.strategy.volume_schedule import DayPlan
 
 __all__ = ["TwoSymbolStrategy"]
@@ -168,6 +168,7 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
             self.risk_manager.instruments,
             now_ms=view.now_ms,
             until_ms=view.now_ms + self.parameters.hold_time_ms,
+            fees=self.parameters.costs.fees,
         )
 
     def _why_not_open_pairing(
@@ -221,7 +222,7 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         if pair.long.symbol == pair.short.symbol:
             return super()._closing_lead(market, pair)
         hedges = {leg.symbol: LegHedge(weight=leg.weight) for leg in pair.legs}
-        return coarser_side(pair.long.symbol, pair.short.symbol, self.risk_manager.instruments, hedges)
+        return leading_side(pair.long.symbol, pair.short.symbol, self.risk_manager.instruments, hedges)
 
 
 _CASH_SHARE = Decimal("0.98")

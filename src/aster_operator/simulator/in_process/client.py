@@ -62,7 +62,7 @@ from aster_operator.simulator.model import (
     VenueRefusal,
 )
 
-__all__ = ["InProcessClient"]
+__all__ = ["InProcessClient", "Subscription", "refusals"]
 
 _IN_PROCESS = "in process"
 _DEFAULT_BARS = 500
@@ -81,20 +81,20 @@ class InProcessClient:
     # --- orders ---------------------------------------------------------------------------------------
 
     async def place_order(self, order: NewOrder) -> OrderReport:
-        with _refusals():
+        with refusals():
             placed = self._exchange.place_order(self._account_id, request_of(order))
         return order_report(placed)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        with _refusals():
+        with refusals():
             return order_report(self._exchange.cancel_order(self._account_id, symbol, None, client_order_id))
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        with _refusals():
+        with refusals():
             return order_report(self._exchange.order(self._account_id, symbol, None, client_order_id))
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
-        with _refusals():
+        with refusals():
             return [order_report(order) for order in self._exchange.open_orders(self._account_id, symbol)]
 
     async def place_market_order(
@@ -116,7 +116,7 @@ class InProcessClient:
             reduce_only=reduce_only,
             client_order_id=client_order_id,
         )
-        with _refusals():
+        with refusals():
             return order_report(self._exchange.place_order(self._account_id, request))
 
     async def close_position(
@@ -137,7 +137,7 @@ class InProcessClient:
     # --- account --------------------------------------------------------------------------------------
 
     async def get_position_risk(self, symbol: str | None = None) -> list[PositionReport]:
-        with _refusals():
+        with refusals():
             return [position_report(view) for view in self._exchange.positions(self._account_id, symbol)]
 
     async def account_snapshot(self) -> AccountSnapshot:
@@ -169,18 +169,18 @@ class InProcessClient:
 
     async def set_hedge_mode(self, enabled: bool) -> None:
         if await self.is_hedge_mode() is not enabled:
-            with _refusals():
+            with refusals():
                 self._exchange.set_hedge_mode(self._account_id, enabled)
 
     async def set_leverage(self, symbol: str, leverage: int) -> int:
-        with _refusals():
+        with refusals():
             self._exchange.set_leverage(self._account_id, symbol, leverage)
         return leverage
 
     async def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
         current = {view.margin_type for view in self._exchange.positions(self._account_id, symbol)}
         if current != {margin_type}:
-            with _refusals():
+            with refusals():
                 self._exchange.set_margin_type(self._account_id, symbol, margin_type)
 
     async def fee_rates(self, symbol: str) -> FeeRates:
@@ -223,11 +223,11 @@ class InProcessClient:
         return (await self.mark_price(symbol)).mark
 
     async def mark_price(self, symbol: str) -> MarkPrice:
-        with _refusals():
+        with refusals():
             return mark_of(self._exchange.mark(symbol), self._clock.now_ns())
 
     async def quote(self, symbol: str) -> Quote:
-        with _refusals():
+        with refusals():
             quote = self._quote(symbol)
         if quote is None:
             raise refusal_of(-1112, "one side of the book is empty", 400, _IN_PROCESS)
@@ -260,7 +260,7 @@ class InProcessClient:
         """One-minute bars alone. Raises ValueError for another interval."""
         if interval != "1m":
             raise ValueError(f"only 1m bars are served in process, {interval} was asked for")
-        with _refusals():
+        with refusals():
             records = self._exchange.klines(symbol, MINUTE_MS, start_ms, end_ms, limit or _DEFAULT_BARS)
         return [bar_of(record, is_closed=record.close_ms < self._exchange.now_ms) for record in records]
 
@@ -287,7 +287,7 @@ class InProcessClient:
             if translated is not None:
                 on_event(translated)
 
-        return _Subscription(self._exchange.subscribe(listen))
+        return Subscription(self._exchange.subscribe(listen))
 
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream:
         def listen(event: ExchangeEvent) -> None:
@@ -295,7 +295,7 @@ class InProcessClient:
             if translated is not None:
                 on_event(translated)
 
-        return _Subscription(self._exchange.subscribe(listen))
+        return Subscription(self._exchange.subscribe(listen))
 
     async def close(self) -> None:
         return
@@ -344,7 +344,9 @@ def _next_second_ms(time_ms: int) -> int:
     return (time_ms // _SECOND_MS + 1) * _SECOND_MS
 
 
-class _Subscription:
+class Subscription:
+    """A listener of the exchange as an `EventStream`."""
+
     def __init__(self, unsubscribe: Callable[[], None]) -> None:
         self._unsubscribe = unsubscribe
 
@@ -356,7 +358,7 @@ class _Subscription:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turns the exchange's refusals into the client's errors."""
     try:
         yield
