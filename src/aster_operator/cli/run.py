@@ -201,12 +201,15 @@ async def _main(
     *,
     json_output: bool,
 ) -> int:
+    from contextlib import nullcontext
+
     from rich.console import Console
 
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
     from aster_operator.cli.venues import connect, exchange_life
+    from aster_operator.database.account_lock import holding_account
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.live_run import LiveRun
@@ -224,8 +227,10 @@ async def _main(
     if venue == "paper":
         traded = await PaperClient.open(client, plan.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
+    # Every paper account is new; everywhere else two operators would trade against each other's orders.
+    alone = nullcontext() if venue == "paper" else holding_account(settings.database_url, venue, account)
     try:
-        with SessionFace(console, clock, f"Aster Operator on {venue}", journal=as_json) as face:
+        with alone, SessionFace(console, clock, f"Aster Operator on {venue}", journal=as_json) as face:
             run = LiveRun(
                 settings,
                 traded,

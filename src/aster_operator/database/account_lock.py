@@ -1,0 +1,96 @@
+"""One operator for one account and one set of books, whichever key and whichever machine it uses.
+
+The lock of an agent's key (`exchange.signing.nonce`) holds on one machine. This one holds wherever the
+books are shared: a file beside a SQLite database, an advisory lock on a PostgreSQL server. Both end with the
+process that holds them, however it ends.
+"""
+
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, text
+
+from aster_operator.database.engine import database_name, describing_errors, normalised_url, open_engine
+from aster_operator.database.problems import DatabaseProblem
+
+__all__ = ["holding_account"]
+
+_NAME_BYTES = 63  # PostgreSQL cuts names of applications there
+_HOLDER = text(
+    "SELECT activity.application_name FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid) "
+    "WHERE held.locktype = 'advisory' AND held.granted AND held.database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND held.classid = :high AND held.objid = :low"
+)
+
+
+@contextmanager
+def holding_account(url: str | URL, venue: str, account: str) -> Iterator[None]:
+    """Trade for `account` on `venue` with the books at `url`, alone, for the time of the block.
+
+    Raises DatabaseProblem when another process does so already; it names that process and its machine.
+    """
+    books = normalised_url(url)
+    number = hashlib.sha256(f"{venue}\n{account.lower()}".encode()).digest()[:8]
+    whoami = f"process {os.getpid()} on {socket.gethostname()}"
+    if books.get_backend_name() == "sqlite":
+        path = Path(str(books.database))
+        with _file_lock(path.with_name(f"{path.name}.{number.hex()}.lock"), whoami, venue, account):
+            yield
+        return
+    engine = open_engine(books)
+    try:
+        with describing_errors(books), engine.connect() as connection:
+            _server_lock(connection, number, whoami, venue, account)
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _file_lock(path: Path, whoami: str, venue: str, account: str) -> Iterator[None]:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DatabaseProblem(
+            f"the lock of the account cannot be made ({error.strerror})", str(path), "check the directory"
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 512, 0).decode(errors="replace").strip()
+            raise _taken(holder, venue, account, str(path)) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{whoami}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _server_lock(connection: Connection, number: bytes, whoami: str, venue: str, account: str) -> None:
+    """Take the lock for the life of `connection`, whose name on the server says who holds it."""
+    name = f"aster-operator {whoami}".encode()[:_NAME_BYTES].decode(errors="ignore")
+    connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+    key = int.from_bytes(number, signed=True)
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
+    if not taken:
+        halves = {"high": int.from_bytes(number[:4]), "low": int.from_bytes(number[4:])}
+        holder = connection.execute(_HOLDER, halves).scalar() or ""
+        raise _taken(
+            str(holder).removeprefix("aster-operator "), venue, account, database_name(connection.engine.url)
+        )
+    connection.commit()
+
+
+def _taken(holder: str, venue: str, account: str, where: str) -> DatabaseProblem:
+    return DatabaseProblem(
+        f"another operator trades for {account} on {venue} already: {holder or 'it does not say which'}",
+        where,
+        "stop that one first, or give this one an account and books of its own",
+    )
