@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
 from books_values import DAY_ONE_MS, make_closed, make_fill, make_income, make_opened, make_order
 
 from aster_operator.database.recorder import TradeRecorder
-from aster_operator.database.schema import open_books
+from aster_operator.database.schema import HEAD_REVISION, open_books
 from aster_operator.database.selection import LedgerKey
 from aster_operator.domain.clock import DAY_MS
 
@@ -52,7 +52,7 @@ def test_init_makes_the_books_and_can_be_repeated(
     for _ in range(2):
         done = call("db", "init")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"Database ready: {tmp_path / 'mine.db'} (schema 0001)\n"
+        assert done.stdout == f"Database ready: {tmp_path / 'mine.db'} (schema {HEAD_REVISION})\n"
 
 
 def test_stats_as_json_are_exact(call: Call, url: str) -> None:

@@ -954,7 +954,7 @@ def test_the_volume_of_earlier_runs_counts_today() -> None:
     bench.timer()
     assert bench.orders == []
     assert "volume budget" in decisions(bench)[-1][1]
-    (whole,) = orders_in(Bench.started(daily_usd=25_000, volume_by_day={day_ms: Decimal(5_000)}).timer())
+    (whole,) = orders_in(Bench.started(daily_usd=25_000, volume_by_day={day_ms: Decimal(4_000)}).timer())
     (cut,) = orders_in(Bench.started(daily_usd=25_000, volume_by_day={day_ms: Decimal(15_000)}).timer())
     assert (whole.quantity, cut.quantity) == (Decimal("0.1"), Decimal("0.049"))
 

@@ -477,7 +477,7 @@ def test_a_target_that_cannot_be_reached_is_come_near_to_or_ends_trading_with_th
 
 
 @pytest.mark.parametrize(
-    ("used", "quantity", "rounds"), [(0, "0.1", "3"), (20_000, "0.062", "2"), (32_400, "0.063", "1")]
+    ("used", "quantity", "rounds"), [(0, "0.1", "3"), (20_000, "0.062", "2"), (32_400, "0.062", "1")]
 )
 def test_the_last_rounds_share_what_is_left(used: int, quantity: str, rounds: str) -> None:
     """Two of $12,500, not one of $20,000 and a rest of $5,000."""

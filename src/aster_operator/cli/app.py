@@ -51,7 +51,7 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.backtest", "Run strategies on recorded data, in process and in virtual time."
     ),
     "new-strategy": CommandSource(
-        "aster_operator.cli.new_strategy", "Write the file of a strategy of your own, ready to run."
+        "aster_operator.cli.new_strategy", "Write the file of a new strategy, ready to run."
     ),
     "replay": CommandSource(
         "aster_operator.cli.replay",

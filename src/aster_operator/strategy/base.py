@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_MAX_DEPTH = 50
+
+
 class ParameterFaults(ValueError):
     """Parameters that cannot be used; `faults` names every one of them, each a line with its key."""
 
@@ -187,12 +190,25 @@ def read_json_object(text: str) -> Mapping[str, Any]:
             raise ParameterFaults([f"{name} is given twice" for name in twice])
         return dict(pairs)
 
+    if _depth(text) > _MAX_DEPTH:
+        raise ParameterFaults([f"no JSON of parameters: nested deeper than {_MAX_DEPTH}"])
     try:
         value = json.loads(text, parse_float=Decimal, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise ParameterFaults([f"no JSON: {error.msg} in line {error.lineno}"]) from None
-    except RecursionError:
-        raise ParameterFaults(["no JSON: nested too deeply"]) from None
     if not isinstance(value, dict):
         raise ParameterFaults([f"must be a JSON object, is {type(value).__name__}"])
     return value
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest, those in strings included. Counted before parsing: the parser goes down with
+    them, and where somebody has raised the interpreter's limit it takes the process with it."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest

@@ -26,8 +26,9 @@ class PassBudget:
 
     def leg_left_usd(self, planned_leg_usd: Decimal) -> Decimal | None:
         """The largest leg whose opening and closing the day can still carry, with room for prices to move;
-        None when one as planned fits. Opening commits to closing as well."""
-        return None if 4 * planned_leg_usd <= self.left_usd else self.left_usd / (4 * MARK_GRACE)
+        None when one as planned fits so. Opening commits to closing as well."""
+        largest_usd = self.left_usd / (4 * MARK_GRACE)
+        return None if planned_leg_usd <= largest_usd else largest_usd
 
     def leg_usd(self, planned_leg_usd: Decimal) -> Decimal:
         """The leg as planned, or as much of it as the day can still carry."""

@@ -27,7 +27,7 @@ from aster_operator.exchange.wire.market import (
     TickerRecord,
 )
 
-__all__ = ["KLINE_INTERVALS", "MarketCalls", "only"]
+__all__ = ["KLINE_INTERVALS", "MarketCalls", "depth_weight", "kline_weight", "only"]
 
 T = TypeVar("T")
 
