@@ -95,8 +95,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def head() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+def revision_in(tree: Tree) -> str:
+    """The commit that the tree's copy of the repository is at."""
+    origin = tree.folder / "srv" / "aster.git"
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=origin, capture_output=True, text=True, check=True, timeout=30
+    )
     return done.stdout.strip()
 
 
@@ -112,7 +116,8 @@ def snapshot(tree: Tree) -> dict[str, tuple[int, int, int]]:
 
 
 def test_a_bare_debian_gets_everything_but_a_running_systemd(tree: Tree) -> None:
-    bootstrap = f"/srv/kit/bootstrap.sh --repository /srv/aster.git --revision {head()}"
+    revision = revision_in(tree)
+    bootstrap = f"/srv/kit/bootstrap.sh --repository /srv/aster.git --revision {revision}"
     refused = tree.run("/srv/kit/bootstrap.sh --repository /srv/aster.git --revision main")
     assert refused.returncode == 2, refused.stderr
     assert "a branch or a short id is not taken" in refused.stderr.splitlines()[-1]
@@ -121,7 +126,7 @@ def test_a_bare_debian_gets_everything_but_a_running_systemd(tree: Tree) -> None
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
     assert "systemd does not run here: all is in place, nothing was started" in done.stderr
     installed = tree.folder / "opt" / "aster" / "current"
-    assert os.readlink(installed) == f"releases/{head()}"
+    assert os.readlink(installed) == f"releases/{revision}"
     units = {path.name for path in (tree.folder / "etc/systemd/system").glob("aster*")}
     assert units == {
         path.name for path in (ROOT / "deploy/gce").iterdir() if path.suffix in (".service", ".timer")
