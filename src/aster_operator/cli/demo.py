@@ -116,7 +116,7 @@ async def _main(settings: "Settings", options: "DemoOptions", *, json_output: bo
             settings,
             options,
             clock=clock,
-            connect=lambda venue, account: connect_embedded(venue, account, clock),
+            connect=lambda venue, account: connect_embedded(venue, account, clock, settings.pair_kind),
             watch=screen.watch,
             on_notice=screen.notice,
             tick=screen.refresh,

@@ -208,7 +208,8 @@ async def _main(
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
-    from aster_operator.cli.venues import connect, exchange_life
+    from aster_operator.cli.venues import connect, exchange_life, with_spot
+    from aster_operator.config.problems import UserProblem
     from aster_operator.database.account_lock import holding_account
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
@@ -221,10 +222,12 @@ async def _main(
     clock = WallClock()
     venue: Venue = settings.venue
     client = connect(settings, clock, venue, ca_file=ca_file, keys_needed=venue != "paper")
-    traded: ExchangeClient = client
+    traded: ExchangeClient = with_spot(client, settings.pair_kind) if plan.pairs else client
     account = client.account_label
     life: Callable[[AsterClient], Awaitable[str]] = exchange_life
     if venue == "paper":
+        if plan.pairs and settings.pair_kind == "carry":
+            raise UserProblem("paper trading has no spot market", "PAIR_KIND", "choose same or cross")
         traded = await PaperClient.open(client, plan.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
     # Every paper account is new; everywhere else two operators would trade against each other's orders.

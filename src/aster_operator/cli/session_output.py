@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aster_operator.config.settings import Settings
+    from aster_operator.domain.fills import Fill
     from aster_operator.execution.core import TradingCore
     from aster_operator.execution.pair import Pair
     from aster_operator.monitoring.session_report import SessionReport
@@ -55,17 +56,46 @@ def session_report(
         ],
         open_positions=books.open_positions,
         unrealized_pnl=books.unrealized_pnl,
-        opening_equity=books.opening_wallet,
+        opening_equity=books.opening_wallet + _spot_worth(core, books),
         ledger=compare_ledgers(
             own_fills=own_fills,
             venue_fills=[fill for fill in books.venue_fills if ours(fill.client_order_id)],
             own_income=books.own_income,
             venue_income=books.venue_income,
             wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
+            spot_wallets=books.spot_wallets if whole_account else None,
         ),
+        spot=_spot_result(core, own_fills),
         stopped_early=interrupted,
         pair_names=() if pairs is None else tuple(pairing.name for pairing in pairs.pairs),
     )
+
+
+def _spot_worth(core: "TradingCore", books: "BothBooks") -> "Decimal":
+    """The spot wallet at the start, in quote units at the marks of now; zero without one."""
+    from aster_operator.domain.money import ZERO
+
+    worth, wallets = ZERO, books.spot_wallets
+    if wallets is None:
+        return worth
+    for asset in {quote for _, quote in wallets.coins.values()}:
+        worth += wallets.opening.get(asset, ZERO)
+    for symbol, (base, _) in wallets.coins.items():
+        worth += wallets.opening.get(base, ZERO) * (core.state.market.mark_of(symbol) or ZERO)
+    return worth
+
+
+def _spot_result(core: "TradingCore", fills: "list[Fill]") -> "Decimal":
+    """What spot trades have brought before fees: money back, and the coins still held at the marks."""
+    from aster_operator.domain.money import ZERO
+    from aster_operator.domain.pairing import Market, market_of
+
+    result = ZERO
+    for fill in fills:
+        if market_of(fill.symbol) is Market.SPOT:
+            mark = core.state.market.mark_of(fill.symbol) or fill.price
+            result += fill.side.sign * fill.quantity * (mark - fill.price)
+    return result
 
 
 def _market_pnl(core: "TradingCore", pair: "Pair") -> "Decimal":

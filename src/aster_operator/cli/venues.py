@@ -4,28 +4,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aster_operator.config.pair_settings import PairKind
     from aster_operator.config.settings import Settings, Venue
     from aster_operator.domain.clock import Clock
     from aster_operator.exchange.aster_client import AsterClient
+    from aster_operator.exchange.client_protocol import ExchangeClient
     from aster_operator.exchange.credentials import Credentials
     from aster_operator.runtime.embedded_venue import EmbeddedVenue
     from aster_operator.simulator.server.accounts import DemoAccount
 
-__all__ = ["connect", "connect_embedded", "credentials_of", "exchange_life"]
+__all__ = ["connect", "connect_embedded", "credentials_of", "exchange_life", "with_spot"]
 
 
-async def connect_embedded(venue: "EmbeddedVenue", account: "DemoAccount", clock: "Clock") -> "AsterClient":
+async def connect_embedded(
+    venue: "EmbeddedVenue", account: "DemoAccount", clock: "Clock", kind: "PairKind" = "same"
+) -> "ExchangeClient":
     """A client of the exchange in this process, signing as one of its demo accounts' agents."""
     from aster_operator.exchange.aster_client import AsterClient
     from aster_operator.exchange.credentials import AgentCredentials
 
-    return AsterClient(
+    client = AsterClient(
         AgentCredentials(account.user, account.signer, account.private_key),
         environment="sim",
         base_url=venue.server.rest_url,
         ws_url=venue.server.ws_url,
         clock=clock,
     )
+    return with_spot(client, kind)
+
+
+def with_spot(client: "AsterClient", kind: "PairKind") -> "ExchangeClient":
+    """The client itself, or for carry pairs one that trades its account's spot market too."""
+    from aster_operator.exchange.spot_market import AsterSpotMarket
+    from aster_operator.exchange.with_spot import PerpetualsAndSpot
+
+    return PerpetualsAndSpot(client, AsterSpotMarket(client)) if kind == "carry" else client
 
 
 def connect(

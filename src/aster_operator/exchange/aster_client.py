@@ -24,6 +24,7 @@ from aster_operator.exchange.streams.link import LinkSettings
 from aster_operator.exchange.streams.market import MarketStream, MessageStream, ReceiverFactory
 from aster_operator.exchange.streams.names import names_of
 from aster_operator.exchange.streams.order_books import OrderBooks
+from aster_operator.exchange.streams.spot_quotes import SpotQuoteStream
 from aster_operator.exchange.streams.spot_user import SpotUserStream
 from aster_operator.exchange.streams.user import UserStream
 from aster_operator.exchange.transport import AiohttpTransport, Transport
@@ -87,7 +88,7 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
         self._rest.server_time_ms = self.server_time
         self.spot = SpotCalls(self._rest)
         """The spot market of the same account."""
-        self._streams: list[MarketStream | MessageStream | OrderBooks | UserStream] = []
+        self._streams: list[MarketStream | MessageStream | OrderBooks | UserStream | SpotQuoteStream] = []
 
     @property
     def rest(self) -> RestSession:
@@ -228,6 +229,25 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
             on_message=on_message,
             on_status=on_status,
             clock=self.clock,
+            settings=self._link_settings,
+            ssl_context=self._ssl_context,
+        )
+        await stream.open()
+        self._streams.append(stream)
+        return stream
+
+    async def open_spot_quote_stream(
+        self, symbols: Sequence[str], on_event: Callable[[StreamEvent], None]
+    ) -> SpotQuoteStream:
+        """Follow best quotes of spot markets. Raises TransportFailed when the first connection fails."""
+        in_a_box = self.venue.environment is Environment.SIM
+        stream = SpotQuoteStream(
+            symbols,
+            on_event,
+            # The embedded exchange serves both markets at one address and tells them by the path.
+            ws_url=f"{self.venue.spot_ws_url}/sstream" if in_a_box else self.venue.spot_ws_url,
+            clock=self.clock,
+            now_ms=self._rest.venue_clock.now_ms,
             settings=self._link_settings,
             ssl_context=self._ssl_context,
         )

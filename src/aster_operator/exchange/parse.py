@@ -45,9 +45,11 @@ from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
 __all__ = [
     "account_snapshot",
     "bar",
+    "count",
     "depth_snapshot",
     "fee_rates",
     "fill",
+    "filter_of",
     "finite",
     "income_row",
     "instrument",
@@ -123,10 +125,10 @@ def instrument(record: SymbolRecord, source: str) -> Instrument | None:
     if record.contract_type is None or record.base_asset is None or record.margin_asset is None:
         return None
     filters = {row.filter_type: row for row in record.filters}
-    price = _filter(filters, "PRICE_FILTER", record.symbol, source)
-    percent = _filter(filters, "PERCENT_PRICE", record.symbol, source)
-    notional = _filter(filters, "MIN_NOTIONAL", record.symbol, source)
-    lot = _filter(filters, "LOT_SIZE", record.symbol, source)
+    price = filter_of(filters, "PRICE_FILTER", record.symbol, source)
+    percent = filter_of(filters, "PERCENT_PRICE", record.symbol, source)
+    notional = filter_of(filters, "MIN_NOTIONAL", record.symbol, source)
+    lot = filter_of(filters, "LOT_SIZE", record.symbol, source)
     here = f"{source} {record.symbol}"
     return Instrument(
         symbol=record.symbol,
@@ -134,13 +136,13 @@ def instrument(record: SymbolRecord, source: str) -> Instrument | None:
         quote_asset=record.quote_asset,
         margin_asset=record.margin_asset,
         status=word(SymbolStatus, record.status, here, "status"),
-        price_precision=_count(record.price_precision, here, "pricePrecision"),
-        quantity_precision=_count(record.quantity_precision, here, "quantityPrecision"),
+        price_precision=count(record.price_precision, here, "pricePrecision"),
+        quantity_precision=count(record.quantity_precision, here, "quantityPrecision"),
         tick_size=finite(price.tick_size, here, "tickSize"),
         min_price=finite(price.min_price, here, "minPrice"),
         max_price=finite(price.max_price, here, "maxPrice"),
-        lot=_lot(lot, here),
-        market_lot=_lot(filters.get("MARKET_LOT_SIZE", lot), here),
+        lot=lot_filter(lot, here),
+        market_lot=lot_filter(filters.get("MARKET_LOT_SIZE", lot), here),
         min_notional=finite(
             notional.notional if notional.notional is not None else notional.min_notional, here, "notional"
         ),
@@ -149,22 +151,24 @@ def instrument(record: SymbolRecord, source: str) -> Instrument | None:
         market_take_bound=finite(record.market_take_bound, here, "marketTakeBound"),
         trigger_protect=finite(record.trigger_protect, here, "triggerProtect"),
         liquidation_fee=finite(record.liquidation_fee, here, "liquidationFee"),
-        max_num_orders=_count(_filter(filters, "MAX_NUM_ORDERS", record.symbol, source).limit, here, "limit"),
-        max_num_algo_orders=_count(
-            _filter(filters, "MAX_NUM_ALGO_ORDERS", record.symbol, source).limit, here, "limit"
+        max_num_orders=count(
+            filter_of(filters, "MAX_NUM_ORDERS", record.symbol, source).limit, here, "limit"
+        ),
+        max_num_algo_orders=count(
+            filter_of(filters, "MAX_NUM_ALGO_ORDERS", record.symbol, source).limit, here, "limit"
         ),
         contract_type=record.contract_type,
     )
 
 
-def _filter(filters: dict[str, FilterRecord], name: str, symbol: str, source: str) -> FilterRecord:
+def filter_of(filters: dict[str, FilterRecord], name: str, symbol: str, source: str) -> FilterRecord:
     found = filters.get(name)
     if found is None:
         raise MalformedResponse(f"{source} {symbol}", f"filters.{name}", "is missing")
     return found
 
 
-def _lot(record: FilterRecord, source: str) -> LotFilter:
+def lot_filter(record: FilterRecord, source: str) -> LotFilter:
     return LotFilter(
         min_quantity=finite(record.min_qty, source, "minQty"),
         max_quantity=finite(record.max_qty, source, "maxQty"),
@@ -172,7 +176,7 @@ def _lot(record: FilterRecord, source: str) -> LotFilter:
     )
 
 
-def _count(value: int | None, source: str, field: str) -> int:
+def count(value: int | None, source: str, field: str) -> int:
     if value is None:
         raise MalformedResponse(source, field, "is missing")
     return value
@@ -205,7 +209,7 @@ def quote(record: BookTickerRecord, received_ns: int, source: str) -> Quote:
         bid_quantity=finite(record.bid_qty, source, "bidQty"),
         ask=finite(record.ask_price, source, "askPrice"),
         ask_quantity=finite(record.ask_qty, source, "askQty"),
-        event_ms=_count(record.time, source, "time"),
+        event_ms=count(record.time, source, "time"),
         received_ns=received_ns,
     )
 
@@ -235,7 +239,7 @@ def depth_snapshot(symbol: str, record: DepthRecord, received_ns: int, source: s
         bids=levels(record.bids, source, "bids"),
         asks=levels(record.asks, source, "asks"),
         update_id=record.last_update_id,
-        event_ms=_count(event_ms, source, "T"),
+        event_ms=count(event_ms, source, "T"),
         received_ns=received_ns,
     )
 

@@ -89,10 +89,12 @@ def build_report(
     ledger: LedgerComparison,
     stopped_early: bool = False,
     pair_names: Sequence[str] = (),
+    spot: Decimal = ZERO,
 ) -> SessionReport:
     """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet;
-    `pair_names` are the pairings', the symbols by default."""
-    sums = _Sums.of(fills, funding, unrealized_pnl)
+    `pair_names` are the pairings', the symbols by default. `spot` is what spot trades have brought before
+    fees, coins still held at the marks: their venue tells no PnL."""
+    sums = _Sums.of(fills, funding, unrealized_pnl, spot)
     # A pair that a limit or its owner closed early says nothing about the rule on holding.
     holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None and pair.rotated]
     imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
@@ -148,9 +150,11 @@ class _Sums(msgspec.Struct, frozen=True, kw_only=True):
     net: Decimal
 
     @classmethod
-    def of(cls, fills: Sequence[Fill], funding: Sequence[IncomeRow], unrealized: Decimal) -> "_Sums":
-        fees = sum((fill.commission for fill in fills), ZERO)
-        realized = sum((fill.realized_pnl for fill in fills), ZERO)
+    def of(
+        cls, fills: Sequence[Fill], funding: Sequence[IncomeRow], unrealized: Decimal, spot: Decimal
+    ) -> "_Sums":
+        fees = sum((fill.commission_value for fill in fills), ZERO)
+        realized = sum((fill.realized_pnl for fill in fills), ZERO) + spot
         settled = sum((row.income for row in funding), ZERO)
         makers = (fill.notional for fill in fills if fill.role is LiquidityRole.MAKER)
         return cls(

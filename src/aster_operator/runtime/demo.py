@@ -25,6 +25,7 @@ from aster_operator.runtime.embedded_venue import (
     embedded_venue,
 )
 from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.spot_money import money_for_spot
 from aster_operator.runtime.trading_session import (
     BothBooks,
     SessionIdentity,
@@ -100,9 +101,13 @@ class DemoRun:
             duration_ms=int(self._options.hours * HOUR_MS),
             port=self._options.port,
             deposit_usdt=max(_SMALLEST_DEPOSIT, self._settings.capital_usdt),
+            with_spot=self._settings.pair_kind == "carry",
         )
         async with embedded_venue(options, self._clock) as venue:
             account = venue.server.accounts[1]
+            if options.with_spot:
+                money = money_for_spot(self._settings)
+                venue.server.exchange.transfer(account.account_id, "USDT", money, to_spot=True)
             client = await self._connect(venue, account)
             try:
                 return await self._trade(venue, account, client)

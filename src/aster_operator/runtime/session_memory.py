@@ -13,8 +13,9 @@ from aster_operator.database.schema import stored_revision
 from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.enums import PositionSide
-from aster_operator.domain.pairing import LegHedge
+from aster_operator.domain.pairing import LegHedge, Market, market_of
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
+from aster_operator.runtime.spot_start import own_coins
 
 __all__ = ["SessionMemory", "open_quantities", "remember"]
 
@@ -62,9 +63,10 @@ def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair
         if row.position_ref == row.pair_ref:
             continue  # a single position: its strategy remembers it itself
         symbols[row.pair_ref] = row.symbol
+        is_spot = market_of(row.symbol) is Market.SPOT
         legs.setdefault(row.pair_ref, {})[row.position_side] = RememberedLeg(
             symbol=row.symbol,
-            quantity=row.quantity,
+            quantity=own_coins(connection, book, row.symbol) if is_spot else row.quantity,
             entry_price=row.entry_price,
             opened_ms=row.opened_ms,
             hedge=LegHedge(weight=row.hedge_weight or _ONE, beta=row.hedge_beta or _ONE),

@@ -109,7 +109,10 @@ def with_plan(
     """The core's settings with the plan's strategies: pairs on its pairs, a desk for each of the others."""
     pairs = chosen.delta_neutral
     if pairs is not None:
-        pairs = msgspec.structs.replace(pairs, symbols=plan.pairs) if plan.pairs else None
+        named = plan.pairs == settings.symbols
+        # Pairings of the settings may have symbols besides, their spot markets.
+        pairs = pairs if named else msgspec.structs.replace(pairs, symbols=plan.pairs, pairings=())
+        pairs = pairs if plan.pairs else None
     desks = tuple(desk_settings(settings, each, ready, memory) for each in plan.bar_strategies)
     return msgspec.structs.replace(chosen, delta_neutral=pairs, positions=desks)
 

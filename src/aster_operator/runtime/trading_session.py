@@ -20,7 +20,10 @@ from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.commands import Notify
 from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.pairing import PairKind
+from aster_operator.domain.spot_wallets import SpotWallets
 from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.core import TradingCore
 from aster_operator.rewards.profile import load_profile
 from aster_operator.runtime.account_recall import recall_account
@@ -31,6 +34,8 @@ from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_books import DatabaseBooks
 from aster_operator.runtime.session_memory import remember
 from aster_operator.runtime.session_plan import SessionPlan, with_plan
+from aster_operator.runtime.spot_money import coins_of
+from aster_operator.runtime.spot_start import catch_up_spot
 from aster_operator.runtime.trade_log import TradeLog
 from aster_operator.runtime.venue_setup import VenueReady, prepare_venue
 
@@ -64,6 +69,8 @@ class BothBooks(msgspec.Struct, frozen=True, kw_only=True):
     closing_wallet: Decimal
     unrealized_pnl: Decimal
     open_positions: int
+    spot_wallets: SpotWallets | None = None
+    """Of a session that trades spot."""
 
 
 class TradingSession(msgspec.Struct, frozen=True):
@@ -99,7 +106,15 @@ class TradingSession(msgspec.Struct, frozen=True):
             closing_wallet=account.total_wallet_balance,
             unrealized_pnl=account.total_unrealized_pnl,
             open_positions=sum(1 for position in positions if position.is_open),
+            spot_wallets=await self._spot_wallets(),
         )
+
+    async def _spot_wallets(self) -> SpotWallets | None:
+        client, coins = self.session.client, coins_of(self.core.settings.instruments)
+        if not coins or not isinstance(client, SpotWallet):
+            return None
+        closing = {balance.asset: balance.total for balance in await client.spot_balances()}
+        return SpotWallets(opening=self.ready.spot_balances, closing=closing, coins=coins)
 
 
 @asynccontextmanager
@@ -126,10 +141,13 @@ async def trading_session(
         risk_limits(settings),
         max_clock_uncertainty_ms=settings.max_clock_offset_ms,
         positions=plan.single_positions(settings),
+        kind=PairKind(settings.pair_kind),
     )
     engine = open_books(settings.database_url)
     try:
         book = LedgerKey(venue=identity.venue, account=identity.account, instance=identity.instance)
+        recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
+        await catch_up_spot(client, recorder, tuple(coins_of(ready.instruments)), now_ms)
         with engine.connect() as connection:
             memory = remember(connection, book, now_ms)
         chosen = core_settings(
@@ -144,7 +162,6 @@ async def trading_session(
             account_memory=await recall_account(client, memory.strategies, now_ms),
         )
         core = TradingCore(with_plan(chosen, settings, plan, ready, memory.strategies))
-        recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
         recorder.start_run(
             core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
         )
