@@ -10,6 +10,7 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3 pyth
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+TEST_WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 RUN_LOCK := requirements/run.txt requirements/build.txt
@@ -49,7 +50,7 @@ run: install  ## Play a day of real minutes on the embedded exchange (flags: mak
 	@exec $(BIN)/aster-operator demo $(ARGS)
 
 test: install-dev  ## Run the whole test suite
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 test-slow: install-dev  ## Run the tests that install packages or whole systems too (minutes, the registries)
 	@SLOW_TESTS=1 exec $(BIN)/python -m pytest tests/packaging tests/deploy $(ARGS)
