@@ -2,10 +2,19 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 os.environ["ASTER_OPERATOR_ENV_FILE"] = ""
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command run within a test sets up logs for a stream that is closed when the test is over."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

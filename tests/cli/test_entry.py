@@ -158,6 +158,7 @@ def test_an_interrupt_during_any_import_ends_quietly_with_130(position: int, run
     """Ctrl-C while the n-th module is being imported; beyond the last one the command simply succeeds."""
     source = (
         "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job has none
         "from aster_operator.cli.entry import main\n"
         "seen = 0\n"
         "def interrupt(event, arguments):\n"

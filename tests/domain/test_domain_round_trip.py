@@ -78,7 +78,7 @@ def test_every_order_state_reads_back(kind: type, data: st.DataObject) -> None:
 
 
 def test_the_unions_are_as_long_as_their_modules_say() -> None:
-    assert len(EVENTS) == 19
+    assert len(EVENTS) == 20
     assert len(COMMANDS) == 12
     assert len(STATES) == 8
 

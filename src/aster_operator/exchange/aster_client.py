@@ -239,7 +239,8 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     async def open_spot_quote_stream(
         self, symbols: Sequence[str], on_event: Callable[[StreamEvent], None]
     ) -> SpotQuoteStream:
-        """Follow best quotes of spot markets. Raises TransportFailed when the first connection fails."""
+        """Best quotes of the spot markets `symbols`, each told to `on_event`. Raises TransportFailed when the
+        first connection fails. No weight: a stream (section 6)."""
         in_a_box = self.venue.environment is Environment.SIM
         stream = SpotQuoteStream(
             symbols,

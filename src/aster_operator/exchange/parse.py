@@ -54,6 +54,7 @@ __all__ = [
     "income_row",
     "instrument",
     "levels",
+    "lot_filter",
     "margin_type_of",
     "mark_price",
     "order_report",
