@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.exchange.errors import OrderNotFound, UnknownOutcome, refusal_of
 from aster_operator.simulator.in_process.client import InProcessClient
+from aster_operator.simulator.in_process.spot import InProcessSpot
 
 Fault = Callable[[NewOrder], str | None]
 """Per order: None passes, `lost-after` executes and loses the answer, `lost-before` never arrives,
@@ -37,4 +38,23 @@ class FaultyClient(InProcessClient):
         return await super().query_order(symbol, client_order_id)
 
 
-__all__ = ["Fault", "FaultyClient", "OrderNotFound"]
+class FaultySpot(InProcessSpot):
+    """The spot side, failing on the same word."""
+
+    def __init__(self, spot: InProcessSpot, fault: Fault) -> None:
+        self.__dict__.update(spot.__dict__)
+        self.fault = fault
+
+    async def place_order(self, order: NewOrder) -> OrderReport:
+        kind = self.fault(order)
+        if kind == "refuse":
+            raise refusal_of(-2018, "Balance is insufficient.", 400, "POST order")
+        if kind == "lost-before":
+            raise UnknownOutcome("POST order", "connection lost", order.client_order_id, None)
+        report = await super().place_order(order)
+        if kind == "lost-after":
+            raise UnknownOutcome("POST order", "answer lost", order.client_order_id, None)
+        return report
+
+
+__all__ = ["Fault", "FaultyClient", "FaultySpot", "OrderNotFound"]

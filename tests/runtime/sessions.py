@@ -7,7 +7,9 @@ from decimal import Decimal
 from aster_operator.domain.clock import HOUR_MS, ManualClock
 from aster_operator.domain.commands import Notify
 from aster_operator.domain.events import OperatorAction
+from aster_operator.domain.pairing import Pairing, PairKind
 from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.exchange.with_spot import PerpetualsAndSpot
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
@@ -20,9 +22,12 @@ from aster_operator.runtime.session import Session, SessionBooks
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
+from aster_operator.simulator.in_process.spot import InProcessSpot
 from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimits
 
 ACCOUNT = "trader"
+SPOT_MONEY = Decimal(6_500)
+"""Of the 10,000 of the account, where it trades spot."""
 
 
 class ExchangeStepper:
@@ -62,6 +67,14 @@ class Bench:
         await self.driver.settle()
         await self.run_minutes(minutes)
 
+    def coins(self, asset: str) -> Decimal:
+        """Coins in the spot wallet."""
+        assert self.exchange.spot is not None
+        wallet = {
+            each.asset: each.free_atoms + each.locked_atoms for each in self.exchange.spot.balances(ACCOUNT)
+        }
+        return Decimal(wallet.get(asset, 0)) / 10**8
+
     def held(self, symbol: str) -> tuple[Decimal, Decimal]:
         """(long, short) the exchange says the account holds, unsigned base units."""
         sides = {
@@ -71,15 +84,30 @@ class Bench:
         return sides.get("LONG", Decimal(0)), sides.get("SHORT", Decimal(0))
 
 
-def new_exchange(seed: int = 1, substep_ms: int = 5_000, skip_hours: float = 24.0) -> SimulatedExchange:
+def pairings_of(kind: PairKind, symbols: tuple[str, ...]) -> tuple[Pairing, ...]:
+    if kind is PairKind.CROSS:
+        first, second = symbols
+        return (Pairing.cross(first, second),)
+    make = Pairing.same if kind is PairKind.SAME else Pairing.carry
+    return tuple(make(symbol) for symbol in symbols)
+
+
+def new_exchange(
+    seed: int = 1, substep_ms: int = 5_000, skip_hours: float = 24.0, *, with_spot: bool = False
+) -> SimulatedExchange:
     history = load_history()
     exchange = SimulatedExchange.from_history(
         history,
         ExchangeOptions(
-            seed=seed, substep_ms=substep_ms, start_ms=history.start_ms + int(skip_hours * HOUR_MS)
+            seed=seed,
+            substep_ms=substep_ms,
+            start_ms=history.start_ms + int(skip_hours * HOUR_MS),
+            with_spot=with_spot,
         ),
     )
     exchange.create_account(ACCOUNT, {"USDT": Decimal(10_000)})
+    if with_spot:
+        exchange.transfer(ACCOUNT, "USDT", SPOT_MONEY, to_spot=True)
     return exchange
 
 
@@ -101,21 +129,28 @@ async def open_bench(
     seed: int = 1,
     policy: ExecutionPolicy | None = None,
     keep_in: Callable[[TradingCore], SessionBooks] | None = None,
+    kind: PairKind = PairKind.SAME,
+    wrap_spot: Callable[[InProcessSpot], InProcessSpot] = lambda spot: spot,
 ) -> Bench:
-    """A started session: reconciled, streams open, nothing traded yet."""
-    exchange = exchange or new_exchange(seed)
+    """A started session: reconciled, streams open, nothing traded yet. `symbols` are the perpetuals; a cross
+    pair is the two of them."""
+    exchange = exchange or new_exchange(seed, with_spot=kind is PairKind.CARRY)
     clock = ManualClock(exchange.now_ms)
     client = wrap(InProcessClient(exchange, ACCOUNT, clock))
+    if kind is PairKind.CARRY:
+        client = PerpetualsAndSpot(client, wrap_spot(InProcessSpot(exchange, ACCOUNT, clock)))
     stepper = ExchangeStepper(exchange)
     await stepper.step()
-    ready = await prepare_venue(client, symbols, limits, max_clock_uncertainty_ms=1_000)
+    ready = await prepare_venue(client, symbols, limits, max_clock_uncertainty_ms=1_000, kind=kind)
+    pairings = pairings_of(kind, symbols)
     settings = CoreSettings(
         run_id=run_id,
         account=ACCOUNT,
         margin_asset="USDT",
         limits=limits,
         delta_neutral=DeltaNeutralParameters(
-            symbols=symbols,
+            symbols=tuple(dict.fromkeys(symbol for pairing in pairings for symbol in pairing.symbols)),
+            pairings=pairings,
             hold_time_ms=hold_minutes * 60_000,
             daily_volume_target_usd=Decimal(daily_volume_usd),
         ),
