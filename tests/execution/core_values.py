@@ -26,6 +26,7 @@ from aster_operator.domain.enums import (
 from aster_operator.domain.events import (
     AccountChanged,
     BalanceChange,
+    BarUpdated,
     Event,
     Feed,
     FeedStatusChanged,
@@ -39,8 +40,10 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill
-from aster_operator.domain.market import MarkPrice, Quote
+from aster_operator.domain.instruments import Instrument, LotFilter
+from aster_operator.domain.market import Bar, MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.domain.pairing import Market, Pairing, market_of, venue_symbol
 from aster_operator.domain.positions import AccountSnapshot, Balance, PositionReport
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.core_state import CoreSettings
@@ -254,6 +257,45 @@ def account_changed(
     )
 
 
+def traded_instrument(symbol: str) -> Instrument:
+    """A perpetual in lots of 0.001, or its spot market in much finer ones."""
+    if market_of(symbol) is Market.PERP:
+        return instrument_of(symbol)
+    fine = LotFilter(Decimal("0.000001"), Decimal(1000), Decimal("0.000001"))
+    return instrument_of(
+        symbol, base_asset=venue_symbol(symbol).removesuffix("USDT"), lot=fine, market_lot=fine
+    )
+
+
+def closed_bars(symbol: str, closes: Iterable[float], *, end_ms: int) -> list[BarUpdated]:
+    """Closed minutes, the last of which ended just before `end_ms`."""
+    prices = [Decimal(str(round(close, 2))) for close in closes]
+    first_ms = end_ms // 60_000 * 60_000 - len(prices) * 60_000
+    return [
+        BarUpdated(
+            event_ms=end_ms,
+            received_ns=0,
+            bar=Bar(
+                symbol=symbol,
+                interval="1m",
+                open_ms=first_ms + index * 60_000,
+                close_ms=first_ms + index * 60_000 + 59_999,
+                open=price,
+                high=price,
+                low=price,
+                close=price,
+                base_volume=Decimal(1),
+                quote_volume=price,
+                trades=1,
+                taker_buy_base_volume=Decimal(0),
+                taker_buy_quote_volume=Decimal(0),
+                is_closed=True,
+            ),
+        )
+        for index, price in enumerate(prices)
+    ]
+
+
 def settings_of(
     *,
     symbols: tuple[str, ...] = ("BTCUSDT",),
@@ -263,6 +305,7 @@ def settings_of(
     run_id: str = "run",
     daily_usd: int = 10**9,
     hold_ms: int = 600_000,
+    pairings: tuple[Pairing, ...] = (),
     **changes: Any,
 ) -> CoreSettings:
     """Legs of $5,000: 0.1 BTC at 50,000."""
@@ -272,10 +315,13 @@ def settings_of(
         margin_asset="USDT",
         limits=limits or limits_of(),
         delta_neutral=DeltaNeutralParameters(
-            symbols=symbols, hold_time_ms=hold_ms, daily_volume_target_usd=Decimal(daily_usd)
+            symbols=symbols,
+            pairings=pairings,
+            hold_time_ms=hold_ms,
+            daily_volume_target_usd=Decimal(daily_usd),
         ),
         policy=policy or ExecutionPolicy(),
-        instruments={symbol: instrument_of(symbol) for symbol in symbols},
+        instruments={symbol: traded_instrument(symbol) for symbol in symbols},
         remembered=remembered,
         **changes,
     )

@@ -18,6 +18,7 @@ from core_values import (
     report_of,
     snapshot_of,
 )
+from msgspec import structs
 
 from aster_operator.domain.commands import CancelOrder, Command, QueryOrder, RequestSnapshot, SubmitOrder
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, TimeInForce
@@ -28,13 +29,19 @@ from aster_operator.domain.events import (
     OrderNotFound,
     OrderOutcomeUnknown,
     OrderRefusedByVenue,
+    SpotBalancesChanged,
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.market import MarkPrice, Quote
 from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.domain.pairing import Market, market_of, venue_symbol
+from aster_operator.domain.positions import SpotBalance
 
 ZERO = Decimal(0)
+COIN_STEP = Decimal("0.000001")
+COIN_FEE = Decimal("0.0005")
+"""Taken out of the coins bought."""
 Key = tuple[str, PositionSide]
 
 
@@ -113,15 +120,23 @@ class FakeVenue:
                 pass
 
     def snapshot(self) -> VenueSnapshotTaken:
-        return snapshot_of(
+        snapshot = snapshot_of(
             [
                 position_of(quantity, side, symbol=symbol, entry=self.mid[symbol])
                 for (symbol, side), quantity in self.positions.items()
-                if quantity
+                if quantity and market_of(symbol) is Market.PERP
             ],
             [self._report(order) for order in self.orders.values() if not order.status.is_final],
             at_ms=self.now_ms,
         )
+        return structs.replace(snapshot, spot_balances=self._coins())
+
+    def _coins(self) -> tuple[SpotBalance, ...]:
+        return tuple(
+            SpotBalance(asset=venue_symbol(symbol).removesuffix("USDT"), free=quantity, locked=ZERO)
+            for (symbol, _), quantity in self.positions.items()
+            if market_of(symbol) is Market.SPOT
+        ) + (SpotBalance(asset="USDT", free=Decimal(100_000), locked=ZERO),)
 
     def _place(self, order: NewOrder) -> None:
         assert order.client_order_id not in self.sent, f"{order.client_order_id} was sent twice"
@@ -196,7 +211,9 @@ class FakeVenue:
     def close_from_outside(self, key: Key, fraction: Decimal) -> None:
         """A liquidation, an ADL or a click on the website. Orders that would close too much expire."""
         symbol, side = key
-        quantity = self._lots(self.positions.get(key, ZERO) * fraction)
+        quantity = min(
+            self._lots(symbol, self.positions.get(key, ZERO) * fraction), self.positions.get(key, ZERO)
+        )
         if quantity == 0:
             return
         self._ids += 1
@@ -204,7 +221,7 @@ class FakeVenue:
         self._fill(VenueOrder(order, self._ids), quantity, self.mid[symbol])
 
     def _fill_fraction(self, placed: VenueOrder, fraction: Decimal, price: Decimal) -> None:
-        quantity = self._lots(placed.remaining * fraction)
+        quantity = self._lots(placed.order.symbol, placed.remaining * fraction)
         order = placed.order
         if not order.opens_position:
             quantity = min(quantity, self.positions.get((order.symbol, order.position_side), ZERO))
@@ -219,13 +236,24 @@ class FakeVenue:
         placed.cost += quantity * price
         done = placed.filled == order.quantity
         placed.status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
-        change = quantity if order.opens_position else -quantity
+        is_purchase = market_of(order.symbol) is Market.SPOT and order.opens_position
+        fee = quantity * COIN_FEE if is_purchase else ZERO
+        change = quantity - fee if order.opens_position else -quantity
         self.positions[key] = self.positions.get(key, ZERO) + change
         assert self.positions[key] >= 0
         self._ids += 1
         self._tell(
             placed,
-            fill_of(order, quantity, price, trade_id=self._ids, at_ms=self.now_ms, order_id=placed.order_id),
+            fill_of(
+                order,
+                quantity,
+                price,
+                trade_id=self._ids,
+                at_ms=self.now_ms,
+                order_id=placed.order_id,
+                commission=fee,
+                commission_asset=venue_symbol(order.symbol).removesuffix("USDT") if fee else "USDT",
+            ),
         )
         self._expire_what_closes_too_much(key)
 
@@ -241,8 +269,9 @@ class FakeVenue:
         self._tell(placed)
 
     @staticmethod
-    def _lots(quantity: Decimal) -> Decimal:
-        return quantity.quantize(Decimal("0.001"), rounding="ROUND_UP")
+    def _lots(symbol: str, quantity: Decimal) -> Decimal:
+        step = Decimal("0.001") if market_of(symbol) is Market.PERP else COIN_STEP
+        return quantity.quantize(step, rounding="ROUND_UP")
 
     # --- what it says ---------------------------------------------------------------------------------
 
@@ -265,6 +294,11 @@ class FakeVenue:
         )
         if fill is not None:
             key = (fill.symbol, fill.position_side)
+            if market_of(fill.symbol) is Market.SPOT:
+                self.account_stream.append(
+                    SpotBalancesChanged(event_ms=self.now_ms, received_ns=0, balances=self._coins())
+                )
+                return
             position = position_of(
                 self.positions[key], fill.position_side, symbol=fill.symbol, entry=self.mid[fill.symbol]
             )
