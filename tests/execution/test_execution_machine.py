@@ -8,7 +8,7 @@ import math
 from decimal import Decimal
 
 from core_values import LONG, SHORT, START_MS, closed_bars, of_kind, settings_of
-from fake_venue import FakeVenue, Key, Manners
+from fake_venue import COIN_FEE, FakeVenue, Key, Manners
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -93,8 +93,16 @@ class VenueStorm(RuleBasedStateMachine):
     def remembered(self) -> tuple[RememberedPair, ...]:
         """What the books hold of pairs that were never closed."""
         refs = {row.pair_ref: row.symbol for row in self.books.values()}
+        ever = {row.position_ref: row.symbol for row in self.ever_opened}
         return tuple(
-            RememberedPair(pair_ref=ref, symbol=symbol, long=self.leg(f"{ref}-L"), short=self.leg(f"{ref}-S"))
+            RememberedPair(
+                pair_ref=ref,
+                symbol=symbol,
+                long=self.leg(f"{ref}-L"),
+                short=self.leg(f"{ref}-S"),
+                long_symbol=ever[f"{ref}-L"],
+                short_symbol=ever[f"{ref}-S"],
+            )
             for ref, symbol in refs.items()
         )
 
@@ -156,8 +164,11 @@ class VenueStorm(RuleBasedStateMachine):
             exposed = held + self.venue.live_opening(key) + order.quantity
             assert exposed * mark <= LEG_USD * Decimal("1.01") + mark * Decimal("0.001")
         else:
-            # The core may not have heard yet of what was closed from outside.
-            assert order.quantity <= held + self.outside.get(key, ZERO)
+            # The core may not have heard yet of what was closed from outside, or of fees taken out of coins.
+            unheard = self.outside.get(key, ZERO)
+            if market_of(order.symbol) is Market.SPOT:
+                unheard += order.quantity * COIN_FEE
+            assert order.quantity <= held + unheard
 
     def show_market(self) -> None:
         for symbol in self.symbols:
@@ -347,7 +358,7 @@ class VenueStorm(RuleBasedStateMachine):
 
 TestVenueStorm = VenueStorm.TestCase
 TestVenueStorm.settings = settings(
-    max_examples=150,
+    max_examples=240,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -48,6 +48,8 @@ class PairLeg:
     recorded_open: bool = False
     known_at_ms: int = 0
     """Venue time of the snapshot that `held` was last taken from: it holds every older fill."""
+    reported_quantity: Decimal = ZERO
+    """Opened by what reports said: more than the fills that are known, while some are under way or lost."""
     corrected_ms: int = 0
     """Venue time of the snapshot that lowered `held` to what was left: fees of older fills are in it."""
     retry_at_ms: int = 0
@@ -68,6 +70,11 @@ class PairLeg:
         return self.held == 0 or (self.is_spot and self.held < self.grain)
 
     @property
+    def lacks_fills(self) -> bool:
+        """True for coins whose purchase is known, and the fee taken out of them is not."""
+        return self.is_spot and self.reported_quantity > self.opened_quantity
+
+    @property
     def entry_price(self) -> Decimal:
         """Volume-weighted price of the opening fills, or what reports said while none is known; else zero."""
         return self.opened_cost / self.opened_quantity if self.opened_quantity else self.reported_entry_price
@@ -80,6 +87,7 @@ class PairLeg:
         """Change what is held by what a report newly says was filled; the fills may come later or never."""
         if side is self.opening_side:
             self.held += quantity
+            self.reported_quantity += quantity
             self.reported_entry_price = average_price or self.reported_entry_price
             self.last_open_fill_ms = at_ms
         else:

@@ -234,7 +234,7 @@ def _resumed_leg(resumed: ResumedLeg, side: PositionSide) -> PairLeg:
     )
     if remembered is not None and quantity > 0:
         price = remembered.entry_price if resumed.entry_price is None else resumed.entry_price
-        leg.opened_quantity = quantity
+        leg.opened_quantity = leg.reported_quantity = quantity
         leg.opened_cost = quantity * price
         leg.first_fill_ms = leg.last_open_fill_ms = leg.last_fill_ms = remembered.opened_ms
     return leg

@@ -138,12 +138,15 @@ class PairDesk:
                     )
                     leg.held, leg.corrected_ms = held, snapshot.event_ms
                 leg.known_at_ms = snapshot.event_ms
+                leg.reported_quantity = min(leg.reported_quantity, leg.opened_quantity)
             pair.unconfirmed = False
             pair.observe_imbalance(state.now_ms)
 
     def must_ask(self) -> str | None:
         if any(pair.unconfirmed for pair in self._quiet_pairs()):
             return "somebody else traded on a pair of ours"
+        if any(leg.lacks_fills for pair in self._quiet_pairs() for leg in pair.legs):
+            return "fees taken out of coins are not known"
         return None
 
     def disagrees(self) -> bool:

@@ -40,17 +40,21 @@ class RememberedLeg(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RememberedPair(msgspec.Struct, frozen=True, kw_only=True):
-    """`symbol` is that of legs that name none of their own; `name` the pairing's, when it is not that."""
+    """`symbol` is that of legs whose own is not said: not by the leg, and not here for a leg that is gone
+    already. `name` is the pairing's, when it is not the symbol."""
 
     pair_ref: str
     symbol: str
     long: RememberedLeg | None
     short: RememberedLeg | None
     name: str = ""
+    long_symbol: str = ""
+    short_symbol: str = ""
 
     def symbol_of(self, position_side: PositionSide) -> str:
-        leg = self.long if position_side is PositionSide.LONG else self.short
-        return leg.symbol if leg is not None and leg.symbol else self.symbol
+        is_long = position_side is PositionSide.LONG
+        leg, own = (self.long, self.long_symbol) if is_long else (self.short, self.short_symbol)
+        return (leg.symbol if leg is not None else own) or own or self.symbol
 
     @property
     def symbols(self) -> tuple[str, ...]:

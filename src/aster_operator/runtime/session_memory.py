@@ -77,9 +77,20 @@ def _open_pairs(connection: Connection, book: LedgerKey) -> tuple[RememberedPair
             symbol=symbols[pair_ref],
             long=sides.get(PositionSide.LONG),
             short=sides.get(PositionSide.SHORT),
+            long_symbol=_symbol_of(connection, book, pair_ref, PositionSide.LONG),
+            short_symbol=_symbol_of(connection, book, pair_ref, PositionSide.SHORT),
         )
         for pair_ref, sides in legs.items()
     )
+
+
+def _symbol_of(connection: Connection, book: LedgerKey, pair_ref: str, side: PositionSide) -> str:
+    """Symbol of a leg, also of one that is closed already; empty for one that never was."""
+    statement = select(Position.symbol).where(
+        Position.pair_ref == pair_ref, Position.position_side == str(side)
+    )
+    found = connection.execute(Selection(book=book).narrow(statement, Position, Position.opened_ms)).scalar()
+    return "" if found is None else str(found)
 
 
 def open_quantities(database_url: str | URL, book: LedgerKey) -> dict[tuple[str, str], Decimal]:
