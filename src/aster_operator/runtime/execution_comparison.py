@@ -291,6 +291,11 @@ def _breached(core: TradingCore) -> int:
         notional = abs(position.quantity) * position.entry_price
         gross += notional
         legs[(position.symbol, position.position_side)] += notional
+    for pair in state.pairs.active():
+        for leg in pair.legs:
+            if leg.is_spot:
+                gross += leg.held * leg.entry_price
+                legs[(leg.symbol, leg.position_side)] += leg.held * leg.entry_price
     lot_grace = Decimal("1.02")
     over_leg = any(notional > limits.leg_notional_usd * lot_grace for notional in legs.values())
     over_total = gross > limits.total_notional_limit_usd * lot_grace
