@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["KINDS", "PairOption", "check_kind", "pair_defaults", "pairs_in"]
+__all__ = ["KINDS", "PairOption", "check_kind", "check_kind_on", "pair_defaults", "pairs_in"]
 
 KINDS = ("same", "cross", "carry")
 
@@ -22,6 +22,14 @@ def check_kind(kind: str | None) -> dict[str, Any]:
     if kind not in KINDS:
         raise typer.BadParameter(f"{kind!r} is not one of {', '.join(KINDS)}", param_hint="--pair")
     return {"PAIR_KIND": kind}
+
+
+def check_kind_on(venue: str, kind: str) -> None:
+    """Raises UserProblem for a kind that cannot be traded on the venue."""
+    from aster_operator.config.problems import UserProblem
+
+    if venue == "paper" and kind == "carry":
+        raise UserProblem("paper trading has no spot market", "PAIR_KIND", "choose same or cross")
 
 
 def pair_defaults(kind: str | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
-from aster_operator.cli.pair_options import PairOption, check_kind
+from aster_operator.cli.pair_options import PairOption, check_kind, check_kind_on
 from aster_operator.cli.run_plan import (
     PAIRS,
     EnableTrading,
@@ -116,6 +116,8 @@ def _run(
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
     plan = plan_of(settings, names, params)
+    if plan.pairs:
+        check_kind_on(settings.venue, settings.pair_kind)
     settings.require_credentials()
     if settings.venue == "mainnet":
         _ask_before_mainnet(settings, plan, understood=i_understand_hedged_farming, confirmed=yes_real_money)
@@ -208,8 +210,7 @@ async def _main(
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
-    from aster_operator.cli.venues import connect, exchange_life, with_spot
-    from aster_operator.config.problems import UserProblem
+    from aster_operator.cli.venues import connect, exchange_life, fund_spot, with_spot
     from aster_operator.database.account_lock import holding_account
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
@@ -226,13 +227,13 @@ async def _main(
     account = client.account_label
     life: Callable[[AsterClient], Awaitable[str]] = exchange_life
     if venue == "paper":
-        if plan.pairs and settings.pair_kind == "carry":
-            raise UserProblem("paper trading has no spot market", "PAIR_KIND", "choose same or cross")
         traded = await PaperClient.open(client, plan.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
     # Every paper account is new; everywhere else two operators would trade against each other's orders.
     alone = nullcontext() if venue == "paper" else holding_account(settings.database_url, venue, account)
     try:
+        if venue == "sim" and plan.pairs:
+            await fund_spot(client, settings, clock)
         with alone, SessionFace(console, clock, f"Aster Operator on {venue}", journal=as_json) as face:
             run = LiveRun(
                 settings,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aster_operator.runtime.embedded_venue import EmbeddedVenue
     from aster_operator.simulator.server.accounts import DemoAccount
 
-__all__ = ["connect", "connect_embedded", "credentials_of", "exchange_life", "with_spot"]
+__all__ = ["connect", "connect_embedded", "credentials_of", "exchange_life", "fund_spot", "with_spot"]
 
 
 async def connect_embedded(
@@ -31,6 +31,14 @@ async def connect_embedded(
         clock=clock,
     )
     return with_spot(client, kind)
+
+
+async def fund_spot(client: "AsterClient", settings: "Settings", clock: "Clock") -> None:
+    """Move play money of an embedded exchange to its spot wallet where carry pairs need it."""
+    from aster_operator.runtime.spot_money import move_play_money
+
+    if settings.pair_kind == "carry":
+        await move_play_money(client, settings, f"ao{clock.now_ms()}")
 
 
 def with_spot(client: "AsterClient", kind: "PairKind") -> "ExchangeClient":
