@@ -106,7 +106,8 @@ class DemoRun:
         async with embedded_venue(options, self._clock) as venue:
             account = venue.server.accounts[1]
             if options.with_spot:
-                money = money_for_spot(self._settings)
+                # More than there is is for the checks of the session to say.
+                money = min(money_for_spot(self._settings), options.deposit_usdt)
                 venue.server.exchange.transfer(account.account_id, "USDT", money, to_spot=True)
             client = await self._connect(venue, account)
             try:

@@ -149,7 +149,9 @@ class _Run:
         if with_spot:
             spot = InProcessSpot(self._exchange, _ACCOUNT, self._clock)
             self._client = PerpetualsAndSpot(self._client, spot)
-            self._exchange.transfer(_ACCOUNT, "USDT", money_for_spot(settings), to_spot=True)
+            self._exchange.transfer(
+                _ACCOUNT, "USDT", min(money_for_spot(settings), self._deposit), to_spot=True
+            )
         self._books = MemoryBooks()
         self._breaches = 0
 
