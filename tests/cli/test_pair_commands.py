@@ -78,6 +78,9 @@ def test_carry_runs_on_a_served_exchange(run: Run, tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert (report["ledger"], report["open_positions"]) == ("match", 0)
     assert report["volume_usd"] > 0
+    (journal,) = (tmp_path / "runs" / "journals").glob("*.journal")
+    replayed = run("replay", "--verify", str(journal), "--json")
+    assert json.loads(replayed.stdout)["reproduced"] is True
 
 
 BAD = [
