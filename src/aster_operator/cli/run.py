@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
-from aster_operator.cli.pair_options import PairOption, check_kind, check_kind_on
+from aster_operator.cli.pair_options import PairOption, check_kind
 from aster_operator.cli.run_plan import (
     PAIRS,
     EnableTrading,
@@ -116,8 +116,6 @@ def _run(
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
     plan = plan_of(settings, names, params)
-    if plan.pairs:
-        check_kind_on(settings.venue, settings.pair_kind)
     settings.require_credentials()
     if settings.venue == "mainnet":
         _ask_before_mainnet(settings, plan, understood=i_understand_hedged_farming, confirmed=yes_real_money)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.pair_options import check_kind_on
+
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.session_plan import SessionPlan
@@ -109,4 +111,6 @@ def plan_of(settings: "Settings", names: tuple[str, ...], params: Path | None) -
         ),
     )
     plan.check()
+    if plan.pairs:
+        check_kind_on(settings.venue, settings.pair_kind)
     return plan
