@@ -17,68 +17,45 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import exchange_in_process
 import exchange_orders
 import exchange_streams
+from measurement import Row, bounded, line
 
 SUBSCRIBERS = 1000
 DEFAULT_EVENTS, FULL_EVENTS = 1_000_000, 10_000_000
 
 
-@dataclass
-class Row:
-    """One measurement; `goal` is a bound of `ours`, or "reported" for a number without one."""
-
-    name: str
-    unit: str
-    ours: float
-    peer: float | None
-    peer_name: str | None
-    ratio: float | None
-    goal: str
-    ok: bool
-
-
-def row(name: str, unit: str, ours: float, *, least: float | None = None, most: float | None = None) -> Row:
-    ok = (least is None or ours >= least) and (most is None or ours <= most)
-    goal = "reported"
-    if least is not None:
-        goal = f"ours >= {least:g}"
-    elif most is not None:
-        goal = f"ours <= {most:g}"
-    return Row(name, unit, round(ours, 3), None, None, None, goal, ok)
-
-
 def orders(repeats: int, bursts: int) -> Iterator[Row]:
     rate, cpu_us = exchange_orders.order_rates(repeats, bursts)
-    yield row("signed order round trips over loopback, ten accounts", "orders/s", rate, least=3000)
+    yield bounded("signed order round trips over loopback, ten accounts", "orders/s", rate, least=3000)
     if cpu_us == cpu_us:
-        yield row("the exchange's CPU time for one of these orders", "us", cpu_us)
+        yield bounded("the exchange's CPU time for one of these orders", "us", cpu_us)
     verified_us = exchange_orders.verification_us(repeats)
-    yield row("of it verification of the signature (keccak, ECDSA)", "us", verified_us)
+    yield bounded("of it verification of the signature (keccak, ECDSA)", "us", verified_us)
 
 
 def in_process(repeats: int) -> Iterator[Row]:
     seconds, updates = exchange_in_process.day(repeats)
-    yield row("24 h of two symbols' minutes in process", "s", seconds, most=5)
-    yield row("book updates in process", "updates/s", updates, least=300_000)
+    yield bounded("24 h of two symbols' minutes in process", "s", seconds, most=5)
+    yield bounded("book updates in process", "updates/s", updates, least=300_000)
     rate = exchange_in_process.orders(repeats, 2000)
-    yield row("orders placed and cancelled in process", "orders/s", rate)
+    yield bounded("orders placed and cancelled in process", "orders/s", rate)
 
 
 def streams(repeats: int) -> Iterator[Row]:
     rate, complete = exchange_streams.subscriber_rates(SUBSCRIBERS, repeats)
     name = f"{SUBSCRIBERS:,} WebSocket subscribers on one stream"
-    yield row(f"{name}: who heard every frame", "subscribers", complete, least=SUBSCRIBERS)
-    yield row(f"{name}: frames to all together", "frames/s", rate)
+    yield bounded(f"{name}: who heard every frame", "subscribers", complete, least=SUBSCRIBERS)
+    yield bounded(f"{name}: frames to all together", "frames/s", rate)
 
 
 def memory(events_wanted: int) -> Iterator[Row]:
     grown_mb, events = exchange_in_process.memory(events_wanted)
     part = "" if events_wanted >= FULL_EVENTS else " (a part of the full run: --full)"
-    yield row(f"growth of memory over {events / 1e6:.1f} million events{part}", "MB", grown_mb, most=5)
+    yield bounded(f"growth of memory over {events / 1e6:.1f} million events{part}", "MB", grown_mb, most=5)
 
 
 def main() -> int:
@@ -98,13 +75,8 @@ def main() -> int:
     for name, part in parts.items():
         if chosen.only in (None, name):
             for measured in part():
-                print(json.dumps(asdict(measured)) if chosen.json else _line(measured), flush=True)
+                print(json.dumps(asdict(measured)) if chosen.json else line(measured), flush=True)
     return 0
-
-
-def _line(measured: Row) -> str:
-    verdict = "    " if measured.goal == "reported" else "ok  " if measured.ok else "MISS"
-    return f"{verdict}  {measured.name:<75}{measured.ours:>14,.2f} {measured.unit:<12} goal {measured.goal}"
 
 
 if __name__ == "__main__":

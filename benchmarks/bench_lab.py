@@ -23,12 +23,13 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from measurement import Row, bounded, line
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -64,25 +65,7 @@ SPACE: dict[str, list[float]] = {
 }
 
 
-@dataclass
-class Row:
-    """One measurement; `goal` is a bound of `ours` or of `ratio`, or "reported" for a number without one."""
-
-    name: str
-    unit: str
-    ours: float
-    peer: float | None
-    peer_name: str | None
-    ratio: float | None
-    goal: str
-    ok: bool
-
-
-def bounded(name: str, unit: str, ours: float, most: float) -> Row:
-    return Row(name, unit, round(ours, 3), None, None, None, f"ours <= {most:g}", ours <= most)
-
-
-def compared(name: str, unit: str, ours: float, peer: float, peer_name: str, least: float) -> Row:
+def times_faster(name: str, unit: str, ours: float, peer: float, peer_name: str, least: float) -> Row:
     ratio = peer / ours
     return Row(
         name,
@@ -164,8 +147,8 @@ def month(repeats: int) -> Iterator[Row]:
     mine = sweep * 1e9 / (len(bars) * len(grid))
     name = f"{len(grid):,} configurations over {MONTH:,} bars, semantics vectorbt"
     per_original, per_tuned = (value * 1e9 / (len(bars) * len(part)) for value in (original, tuned))
-    yield compared(name, "ns/bar/config", mine, per_original, "the original's pipeline", 1000)
-    yield compared(name, "ns/bar/config", mine, per_tuned, "a hand-tuned vectorbt call", 200)
+    yield times_faster(name, "ns/bar/config", mine, per_original, "the original's pipeline", 1000)
+    yield times_faster(name, "ns/bar/config", mine, per_tuned, "a hand-tuned vectorbt call", 200)
     (exchange,) = interleaved(repeats, lambda: whole_sweep(bars, "exchange"))
     exchange_ns = exchange * 1e9 / (len(bars) * len(grid))
     name = f"{len(grid):,} configurations over {MONTH:,} bars, semantics exchange"
@@ -179,8 +162,8 @@ def year(repeats: int) -> Iterator[Row]:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds, megabytes = (float(value) for value in done.stdout.split())
         name = f"6,561 configurations over {YEAR:,} bars, semantics {semantics}"
-        yield bounded(name, "s", seconds, 6)
-        yield bounded(f"{name}: peak memory", "MB", megabytes, 1500)
+        yield bounded(name, "s", seconds, most=6)
+        yield bounded(f"{name}: peak memory", "MB", megabytes, most=1500)
 
 
 def run_year(semantics: str, repeats: int) -> None:
@@ -203,8 +186,8 @@ def features(repeats: int, days: int) -> Iterator[Row]:
             lambda: the_pandas_way(Path(folder)),
         )
     name = f"features from {days} days of one-second rows, {len(SYMBOLS)} symbols"
-    yield compared(f"{name}, from CSV logs", "s", mine, pandas, "pandas from CSV logs", 20)
-    yield compared(f"{name}, from the catalog", "s", from_catalog, pandas, "pandas from CSV logs", 20)
+    yield times_faster(f"{name}, from CSV logs", "s", mine, pandas, "pandas from CSV logs", 20)
+    yield times_faster(f"{name}, from the catalog", "s", from_catalog, pandas, "pandas from CSV logs", 20)
 
 
 def cold_start(repeats: int) -> Iterator[Row]:
@@ -221,7 +204,9 @@ def cold_start(repeats: int) -> Iterator[Row]:
                 repeats,
                 lambda called=called: subprocess.run(called, cwd=folder, check=True, capture_output=True),
             )
-            yield bounded(f"start to end of backtest {command[0]}, kernels compiled before", "s", seconds, 3)
+            yield bounded(
+                f"start to end of backtest {command[0]}, kernels compiled before", "s", seconds, most=3
+            )
 
 
 def main() -> int:
@@ -245,14 +230,8 @@ def main() -> int:
     for name, part in parts.items():
         if chosen.only in (None, name):
             for measured in part():
-                print(json.dumps(asdict(measured)) if chosen.json else _line(measured), flush=True)
+                print(json.dumps(asdict(measured)) if chosen.json else line(measured), flush=True)
     return 0
-
-
-def _line(row: Row) -> str:
-    verdict = "    " if row.goal == "reported" else "ok  " if row.ok else "MISS"
-    peer = "" if row.peer is None else f", {row.peer_name} {row.peer:,.2f}, ratio {row.ratio:,.0f}"
-    return f"{verdict}  {row.name:<85}{row.ours:>12,.3f} {row.unit:<14} goal {row.goal}{peer}"
 
 
 if __name__ == "__main__":

@@ -21,13 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
 import polars as pl
+from measurement import Row, compared, line
 from record_feed import market_frames
 from wire_market import feed
 
@@ -44,20 +45,6 @@ from aster_operator.market_data.recorder.writer import Writer
 FLUSHES_A_SECOND = 2
 ROW_CSV = "csv.DictWriter, a file opened for each row"
 FRAME_CSV = "pandas to_csv, twice a second"
-
-
-@dataclass
-class Row:
-    """One measurement; `goal` is a bound of `ratio`, or of `ours` where there is no peer."""
-
-    name: str
-    unit: str
-    ours: float
-    peer: float | None
-    peer_name: str | None
-    ratio: float | None
-    goal: str
-    ok: bool
 
 
 class Run(NamedTuple):
@@ -175,11 +162,11 @@ def against_csv(repeats: int, count: int, rate: int) -> Iterator[Row]:
     for name, cpu_goal in ((ROW_CSV, 0.25), (FRAME_CSV, 0.5)):
         peer = middle[name]
         rates = count / mine.wall_s, count / peer.wall_s
-        yield row(
+        yield compared(
             "rows recorded", "rows/s", rates[0], 1 / cpu_goal, peer=rates[1], peer_name=name, at_least=True
         )
-        yield row("CPU of a message", "us", mine.cpu_us, cpu_goal, peer=peer.cpu_us, peer_name=name)
-        yield row(
+        yield compared("CPU of a message", "us", mine.cpu_us, cpu_goal, peer=peer.cpu_us, peer_name=name)
+        yield compared(
             "bytes of a message on the disk", "bytes", mine.bytes, 0.25, peer=peer.bytes, peer_name=name
         )
 
@@ -194,8 +181,8 @@ def all_symbols(rate: int, seconds: int) -> Iterator[Row]:
         lost = _lost(Path(folder))
     heard = sum(summary.rows.values())
     name = f"450 symbols x 5 streams, {heard / seconds:,.0f} msg/s for {seconds} s"
-    yield row(f"{name}: cores used", "cores", cores, 0.5)
-    yield row(f"{name}: messages lost", "messages", lost + summary.dropped, 0)
+    yield compared(f"{name}: cores used", "cores", cores, 0.5)
+    yield compared(f"{name}: messages lost", "messages", lost + summary.dropped, 0)
 
 
 async def _record_all(port: int, seconds: int, folder: Path) -> RecordingSummary:
@@ -230,24 +217,6 @@ def _lost(folder: Path) -> int:
     return lost
 
 
-def row(
-    name: str,
-    unit: str,
-    mine: float,
-    goal: float,
-    *,
-    peer: float | None = None,
-    peer_name: str | None = None,
-    at_least: bool = False,
-) -> Row:
-    ratio = None if not peer else mine / peer
-    judged = mine if ratio is None else ratio
-    ok = judged >= goal if at_least else judged <= goal
-    text = f"{'ratio' if ratio is not None else 'ours'} {'>=' if at_least else '<='} {goal:g}"
-    rounded = None if ratio is None else round(ratio, 4)
-    return Row(name, unit, round(mine, 3), peer and round(peer, 3), peer_name, rounded, text, ok)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -264,16 +233,8 @@ def main() -> int:
     for part in parts:
         for found in part:
             all_ok &= found.ok
-            print(json.dumps(asdict(found)) if chosen.json else _line(found), flush=True)
+            print(json.dumps(asdict(found)) if chosen.json else line(found), flush=True)
     return 0 if all_ok else 1
-
-
-def _line(found: Row) -> str:
-    against = ""
-    if found.peer is not None:
-        against = f"  {found.peer_name}: {found.peer:,.2f} {found.unit}, ratio {found.ratio:.3f}"
-    verdict = "ok  " if found.ok else "MISS"
-    return f"{verdict}  {found.name}: {found.ours:,.2f} {found.unit}{against}  (goal {found.goal})"
 
 
 if __name__ == "__main__":

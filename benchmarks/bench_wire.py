@@ -18,45 +18,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.util import find_spec
 
 import wire_market
 import wire_orders
 import wire_peers
 import wire_signing
-
-
-@dataclass
-class Row:
-    """One measurement; `goal` is a bound of `ratio`, or of `ours` where there is no peer."""
-
-    name: str
-    unit: str
-    ours: float
-    peer: float | None
-    peer_name: str | None
-    ratio: float | None
-    goal: str
-    ok: bool
-
-
-def row(
-    name: str,
-    unit: str,
-    ours: float,
-    goal: float,
-    *,
-    peer: float | None = None,
-    peer_name: str | None = None,
-    at_least: bool = False,
-) -> Row:
-    ratio = None if not peer else ours / peer
-    judged = ours if ratio is None else ratio
-    ok = judged >= goal if at_least else judged <= goal
-    text = f"{'ratio' if ratio is not None else 'ours'} {'>=' if at_least else '<='} {goal:g}"
-    rounded = None if ratio is None else round(ratio, 4)
-    return Row(name, unit, round(ours, 3), peer and round(peer, 3), peer_name, rounded, text, ok)
+from measurement import Row, compared, line
 
 
 def signing(repeats: int) -> Iterator[Row]:
@@ -70,16 +39,16 @@ def signing(repeats: int) -> Iterator[Row]:
     }
     taken = wire_signing.times_us(quick, 200, repeats)
     slow = wire_signing.times_us({"eth": wire_signing.eth_account_v3()}, 10, repeats)
-    yield row(
+    yield compared(
         "sign V3 order, parameters to bytes", "us", taken["ours"], 1.3,
         peer=taken["bare"], peer_name="bare libsecp256k1 signature",
     )  # fmt: skip
-    yield row(
+    yield compared(
         "sign V3 order, parameters to bytes", "us", taken["ours"], 1.0,
         peer=slow["eth"], peer_name="eth-account",
     )  # fmt: skip
-    yield row("sign V1 order, parameters to bytes", "us", taken["v1"], 5.0)
-    yield row(
+    yield compared("sign V1 order, parameters to bytes", "us", taken["v1"], 5.0)
+    yield compared(
         "sign V1 order, parameters to bytes", "us", taken["v1"], 1.0,
         peer=taken["plain"], peer_name="urlencode and hmac.new",
     )  # fmt: skip
@@ -99,13 +68,13 @@ def market(repeats: int, count: int) -> Iterator[Row]:
         runs, {package: count if package in ("bare", "ours") else few for package in runs}, repeats
     )
     ours = taken["ours"]
-    yield row(
+    yield compared(
         name, "msg/s", ours, 0.85, peer=taken["bare"], peer_name="bare picows + msgspec", at_least=True
     )  # fmt: skip
     for package, _, peer_name, goal in peers:
-        yield row(name, "msg/s", ours, goal, peer=taken[package], peer_name=peer_name, at_least=True)
+        yield compared(name, "msg/s", ours, goal, peer=taken[package], peer_name=peer_name, at_least=True)
     p99 = wire_market.latency_p99_us(20_000, 3 * repeats)
-    yield row(
+    yield compared(
         "market data, p99 at 20,000 msg/s", "us", p99["ours"], 1.3,
         peer=p99["bare"], peer_name="bare picows + msgspec",
     )  # fmt: skip
@@ -116,18 +85,18 @@ def orders(repeats: int, count: int) -> Iterator[Row]:
         return
     taken = wire_orders.p50_us(count, repeats)
     name = "order round trip on loopback, p50"
-    yield row(
+    yield compared(
         f"{name}, V1", "us", taken["ours v1"], 0.5,
         peer=taken["stand-in"], peer_name="official connector's dialect (stand-in)",
     )  # fmt: skip
-    yield row(f"{name}, V3", "us", taken["ours v3"], 0.1, peer=taken["ccxt"], peer_name="ccxt")
+    yield compared(f"{name}, V3", "us", taken["ours v3"], 0.1, peer=taken["ccxt"], peer_name="ccxt")
 
 
 def soak(seconds: int, rate: int) -> Iterator[Row]:
     lost, growth_mb, sockets = wire_market.soak(rate, seconds)
     name = f"450 symbols x 5 streams, {rate} msg/s for {seconds} s on {sockets} sockets"
-    yield row(f"{name}: lost messages", "messages", lost, 0)
-    yield row(f"{name}: growth of memory", "MB", growth_mb, 20)
+    yield compared(f"{name}: lost messages", "messages", lost, 0)
+    yield compared(f"{name}: growth of memory", "MB", growth_mb, 20)
 
 
 def _have(package: str) -> bool:
@@ -158,20 +127,8 @@ def main() -> int:
         if chosen.only in (None, name):
             for measured in part():
                 all_ok &= measured.ok
-                print(json.dumps(asdict(measured)) if chosen.json else _line(measured), flush=True)
+                print(json.dumps(asdict(measured)) if chosen.json else line(measured), flush=True)
     return 0 if all_ok else 1
-
-
-def _line(measured: Row) -> str:
-    verdict = "ok  " if measured.ok else "MISS"
-    against = (
-        ""
-        if measured.peer is None
-        else f"  {measured.peer_name}: {measured.peer:,.2f} {measured.unit}, ratio {measured.ratio:.3f}"
-    )
-    return (
-        f"{verdict}  {measured.name}: {measured.ours:,.2f} {measured.unit}{against}  (goal {measured.goal})"
-    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.market_data.history import load_history
 from aster_operator.runtime.journal import Journal, NoJournal
-from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.lockstep import ExchangeStepper, LockstepDriver
 from aster_operator.runtime.memory_books import MemoryBooks
 from aster_operator.runtime.session import Session, SessionBooks
 from aster_operator.runtime.venue_setup import prepare_venue
@@ -28,22 +28,6 @@ from aster_operator.strategy.parameters import DeltaNeutralParameters, RiskLimit
 ACCOUNT = "trader"
 SPOT_MONEY = Decimal(6_500)
 """Of the 10,000 of the account, where it trades spot."""
-
-
-class ExchangeStepper:
-    def __init__(self, exchange: SimulatedExchange) -> None:
-        self._exchange = exchange
-
-    @property
-    def now_ms(self) -> int:
-        return self._exchange.now_ms
-
-    async def step(self) -> bool:
-        next_ms = self._exchange.next_step_ms()
-        if next_ms is None:
-            return False
-        self._exchange.advance_to(next_ms)
-        return True
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, WallClock
 from aster_operator.domain.enums import OrderType
 from aster_operator.domain.events import OperatorAction
-from aster_operator.monitoring.ledger import compare_ledgers
+from aster_operator.monitoring.ledger import ledger_verdict
 from aster_operator.runtime.fault_scenarios import SCENARIOS
 from aster_operator.runtime.session_plan import BarStrategy
 from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, replay_strategy
@@ -27,15 +27,7 @@ async def replayed(faults: str = "none", minutes: int = 240, seed: int = 1, **se
             faults=faults,
             seed=seed,
         ),
-        lambda own, venue, own_income, venue_income, wallets: (
-            compare_ledgers(
-                own_fills=own,
-                venue_fills=venue,
-                own_income=own_income,
-                venue_income=venue_income,
-                wallets=wallets,
-            ).verdict
-        ),
+        ledger_verdict,
         WallClock(),
     )
 

@@ -105,7 +105,7 @@ async def _main(settings: "Settings", options: "ComparisonOptions", *, json_outp
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from aster_operator.cli.json_output import print_json
-    from aster_operator.monitoring.ledger import compare_ledgers
+    from aster_operator.monitoring.ledger import ledger_verdict
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.execution_comparison import compare_executions
 
@@ -117,16 +117,7 @@ async def _main(settings: "Settings", options: "ComparisonOptions", *, json_outp
         runs = await compare_executions(
             settings,
             options,
-            lambda own, venue, own_income, venue_income, wallets, spot_wallets: (
-                compare_ledgers(
-                    own_fills=own,
-                    venue_fills=venue,
-                    own_income=own_income,
-                    venue_income=venue_income,
-                    wallets=wallets,
-                    spot_wallets=spot_wallets,
-                ).verdict
-            ),
+            ledger_verdict,
             lambda style, share: progress.update(bars[style], completed=share),
         )
     if json_output:

@@ -108,7 +108,7 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
     from aster_operator.config.problems import UserProblem
     from aster_operator.domain.clock import WallClock
     from aster_operator.market_data.history import HistoryError
-    from aster_operator.monitoring.ledger import compare_ledgers
+    from aster_operator.monitoring.ledger import ledger_verdict
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.strategy_replay import ReplayDriver, in_process_venue, replay_strategy
 
@@ -124,15 +124,7 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
                 result = await replay_strategy(
                     settings,
                     options,
-                    lambda own, venue_fills, own_income, venue_income, wallets: (
-                        compare_ledgers(
-                            own_fills=own,
-                            venue_fills=venue_fills,
-                            own_income=own_income,
-                            venue_income=venue_income,
-                            wallets=wallets,
-                        ).verdict
-                    ),
+                    ledger_verdict,
                     clock,
                     venue=venue,
                     on_progress=lambda share: progress.update(bar, completed=share),

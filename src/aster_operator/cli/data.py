@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
+from aster_operator.cli.options import EnvFile, JsonOutput, Since, Until, settings_from
 
 if TYPE_CHECKING:
     from aster_operator.market_data.catalog.catalog import Catalog
@@ -28,11 +28,6 @@ _CatalogDir = Annotated[
 ]
 _Symbols = Annotated[str | None, typer.Option("--symbols", help="Only these symbols, comma separated.")]
 _Streams = Annotated[str | None, typer.Option("--streams", help="Only these streams, comma separated.")]
-_Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00)."),
-]
-_Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -86,8 +81,8 @@ def _ls(
     catalog: _CatalogDir = None,
     symbols: _Symbols = None,
     streams: _Streams = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
     by_day: Annotated[bool, typer.Option("--by-day", help="One line for each day.")] = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
@@ -120,8 +115,8 @@ def _head(
     stream: Annotated[str, typer.Argument(help="Which stream: kline_1m, bookTicker, gaps, ... (see ls).")],
     catalog: _CatalogDir = None,
     symbols: _Symbols = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
     rows: Annotated[int, typer.Option("--rows", min=1, max=100_000, help="How many rows.")] = 10,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
@@ -152,8 +147,8 @@ def _check(
     catalog: _CatalogDir = None,
     symbols: _Symbols = None,
     streams: _Streams = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
@@ -189,8 +184,8 @@ def _convert(
         typer.Option("--to", help="What to make (default: a catalog; csv from a catalog)."),
     ] = None,
     symbols: _Symbols = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
     json_output: JsonOutput = False,
 ) -> int:
     """Convert CSV logs or kline files into a catalog, or a catalog into either.

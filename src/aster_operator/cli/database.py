@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, Since, Until, settings_from
 
 __all__ = ["register"]
 
@@ -14,11 +14,6 @@ _Venue = Annotated[
     Literal["sim", "paper", "testnet", "mainnet"] | None, typer.Option("--venue", help="Only this venue.")
 ]
 _Symbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
-_Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00)."),
-]
-_Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -68,8 +63,8 @@ def _stats(
     database_url: DatabaseUrl = None,
     venue: _Venue = None,
     symbol: _Symbol = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Show volume, fees, funding and PnL by day and symbol.
@@ -106,8 +101,8 @@ def _export(
     database_url: DatabaseUrl = None,
     venue: _Venue = None,
     symbol: _Symbol = None,
-    since: _Since = None,
-    until: _Until = None,
+    since: Since = None,
+    until: Until = None,
 ) -> None:
     """Write a table of the books to a file, every digit kept.
 

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
 
-__all__ = ["DatabaseUrl", "EnvFile", "JsonOutput", "settings_from"]
+__all__ = ["DatabaseUrl", "EnvFile", "JsonOutput", "Since", "Until", "settings_from"]
 
 EnvFile = Annotated[
     str | None,
@@ -22,6 +22,11 @@ DatabaseUrl = Annotated[
         help="Books to use, sqlite:///FILE or postgresql://... (default: settings).",
     ),
 ]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00)."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

@@ -5,12 +5,32 @@ because orders are derived from them; analytics convert to float64 at their own 
 """
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
+from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from aster_operator.domain.enums import Side
 
-__all__ = ["Bar", "BookLevel", "DepthSnapshot", "MarkPrice", "MarketTrade", "Quote"]
+__all__ = ["INTERVAL_MS", "Bar", "BookLevel", "DepthSnapshot", "MarkPrice", "MarketTrade", "Quote"]
+
+INTERVAL_MS: Final[dict[str, int]] = {
+    "1m": MINUTE_MS,
+    "3m": 3 * MINUTE_MS,
+    "5m": 5 * MINUTE_MS,
+    "15m": 15 * MINUTE_MS,
+    "30m": 30 * MINUTE_MS,
+    "1h": HOUR_MS,
+    "2h": 2 * HOUR_MS,
+    "4h": 4 * HOUR_MS,
+    "6h": 6 * HOUR_MS,
+    "8h": 8 * HOUR_MS,
+    "12h": 12 * HOUR_MS,
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    "1w": 7 * DAY_MS,
+}
+"""Length of each kline interval that has a fixed one; months (`1M`) have none."""
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):

@@ -241,12 +241,10 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     ) -> SpotQuoteStream:
         """Best quotes of the spot markets `symbols`, each told to `on_event`. Raises TransportFailed when the
         first connection fails. No weight: a stream (section 6)."""
-        in_a_box = self.venue.environment is Environment.SIM
         stream = SpotQuoteStream(
             symbols,
             on_event,
-            # The embedded exchange serves both markets at one address and tells them by the path.
-            ws_url=f"{self.venue.spot_ws_url}/sstream" if in_a_box else self.venue.spot_ws_url,
+            ws_url=self.venue.spot_ws_url,
             clock=self.clock,
             now_ms=self._rest.venue_clock.now_ms,
             settings=self._link_settings,

@@ -22,7 +22,7 @@ class Environment(StrEnum):
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses without a trailing slash and the EIP-712 chain id.
 
-    `spot_rest_url` and `spot_ws_url` equal the futures addresses on the embedded exchange.
+    On the embedded exchange `spot_rest_url` equals the futures address, `spot_ws_url` is a path below it.
     """
 
     environment: Environment
@@ -67,6 +67,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
         ws = _checked(ws_url or (defaults.ws_url if defaults else ""), ("ws", "wss"), "ws_url")
         spot_rest = spot_rest_url or (defaults.spot_rest_url if defaults and rest_url is None else rest)
         spot_ws = spot_ws_url or (defaults.spot_ws_url if defaults and ws_url is None else ws)
+        if spot_ws_url is None and environment is Environment.SIM:
+            spot_ws = f"{ws}{_SPOT_STREAMS_IN_A_BOX}"
         return cls(
             environment=environment,
             rest_url=rest,
@@ -75,6 +77,10 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
             spot_ws_url=_checked(spot_ws, ("ws", "wss"), "spot_ws_url"),
             chain_id=chain_id or (defaults.chain_id if defaults else CHAIN_ID_MAINNET),
         )
+
+
+_SPOT_STREAMS_IN_A_BOX = "/sstream"
+"""The embedded exchange serves both markets at one address and tells their streams by the path."""
 
 
 def _checked(url: str, schemes: tuple[str, ...], name: str) -> str:

@@ -95,8 +95,8 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
     net_delta_usd = long_usd * pair.long.hedge.beta - short_usd * pair.short.hedge.beta
     return PairStatus(
         pair_ref=pair.pair_ref,
-        long=_leg_status(state, pair.long),
-        short=_leg_status(state, pair.short),
+        long=_leg_status(state, pair.long, long_mark),
+        short=_leg_status(state, pair.short, short_mark),
         phase=pair.phase,
         held_since_ms=pair.held_since_ms,
         pnl_usd=pair.pnl(long_mark, short_mark),
@@ -108,14 +108,15 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
     )
 
 
-def _leg_status(state: CoreState, leg: PairLeg) -> LegStatus:
+def _leg_status(state: CoreState, leg: PairLeg, mark: Decimal) -> LegStatus:
+    """The leg valued at `mark`; limits are judged by a fresh one only."""
     known = state.portfolio.positions.get((leg.symbol, leg.position_side))
     return LegStatus(
         symbol=leg.symbol,
         position_side=leg.position_side,
         quantity=leg.held,
         mark=_fresh_mark(state, leg.symbol),
-        unrealized_usd=leg.unrealized_pnl(state.market.mark_of(leg.symbol) or leg.entry_price),
+        unrealized_usd=leg.unrealized_pnl(mark),
         cost_usd=leg.held * leg.entry_price,
         weight=leg.hedge.weight,
         liquidation_price=None if known is None else known.liquidation_price,

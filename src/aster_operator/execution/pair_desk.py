@@ -290,6 +290,8 @@ class PairDesk:
         """Chase no opening on data that is not to be trusted; what it filled is still hedged."""
         state, limits = self._state, self._state.settings.limits
         for pair in state.pairs.active():
+            if pair.phase is not PairPhase.OPENING:
+                continue
             blind = next((f"{feed} feed is down" for feed in state.feeds_down), None)
             if blind is None:
                 ages = (limits.max_mark_age_ms, limits.max_quote_age_ms)

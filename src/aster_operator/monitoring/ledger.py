@@ -10,7 +10,7 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.pairing import Market, market_of
 from aster_operator.domain.spot_wallets import SpotWallets, spot_changes
 
-__all__ = ["LedgerComparison", "compare_ledgers"]
+__all__ = ["LedgerComparison", "compare_ledgers", "ledger_verdict"]
 
 _COMPARED = (
     "order_id",
@@ -72,6 +72,25 @@ def compare_ledgers(
         wallet_compared=wallets is not None,
         differences=tuple(differences[:_SHOWN_DIFFERENCES]),
     )
+
+
+def ledger_verdict(
+    own_fills: Sequence[Fill],
+    venue_fills: Sequence[Fill],
+    own_income: Sequence[IncomeRow],
+    venue_income: Sequence[IncomeRow],
+    wallets: tuple[Decimal, Decimal] | None,
+    spot_wallets: SpotWallets | None = None,
+) -> str:
+    """ "match" or "mismatch", for runs that only want to know; see `compare_ledgers`."""
+    return compare_ledgers(
+        own_fills=own_fills,
+        venue_fills=venue_fills,
+        own_income=own_income,
+        venue_income=venue_income,
+        wallets=wallets,
+        spot_wallets=spot_wallets,
+    ).verdict
 
 
 def _compare_wallets(

@@ -15,7 +15,6 @@ from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, ManualClock
 from aster_operator.domain.events import OperatorAction
-from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.pairing import PairKind
 from aster_operator.domain.spot_wallets import SpotWallets
@@ -27,8 +26,8 @@ from aster_operator.execution.policy import ExecutionStyle
 from aster_operator.market_data.history import HistoryError, RecordedHistory, load_history
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.journal import NoJournal
-from aster_operator.runtime.lockstep import LockstepDriver
-from aster_operator.runtime.memory_books import MemoryBooks
+from aster_operator.runtime.lockstep import ExchangeStepper, LockstepDriver
+from aster_operator.runtime.memory_books import LedgerVerdict, MemoryBooks
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.spot_money import coins_of, money_for_spot
 from aster_operator.runtime.venue_setup import prepare_venue
@@ -36,21 +35,7 @@ from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.simulator.in_process.spot import InProcessSpot
 
-__all__ = ["ComparedRun", "ComparisonOptions", "LedgerVerdict", "compare_executions"]
-
-LedgerVerdict = Callable[
-    [
-        list[Fill],
-        list[Fill],
-        list[IncomeRow],
-        list[IncomeRow],
-        tuple[Decimal, Decimal],
-        SpotWallets | None,
-    ],
-    str,
-]
-"""Own and venue fills, own and venue income, (opening, closing) wallet, the spot wallet likewise where spot
-is traded, to "match" or "mismatch"."""
+__all__ = ["ComparedRun", "ComparisonOptions", "compare_executions"]
 
 _ACCOUNT = "compared"
 _WIND_DOWN_MS = HOUR_MS
@@ -144,6 +129,7 @@ class _Run:
         )
         self._deposit = max(Decimal(10_000), settings.capital_usdt)
         self._exchange.create_account(_ACCOUNT, {"USDT": self._deposit})
+        self._stepper = ExchangeStepper(self._exchange)
         self._clock = ManualClock(self._exchange.now_ms)
         self._client: ExchangeClient = InProcessClient(self._exchange, _ACCOUNT, self._clock)
         if with_spot:
@@ -155,23 +141,12 @@ class _Run:
         self._books = MemoryBooks()
         self._breaches = 0
 
-    @property
-    def now_ms(self) -> int:
-        return self._exchange.now_ms
-
-    async def step(self) -> bool:
-        next_ms = self._exchange.next_step_ms()
-        if next_ms is None:
-            return False
-        self._exchange.advance_to(next_ms)
-        return True
-
     async def play(
         self,
         ledger: LedgerVerdict,
     ) -> ComparedRun:
-        await self.step()
-        start_ms = self.now_ms
+        await self._stepper.step()
+        start_ms = self._stepper.now_ms
         settings = self._settings
         ready = await prepare_venue(
             self._client,
@@ -206,12 +181,12 @@ class _Run:
             if self._on_progress is not None:
                 self._on_progress(self._style, (now_ms - start_ms) / max(1, self._end_ms - start_ms))
 
-        driver = LockstepDriver(session, self, watch)
+        driver = LockstepDriver(session, self._stepper, watch)
         await driver.start()
         await driver.run(self._end_ms)
-        session.request(OperatorAction.FLATTEN, "end of the comparison", self.now_ms)
+        session.request(OperatorAction.FLATTEN, "end of the comparison", self._stepper.now_ms)
         await driver.settle()
-        await driver.run(self.now_ms + _WIND_DOWN_MS)
+        await driver.run(self._stepper.now_ms + _WIND_DOWN_MS)
         await session.disconnect()
         return await self._result(core, start_ms, ledger)
 

@@ -20,8 +20,9 @@ from aster_operator.domain.events import (
 from aster_operator.exchange.client_protocol import StreamEvent
 from aster_operator.runtime.command_runner import VenueCommand
 from aster_operator.runtime.session import Session
+from aster_operator.simulator.api import ExchangeApi
 
-__all__ = ["LockstepDriver", "MarketStepper"]
+__all__ = ["ExchangeStepper", "LockstepDriver", "MarketStepper"]
 
 
 class MarketStepper(Protocol):
@@ -32,6 +33,24 @@ class MarketStepper(Protocol):
 
     async def step(self) -> bool:
         """Play the next thing that happens; False when the market has ended."""
+
+
+class ExchangeStepper:
+    """Moves an exchange in process from one happening to the next."""
+
+    def __init__(self, exchange: ExchangeApi) -> None:
+        self._exchange = exchange
+
+    @property
+    def now_ms(self) -> int:
+        return self._exchange.now_ms
+
+    async def step(self) -> bool:
+        next_ms = self._exchange.next_step_ms()
+        if next_ms is None:
+            return False
+        self._exchange.advance_to(next_ms)
+        return True
 
 
 class LockstepDriver:

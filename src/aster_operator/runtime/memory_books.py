@@ -1,5 +1,8 @@
 """Books in memory, for runs that die with their process: comparisons and replays. Facts count once."""
 
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
 from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.commands import (
     RecordDecision,
@@ -11,8 +14,23 @@ from aster_operator.domain.commands import (
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.orders import NewOrder
+from aster_operator.domain.spot_wallets import SpotWallets
 
-__all__ = ["MemoryBooks"]
+__all__ = ["LedgerVerdict", "MemoryBooks"]
+
+LedgerVerdict = Callable[
+    [
+        Sequence[Fill],
+        Sequence[Fill],
+        Sequence[IncomeRow],
+        Sequence[IncomeRow],
+        tuple[Decimal, Decimal],
+        SpotWallets | None,
+    ],
+    str,
+]
+"""Own and venue fills, own and venue income, (opening, closing) wallet, the spot wallet likewise where spot
+is traded, to "match" or "mismatch"."""
 
 
 class MemoryBooks:

@@ -18,7 +18,7 @@ from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import Clock, ManualClock
 from aster_operator.domain.commands import Command, RecordDecision, SubmitOrder
 from aster_operator.domain.events import Event, OperatorAction
-from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.fills import Fill
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
@@ -26,8 +26,8 @@ from aster_operator.execution.positions.desk import PositionDesk
 from aster_operator.market_data.history import load_history
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.fault_scenarios import SCENARIOS, with_faults
-from aster_operator.runtime.lockstep import LockstepDriver, MarketStepper
-from aster_operator.runtime.memory_books import MemoryBooks
+from aster_operator.runtime.lockstep import ExchangeStepper, LockstepDriver, MarketStepper
+from aster_operator.runtime.memory_books import LedgerVerdict, MemoryBooks
 from aster_operator.runtime.protection_watch import ProtectionWatch
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_plan import BarStrategy, SessionPlan, with_plan
@@ -47,10 +47,6 @@ __all__ = [
 
 _ACCOUNT = "replay"
 _WIND_DOWN_MS = 3_600_000
-
-LedgerVerdict = Callable[
-    [Sequence[Fill], Sequence[Fill], Sequence[IncomeRow], Sequence[IncomeRow], tuple[Decimal, Decimal]], str
-]
 
 
 class ReplayDriver(StrEnum):
@@ -114,7 +110,7 @@ async def in_process_venue(options: ReplayOptions) -> AsyncIterator[ReplayVenue]
     )
     exchange.create_account(_ACCOUNT, {"USDT": options.deposit_usdt})
     client = InProcessClient(exchange, _ACCOUNT, ManualClock(exchange.now_ms))
-    yield ReplayVenue(exchange, _ACCOUNT, client, _Stepper(exchange), history.end_ms)
+    yield ReplayVenue(exchange, _ACCOUNT, client, ExchangeStepper(exchange), history.end_ms)
 
 
 async def replay_strategy(
@@ -232,6 +228,7 @@ class _Replay:
                 list(books.income.values()),
                 venue_income,
                 (deposit, account.total_wallet_balance),
+                None,
             ),
             fingerprint=self._journal.hexdigest(venue_fills),
             symbols=symbols,
@@ -242,22 +239,6 @@ class _Replay:
 def _desk(core: TradingCore) -> PositionDesk:
     (desk,) = (desk for desk in core.state.desks if isinstance(desk, PositionDesk))
     return desk
-
-
-class _Stepper:
-    def __init__(self, exchange: SimulatedExchange) -> None:
-        self._exchange = exchange
-
-    @property
-    def now_ms(self) -> int:
-        return self._exchange.now_ms
-
-    async def step(self) -> bool:
-        next_ms = self._exchange.next_step_ms()
-        if next_ms is None:
-            return False
-        self._exchange.advance_to(next_ms)
-        return True
 
 
 class _Fingerprint:

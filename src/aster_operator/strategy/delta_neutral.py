@@ -108,12 +108,18 @@ class DeltaNeutralStrategy:
         pair = next((pair for pair in view.pairs if pair.symbol == symbol), None)
         if pair is None:
             return self._open(symbol, market, view, plan, budget)
+        return self._urgent_or_under_way(pair) or self._rotate_or_hold(
+            symbol, market, pair, view, plan, budget
+        )
+
+    def _urgent_or_under_way(self, pair: PairStatus) -> CycleDecision | None:
+        """What comes before any thought of rotating: a breached limit, a pair that is being worked."""
         risky = self._close_if_risky(pair) if is_judged(pair) else None
         if risky is not None:
             return risky  # every close is in the plan already
         if pair.phase is not PairPhase.HOLDING:
-            return decision_on(symbol, "work", f"pair is {pair.phase}", pair)
-        return self._rotate_or_hold(symbol, market, pair, view, plan, budget)
+            return decision_on(pair.symbol, "work", f"pair is {pair.phase}", pair)
+        return None
 
     def _close_if_risky(self, pair: PairStatus) -> CycleDecision | None:
         breach = self.risk_manager.should_close_position(pair)
@@ -185,17 +191,33 @@ class DeltaNeutralStrategy:
             return view.entries_blocked
         if market.stale is not None:
             return f"market data: {market.stale}"
-        reopen_after_ms = view.reopen_after_ms.get(symbol, 0)
-        if view.now_ms < reopen_after_ms:
-            return f"cooling down for {(reopen_after_ms - view.now_ms) / 60_000:.1f} min"
-        if is_near_stamp(market, view.now_ms, self.parameters.funding_guard_ms):
-            return f"within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
-        threshold = self.parameters.funding_rate_threshold
-        if market.funding_rate is not None and abs(market.funding_rate) > threshold:
-            return f"funding rate {market.funding_rate:.6f} is beyond the threshold {threshold}"
+        waiting = self._cooling_down(symbol, view) or self._why_not_by_funding(market, view.now_ms)
+        if waiting is not None:
+            return waiting
         if budget.left_usd <= 0:
             return budget.words()
         return self._why_not_in_the_plan(symbol, market, plan)
+
+    @staticmethod
+    def _cooling_down(name: str, view: CycleView) -> str | None:
+        """How long a symbol or pairing must still be left alone; None when it need not."""
+        left_ms = view.reopen_after_ms.get(name, 0) - view.now_ms
+        return f"cooling down for {left_ms / 60_000:.1f} min" if left_ms > 0 else None
+
+    def _why_not_by_funding(self, market: SymbolMarket, now_ms: int) -> str | None:
+        """Why funding speaks against opening on this market now."""
+        near_stamp = self._near_stamp(market, now_ms)
+        if near_stamp is not None:
+            return near_stamp
+        threshold = self.parameters.funding_rate_threshold
+        if market.funding_rate is not None and abs(market.funding_rate) > threshold:
+            return f"funding rate {market.funding_rate:.6f} is beyond the threshold {threshold}"
+        return None
+
+    def _near_stamp(self, market: SymbolMarket, now_ms: int) -> str | None:
+        guard_ms = self.parameters.funding_guard_ms
+        near = is_near_stamp(market, now_ms, guard_ms)
+        return f"within {guard_ms // 1000} s of a funding stamp" if near else None
 
     def _why_not_in_the_plan(self, symbol: str, market: SymbolMarket, plan: DayPlan) -> str | None:
         if self.parameters.stops_when_unreachable:
@@ -250,8 +272,9 @@ class DeltaNeutralStrategy:
             return view.entries_blocked
         if market.stale is not None:
             return f"market data: {market.stale}"
-        if is_near_stamp(market, view.now_ms, self.parameters.funding_guard_ms):
-            return f"within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
+        near_stamp = self._near_stamp(market, view.now_ms)
+        if near_stamp is not None:
+            return near_stamp
         needed_usd = rotation_usd(pair)
         if budget.left_usd < needed_usd * _SMALLEST_ROTATION:
             return f"{budget.words()}, a rotation needs ${needed_usd:,.0f}"

@@ -12,16 +12,14 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import Refused
 from aster_operator.domain.pairing import LegHedge, Market, Pairing, market_of
 from aster_operator.strategy.budget import PassBudget
-from aster_operator.strategy.decisions import decision_on, is_judged
+from aster_operator.strategy.decisions import decision_on
 from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
 from aster_operator.strategy.expected_cost import rank_symbols
-from aster_operator.strategy.funding import is_near_stamp
 from aster_operator.strategy.intents import (
     ClosePair,
     CycleDecision,
     CycleView,
     OpenPair,
-    PairPhase,
     PairStatus,
     SymbolMarket,
 )
@@ -81,19 +79,14 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         pair = next((pair for pair in view.pairs if pair.symbol == pairing.name), None)
         if pair is None:
             return self._open_pairing(pairing, view, plan, budget)
-        risky = self._close_if_risky(pair) if is_judged(pair) else None
-        if risky is not None:
-            return risky
-        if pair.phase is not PairPhase.HOLDING:
-            return decision_on(pairing.name, "work", f"pair is {pair.phase}", pair)
-        return self._rotate_or_hold(pairing.name, view.markets[pairing.first], pair, view, plan, budget)
+        return self._urgent_or_under_way(pair) or self._rotate_or_hold(
+            pairing.name, view.markets[pairing.first], pair, view, plan, budget
+        )
 
     def _see_out(self, pair: PairStatus, view: CycleView) -> CycleDecision:
-        risky = self._close_if_risky(pair) if is_judged(pair) else None
-        if risky is not None:
-            return risky
-        if pair.phase is not PairPhase.HOLDING:
-            return decision_on(pair.symbol, "work", f"pair is {pair.phase}", pair)
+        first = self._urgent_or_under_way(pair)
+        if first is not None:
+            return first
         held_ms = 0 if pair.held_since_ms is None else view.now_ms - pair.held_since_ms
         left_ms = self.parameters.hold_time_ms - held_ms
         if left_ms > 0:
@@ -176,9 +169,9 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
     ) -> str | None:
         if view.entries_blocked is not None:
             return view.entries_blocked
-        reopen_after_ms = view.reopen_after_ms.get(pairing.name, 0)
-        if view.now_ms < reopen_after_ms:
-            return f"cooling down for {(reopen_after_ms - view.now_ms) / 60_000:.1f} min"
+        cooling = self._cooling_down(pairing.name, view)
+        if cooling is not None:
+            return cooling
         for symbol in pairing.symbols:
             waiting = self._why_not_trade(view.markets[symbol], view, pairing)
             if waiting is not None:
@@ -193,12 +186,7 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         holder = next((pair for pair in view.pairs if market.symbol in _symbols_of(pair)), None)
         if holder is not None and holder.symbol != pairing.name:
             return f"held by the pair {holder.symbol}"
-        if is_near_stamp(market, view.now_ms, self.parameters.funding_guard_ms):
-            return f"within {self.parameters.funding_guard_ms // 1000} s of a funding stamp"
-        threshold = self.parameters.funding_rate_threshold
-        if market.funding_rate is not None and abs(market.funding_rate) > threshold:
-            return f"funding rate {market.funding_rate:.6f} is beyond the threshold {threshold}"
-        return None
+        return self._why_not_by_funding(market, view.now_ms)
 
     def _why_not_rotate(
         self,

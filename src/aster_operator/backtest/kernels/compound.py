@@ -93,7 +93,7 @@ def _excursions(
 def _end(out: Floats, value: float, flag: int) -> None:
     """Count the exit bar, on which a position worth `value` ends; a reversal leaves that to what follows."""
     if out[_LOWEST] <= 0 or out[_FACTOR] <= 0:
-        # More than everything is lost: such a configuration is simulated bar by bar.
+        # More than everything is lost: vectorbt would stop ordering here, which is not imitated.
         out[_DRAWDOWN] = -np.inf
     elif flag == REVERSED:
         out[_LINK] = out[_FACTOR] / value

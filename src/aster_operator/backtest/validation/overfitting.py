@@ -5,6 +5,7 @@ Overfitting, 2015): the history is cut into an even number of blocks; for every 
 best configuration there is looked up among all in the other half.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -52,7 +53,7 @@ def probability_of_overfitting(returns: Floats, *, blocks: int = 10) -> Overfitt
     sums = np.stack([returns[first:last].sum(axis=0) for first, last in ranges])
     squares = np.stack([np.square(returns[first:last]).sum(axis=0) for first, last in ranges])
     lengths = np.array([last - first for first, last in ranges], dtype=np.float64)
-    chosen_blocks = np.zeros((_split_count(blocks), blocks))
+    chosen_blocks = np.zeros((math.comb(blocks, blocks // 2), blocks))
     for row, members in enumerate(combinations(range(blocks), blocks // 2)):
         chosen_blocks[row, list(members)] = 1.0
     inside, outside, ranks = _judge_splits(chosen_blocks, sums, squares, lengths)
@@ -64,10 +65,6 @@ def probability_of_overfitting(returns: Floats, *, blocks: int = 10) -> Overfitt
         loss_probability=float(np.mean(outside < 0.0)),
         splits=len(logits),
     )
-
-
-def _split_count(blocks: int) -> int:
-    return sum(1 for _ in combinations(range(blocks), blocks // 2))
 
 
 def _judge_splits(

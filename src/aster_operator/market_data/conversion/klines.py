@@ -11,7 +11,8 @@ from typing import Final
 
 import polars as pl
 
-from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from aster_operator.domain.clock import DAY_MS, MINUTE_MS
+from aster_operator.domain.market import INTERVAL_MS
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.durable import make_folder, write_durably
 from aster_operator.market_data.catalog.parts import add_rows
@@ -43,20 +44,7 @@ _EXTRAS: Final = {
     "taker_buy_quote": pl.Float64(),
 }
 KLINE_FILE_COLUMNS: Final = (*KLINE_COLUMNS, *_EXTRAS)
-_INTERVALS: Final = {
-    "1m": MINUTE_MS,
-    "3m": 3 * MINUTE_MS,
-    "5m": 5 * MINUTE_MS,
-    "15m": 15 * MINUTE_MS,
-    "30m": 30 * MINUTE_MS,
-    "1h": HOUR_MS,
-    "2h": 2 * HOUR_MS,
-    "4h": 4 * HOUR_MS,
-    "6h": 6 * HOUR_MS,
-    "8h": 8 * HOUR_MS,
-    "12h": 12 * HOUR_MS,
-    "1d": DAY_MS,
-}
+_INTERVALS: Final = {name: length for name, length in INTERVAL_MS.items() if length <= DAY_MS}
 
 
 def kline_files(source: Path) -> list[Path]:

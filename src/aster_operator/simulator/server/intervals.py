@@ -3,35 +3,20 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from aster_operator.domain.clock import DAY_MS
+from aster_operator.domain.market import INTERVAL_MS
 from aster_operator.simulator.server import refusals
 
-__all__ = ["INTERVALS", "MONTH", "bar_close_ms", "bar_open_ms", "interval_ms"]
+__all__ = ["MONTH", "bar_close_ms", "bar_open_ms", "interval_ms"]
 
 MONTH: Final = "1M"
-INTERVALS: Final[dict[str, int]] = {
-    "1m": MINUTE_MS,
-    "3m": 3 * MINUTE_MS,
-    "5m": 5 * MINUTE_MS,
-    "15m": 15 * MINUTE_MS,
-    "30m": 30 * MINUTE_MS,
-    "1h": HOUR_MS,
-    "2h": 2 * HOUR_MS,
-    "4h": 4 * HOUR_MS,
-    "6h": 6 * HOUR_MS,
-    "8h": 8 * HOUR_MS,
-    "12h": 12 * HOUR_MS,
-    "1d": DAY_MS,
-    "3d": 3 * DAY_MS,
-    "1w": 7 * DAY_MS,
-}
 # The first day of 1970 was a Thursday; weeks begin on Monday.
 _MONDAY_MS: Final = 4 * DAY_MS
 
 
 def interval_ms(name: str) -> int:
     """Length of a fixed interval. Raises VenueRefusal(-1120) for an unknown one; months have no length."""
-    length = INTERVALS.get(name)
+    length = INTERVAL_MS.get(name)
     if length is None:
         raise refusals.bad_interval()
     return length

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from aster_operator.simulator.server.intervals import INTERVALS, MONTH
+from aster_operator.domain.market import INTERVAL_MS
+from aster_operator.simulator.server.intervals import MONTH
 
 __all__ = ["StreamName", "parse_spot_stream", "parse_stream"]
 
@@ -67,7 +68,7 @@ def _of_all(text: str, periods: dict[str, int]) -> StreamName | None:
 
 def _kline(text: str, symbol: str, rest: str, period_ms: int) -> StreamName | None:
     interval = rest.removeprefix("kline_")
-    known = interval in INTERVALS or interval == MONTH
+    known = interval in INTERVAL_MS or interval == MONTH
     return StreamName(text, "kline", symbol, period_ms, interval) if known else None
 
 
