@@ -78,7 +78,10 @@ def plain_text(value: Decimal) -> str:
 
     `1E-5` becomes `0.00001`, `1.2300` becomes `1.23`, `100` stays `100`.
     """
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text or "e" in text:
+        # Formatting costs three times as much as plain text, and few numbers need it.
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

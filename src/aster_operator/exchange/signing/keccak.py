@@ -42,11 +42,12 @@ def _load_library() -> ctypes.PyDLL | None:
     return None
 
 
-_size = ctypes.c_size_t
+_SIZES: Final = tuple(ctypes.c_size_t.from_param(count) for count in range(1024))
+"""Byte counts as arguments made beforehand: few signed texts are longer."""
 
 
-def _pointer(buffer: "ctypes.Array[ctypes.c_char]", offset: int) -> ctypes.c_void_p:
-    return ctypes.c_void_p(ctypes.addressof(buffer) + offset)
+def _size(count: int) -> object:
+    return _SIZES[count] if count < len(_SIZES) else ctypes.c_size_t.from_param(count)
 
 
 class TypedMessageHasher:
@@ -70,25 +71,30 @@ class TypedMessageHasher:
         return keccak256(b"\x19\x01" + self._domain_separator + struct_hash)
 
     def _make_fast_digest(self, library: ctypes.PyDLL) -> Callable[[bytes], bytes]:
-        # No prototypes are declared: arguments are C values made beforehand, and checking them again would
-        # cost as much as hashing. What they do is proved against the reference before it is used.
-        state = ctypes.c_void_p()
-        capacity, rounds, padding = _size(_CAPACITY_BYTES), ctypes.c_uint8(_ROUNDS), ctypes.c_uint8(_PADDING)
-        if library.keccak_init(ctypes.byref(state), capacity, rounds) != 0:
+        # No prototypes are declared: arguments are C arguments made beforehand, and converting values in each
+        # call would cost as much as hashing. What they do is proved against the reference before it is used.
+        handle = ctypes.c_void_p()
+        failed = library.keccak_init(ctypes.byref(handle), _size(_CAPACITY_BYTES), ctypes.c_uint8(_ROUNDS))
+        if failed or handle.value is None:
             return self._reference_digest
+        state = ctypes.byref(ctypes.c_char.from_address(handle.value))
         # Each hash writes straight into its slot of the next hash's input.
         struct_input = ctypes.create_string_buffer(_MESSAGE_TYPE_HASH + bytes(32), 64)
         final_input = ctypes.create_string_buffer(b"\x19\x01" + self._domain_separator + bytes(32), 66)
         output = ctypes.create_string_buffer(32)
-        struct_at, struct_slot = _pointer(struct_input, 0), _pointer(struct_input, 32)
-        final_at, final_slot = _pointer(final_input, 0), _pointer(final_input, 34)
-        output_slot = _pointer(output, 0)
+        struct_at, struct_slot = ctypes.byref(struct_input), ctypes.byref(struct_input, 32)
+        final_at, final_slot = ctypes.byref(final_input), ctypes.byref(final_input, 34)
+        output_slot = ctypes.byref(output)
+        padding = ctypes.c_uint8.from_param(_PADDING)
         hash_size, struct_size, final_size = _size(32), _size(64), _size(66)
         reset, absorb, squeeze = library.keccak_reset, library.keccak_absorb, library.keccak_squeeze
+        reset.restype = absorb.restype = squeeze.restype = None
+        sizes = _SIZES
 
         def digest(message: bytes) -> bytes:
             reset(state)
-            absorb(state, message, _size(len(message)))
+            count = len(message)
+            absorb(state, message, sizes[count] if count < 1024 else _size(count))
             squeeze(state, struct_slot, hash_size, padding)
             reset(state)
             absorb(state, struct_at, struct_size)
@@ -98,6 +104,4 @@ class TypedMessageHasher:
             squeeze(state, output_slot, hash_size, padding)
             return output.raw
 
-        # Pointers do not own what they point at; the closure must.
-        digest.__dict__["_buffers"] = (struct_input, final_input, output)
         return digest

@@ -61,7 +61,7 @@ def wire_text(value: ParameterValue) -> str:
     if kind is int:
         return str(value)
     if isinstance(value, Enum):
-        return str(value.value)
+        return str(value._value_)  # the property `value` costs three times as much
     if isinstance(value, str):
         return str(value)
     if isinstance(value, list | tuple | dict):
