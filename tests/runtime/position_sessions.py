@@ -1,5 +1,6 @@
 """Sessions of single positions on the embedded exchange in process, and their sudden deaths."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -57,6 +58,8 @@ class Life:
     symbols: tuple[str, ...] = SYMBOLS
     books: MemoryBooks = field(default_factory=MemoryBooks)
     runs: int = 0
+    wrap: Callable[[InProcessClient], object] = lambda client: client
+    """What stands between the sessions and the venue."""
 
     def __post_init__(self) -> None:
         history = load_history(None, self.symbols)
@@ -71,11 +74,11 @@ class Life:
     def now_ms(self) -> int:
         return self.exchange.now_ms
 
-    async def step(self) -> bool:
+    async def step(self, until_ms: int | None = None) -> bool:
         next_ms = self.exchange.next_step_ms()
         if next_ms is None:
             return False
-        self.exchange.advance_to(next_ms)
+        self.exchange.advance_to(next_ms if until_ms is None else min(next_ms, until_ms))
         return True
 
     async def session(self, kill_after: int | None = None) -> tuple[LockstepDriver, TradingCore]:
@@ -97,7 +100,8 @@ class Life:
             self.settings, run_id=f"run{self.runs}", account=ACCOUNT, instruments=ready.instruments
         )
         core = TradingCore(with_plan(chosen, self.settings, plan, ready, memory))
-        client = with_faults(plain, SCENARIOS[self.faults], self.seed + self.runs)
+        wrapped = self.wrap(plain)
+        client = with_faults(wrapped, SCENARIOS[self.faults], self.seed + self.runs)  # type: ignore[arg-type]
         session = Session(
             client=client if kill_after is None else Mortal(client, kill_after),  # type: ignore[arg-type]
             core=core,

@@ -17,6 +17,7 @@ class StubSession:
         self.events = events
         self.handled: list[str] = []
         self.stopped: str | None = None
+        self.is_urgent = False
 
     def take(self) -> str | None:
         return self.events.pop(0) if self.events else None

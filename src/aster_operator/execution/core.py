@@ -78,6 +78,12 @@ class TradingCore:
         """Why nothing may be opened now, in words; None when entries are free."""
         return entries_blocked(self.state)
 
+    @property
+    def due_ms(self) -> int | None:
+        """When a timer must fire even if nothing happens (ms); None when the next second will do."""
+        wishes = [desk.due_ms for desk in self.state.desks] if not self.stopped else []
+        return min((wish for wish in wishes if wish is not None), default=None)
+
     # --- the two entrances ----------------------------------------------------------------------------
 
     def start(self, now_ms: int) -> Sequence[Command]:

@@ -317,6 +317,10 @@ class PairDesk:
                 self._manager.settle_opening(pair, "session stops")
 
     @property
+    def due_ms(self) -> int | None:
+        return None
+
+    @property
     def is_quiet(self) -> bool:
         return all(pair.phase is PairPhase.HOLDING for pair in self._state.pairs.active())
 

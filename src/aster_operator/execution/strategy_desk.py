@@ -104,6 +104,11 @@ class StrategyDesk(Protocol):
         """Begin to close everything at once: a limit of the account was breached."""
 
     @property
+    def due_ms(self) -> int | None:
+        """When it must be called again even if nothing happens: something held is open to harm. None when the
+        next event or second will do."""
+
+    @property
     def is_quiet(self) -> bool:
         """True when nothing is being opened or closed: the session may end."""
 

@@ -95,11 +95,11 @@ class ServerStepper:
     def now_ms(self) -> int:
         return self._server.exchange.now_ms
 
-    async def step(self) -> bool:
+    async def step(self, until_ms: int | None = None) -> bool:
         next_ms = self._server.next_step_ms()
         if next_ms is None:
             return False
-        self._server.step_to(next_ms)
+        self._server.step_to(next_ms if until_ms is None else min(next_ms, until_ms))
         return True
 
 

@@ -21,6 +21,8 @@ __all__ = ["LiveDriver"]
 _log = structlog.get_logger("session")
 
 _TIMER_S = 1.0
+_HURRIED_TIMER_S = 0.1
+"""While the core says that something held is open to harm."""
 _RETRY_S = 1.0
 _MAX_RETRY_S = 30.0
 
@@ -48,6 +50,7 @@ class LiveDriver:
         self._stop_after_s = stop_after_s
         self._alive = alive
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
     def request(self, action: OperatorAction, actor: str) -> None:
@@ -89,6 +92,8 @@ class LiveDriver:
                 await self._wake.wait()
                 continue
             self._start_all(session.decide(event))
+            if session.is_urgent:
+                self._hurry.set()
             if self._alive is not None:
                 self._alive()
             if session.claim_income():
@@ -149,12 +154,22 @@ class LiveDriver:
 
     async def _fire_timers(self) -> None:
         while True:
-            await asyncio.sleep(_TIMER_S)
-            now_ms = self._market_now_ms()
-            self._session.fire_timer(now_ms)
+            for _ in range(round(_TIMER_S / _HURRIED_TIMER_S)):
+                if not await self._hurried(_HURRIED_TIMER_S):
+                    continue
+                self._session.fire_timer(self._market_now_ms())
+                self._wake.set()
+            self._session.fire_timer(self._market_now_ms())
             self._wake.set()
             if self._after_timer is not None:
                 self._after_timer()
+
+    async def _hurried(self, seconds: float) -> bool:
+        """Wait, and say whether the core wants to look again at once."""
+        await asyncio.sleep(seconds)
+        hurried = self._hurry.is_set()
+        self._hurry.clear()
+        return hurried
 
     @staticmethod
     async def _after(seconds: float, call: Callable[[], None]) -> None:

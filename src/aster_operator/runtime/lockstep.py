@@ -31,8 +31,8 @@ class MarketStepper(Protocol):
     @property
     def now_ms(self) -> int: ...
 
-    async def step(self) -> bool:
-        """Play the next thing that happens; False when the market has ended."""
+    async def step(self, until_ms: int | None = None) -> bool:
+        """Play the next thing that happens, or up to `until_ms` if that is sooner; False when all has."""
 
 
 class ExchangeStepper:
@@ -45,11 +45,11 @@ class ExchangeStepper:
     def now_ms(self) -> int:
         return self._exchange.now_ms
 
-    async def step(self) -> bool:
+    async def step(self, until_ms: int | None = None) -> bool:
         next_ms = self._exchange.next_step_ms()
         if next_ms is None:
             return False
-        self._exchange.advance_to(next_ms)
+        self._exchange.advance_to(next_ms if until_ms is None else min(next_ms, until_ms))
         return True
 
 
@@ -78,7 +78,7 @@ class LockstepDriver:
         while self._session.stopped is None and not until():
             if until_ms is not None and self._stepper.now_ms >= until_ms:
                 return
-            if not await self._stepper.step():
+            if not await self._stepper.step(self._session.core.due_ms):
                 return
             await self._fence()
             self._session.fire_timer(self._stepper.now_ms)

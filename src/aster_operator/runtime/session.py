@@ -83,6 +83,11 @@ class Session:
         self._fills_since_ms: dict[str, int] = {}
         self._bars_wanted = False
 
+    @property
+    def is_urgent(self) -> bool:
+        """True while the core wants to look again at once: something held is open to harm."""
+        return self.core.due_ms is not None
+
     # --- streams --------------------------------------------------------------------------------------
 
     async def connect(self, on_event: Callable[[StreamEvent], None] | None = None) -> None:

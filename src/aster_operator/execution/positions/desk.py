@@ -13,6 +13,7 @@ from aster_operator.domain.client_ids import is_own_client_order_id
 from aster_operator.domain.closed_trades import ExitReason
 from aster_operator.domain.commands import NotifyLevel, Remember
 from aster_operator.domain.events import (
+    AccountChanged,
     BarUpdated,
     Event,
     MarkUpdated,
@@ -38,6 +39,7 @@ from aster_operator.execution.positions.meanwhile import MarketWatch, TradedVolu
 from aster_operator.execution.positions.position import ExitKind, ManagedPosition, PositionPhase
 from aster_operator.execution.positions.resuming import Resumer
 from aster_operator.execution.positions.settings import PositionDeskSettings
+from aster_operator.execution.positions.urgency import Urgency
 from aster_operator.execution.positions.worker import PositionWorker
 from aster_operator.execution.strategy_desk import PositionKey, Resumption
 from aster_operator.strategy.bar_history import Arrival, BarHistory
@@ -63,6 +65,7 @@ class PositionDesk:
         self._state = state
         self._orders = orders
         self._worker = PositionWorker(state, orders, settings)
+        self._urgency = Urgency(state, orders, self._worker)
         self._entries = EntryDesk(state, orders, settings, self.book, self.name)
         self._finisher = Finisher(state, settings, self.book, self.guards)
         self._resumer = Resumer(state, orders, settings, self.book)
@@ -98,6 +101,8 @@ class PositionDesk:
                 self.book.watches[event.mark.symbol].take_mark(event.mark.mark)
             case VenueSnapshotTaken():
                 self.guards.take_account(event.account)
+            case AccountChanged():
+                self._take_account()
             case ParametersChanged() if event.strategy == self.name:
                 self._take_parameters(event.text)
             case OrderChanged() if event.report.symbol in self._histories:
@@ -128,6 +133,12 @@ class PositionDesk:
             symbol: history.resized(strategy.warm_up_bars) for symbol, history in self._histories.items()
         }
         self._state.notify(NotifyLevel.INFO, f"{self.name}: new parameters are in force")
+
+    def _take_account(self) -> None:
+        for position in self.book.active():
+            if self._worker.take_account(position):
+                self.book.moves += 1
+                self._watch(position)
 
     def on_tracked(self, tracked: TrackedOrder) -> None:
         position = self.book.owner(tracked.client_order_id)
@@ -247,6 +258,7 @@ class PositionDesk:
         state = self._state
         if isinstance(event, MarkUpdated | TimerFired):
             self._stand_guard(event)
+        self._urgency.ask(self.book.active())
         if state.stopping is OperatorAction.FLATTEN:
             self._close_all(ExitReason.OWNER, "flatten requested")
         decided, self._to_decide = self._to_decide, []
@@ -335,6 +347,10 @@ class PositionDesk:
     def _close_all(self, reason: ExitReason, detail: str) -> None:
         for position in self.book.active():
             self._worker.begin_close(position, reason, detail)
+
+    @property
+    def due_ms(self) -> int | None:
+        return self._urgency.due_ms(self.book.active())
 
     @property
     def is_quiet(self) -> bool:

@@ -136,6 +136,7 @@ class ManagedPosition:
     unprotected_ms: int = 0
     settling_since_ms: int | None = None
     retry_at_ms: int = 0
+    rearm_at_ms: int = 0
     failures: int = 0
     must_ask: bool = False
     resumed: bool = False

@@ -24,12 +24,17 @@ from aster_operator.execution.positions.protection import (
 from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.positions.trailing import Trail
 
-__all__ = ["PositionWorker"]
+__all__ = ["LOOK_EVERY_MS", "PositionWorker"]
 
 _THROUGH_TRIGGER = (-2021, -4135, -4142)
 """The venue's words for "this would trigger at once"."""
 _NOTHING_TO_REDUCE = (-2022, -4118)
 _MAX_RETRY_DOUBLINGS = 10
+LOOK_EVERY_MS = 100
+"""While something stands open to harm: often enough to try several times within half a second."""
+_OPEN_RETRY_MS = 50
+_MAX_OPEN_RETRY_MS = 2_000
+"""Between tries to close what no stop protects."""
 
 
 class PositionWorker:
@@ -72,6 +77,25 @@ class PositionWorker:
         if position.exit_sent_ms is None:
             position.exit_sent_ms = self._state.now_ms
 
+    def take_account(self, position: ManagedPosition) -> bool:
+        """What the account stream shows of an entry whose own report has not come; True when that is news.
+
+        The report may be lost, and a query may find nothing yet: what stands there must not wait for them.
+        """
+        entry = self._state.tracker.get(position.entry.client_order_id)
+        if entry is None or entry.is_final or position.exits:
+            return False
+        shown = self._state.portfolio.held(position.symbol, position.position_side)
+        filled = shown.quantity * position.side.sign - position.held
+        if filled <= 0:
+            return False
+        position.seen[entry.client_order_id] = position.seen.get(entry.client_order_id, ZERO) + filled
+        position.held += filled
+        position.reported_entry_price = shown.entry_price
+        position.filled_ms = position.filled_ms or self._state.now_ms
+        position.dirty = True
+        return True
+
     def _on_refused_exit(self, position: ManagedPosition, kind: ExitKind, refusal: Rejected) -> None:
         if kind is ExitKind.CLOSE:
             position.must_ask = position.must_ask or refusal.code in _NOTHING_TO_REDUCE
@@ -86,10 +110,14 @@ class PositionWorker:
             position.must_ask = True
 
     def _note_failure(self, position: ManagedPosition) -> None:
-        policy = self._state.settings.policy
+        """Wait before the next try: longer each time, but never long while nothing protects it."""
+        policy, open_to_harm = self._state.settings.policy, self.stands_open(position)
+        first_ms, most_ms = policy.retry_ms, policy.max_retry_ms
+        if open_to_harm:
+            first_ms, most_ms = _OPEN_RETRY_MS, _MAX_OPEN_RETRY_MS
+        doubled_ms = first_ms * 2 ** min(position.failures, _MAX_RETRY_DOUBLINGS)
         position.failures += 1
-        doubled_ms = policy.retry_ms * 2 ** min(position.failures - 1, _MAX_RETRY_DOUBLINGS)
-        position.retry_at_ms = self._state.now_ms + min(doubled_ms, policy.max_retry_ms)
+        position.retry_at_ms = self._state.now_ms + min(doubled_ms, most_ms)
 
     # --- wishes ---------------------------------------------------------------------------------------
 
@@ -127,6 +155,8 @@ class PositionWorker:
             self._protect(position)
         if position.held > 0 and position.phase is PositionPhase.CLOSING:
             self._close(position)
+            self._protect_the_closing(position)
+            self._note_protection(position)
         if position.held <= 0 and not entry_lives and position.phase is not PositionPhase.SETTLING:
             position.phase = PositionPhase.SETTLING
             position.settling_since_ms = self._state.now_ms
@@ -185,16 +215,24 @@ class PositionWorker:
         resting = sum((tracked.remaining_quantity for tracked in self._resting(position, kind)), ZERO)
         if resting >= position.held:
             position.attempts.pop(kind, None)
-            if kind is ExitKind.STOP and since_ms is not None:
-                position.unprotected_ms += now_ms - since_ms
-                position.protected_ms = position.protected_ms or now_ms
-                position.dirty = True
+            if kind is ExitKind.STOP:
+                self._note_protection(position)
             position.unarmed_since_ms.pop(kind, None)
             return
         if since_ms is None:
             position.unarmed_since_ms[kind] = now_ms
-        elif now_ms - since_ms > self._settings.guards.arm_deadline_ms:
+        elif now_ms + LOOK_EVERY_MS - since_ms > self._settings.guards.arm_deadline_ms:
+            # The next look would come too late.
             self._give_up(position, kind, f"{kind} did not rest within {now_ms - since_ms} ms")
+
+    def _note_protection(self, position: ManagedPosition) -> None:
+        """Add up for how long it has stood without a stop of its size, once one rests."""
+        since_ms, now_ms = position.unarmed_since_ms.get(ExitKind.STOP), self._state.now_ms
+        if since_ms is not None and not self.stands_open(position):
+            del position.unarmed_since_ms[ExitKind.STOP]
+            position.unprotected_ms += now_ms - since_ms
+            position.protected_ms = position.protected_ms or now_ms
+            position.dirty = True
 
     def _shrink(self, position: ManagedPosition, kind: ExitKind) -> None:
         """More rests than is held. What is too much goes, but never before what is to stay rests."""
@@ -223,6 +261,16 @@ class PositionWorker:
             armed=armed,
         )
         position.dirty = True
+
+    def _protect_the_closing(self, position: ManagedPosition) -> None:
+        """A close that failed leaves it standing: then a stop is tried for again beside the close."""
+        wanted = position.failures > 0 and position.reason is not ExitReason.STOP_LOSS
+        if not wanted or not self.stands_open(position) or self._state.now_ms < position.rearm_at_ms:
+            return
+        missing = position.held - self._covered(position, ExitKind.STOP)
+        if missing > 0:
+            position.rearm_at_ms = self._state.now_ms + _OPEN_RETRY_MS
+            self._submit_exit(position, ExitKind.STOP, missing)
 
     # --- orders ---------------------------------------------------------------------------------------
 
@@ -273,6 +321,11 @@ class PositionWorker:
         for tracked in self._live(position, kind):
             if isinstance(tracked.state, Working | PartlyFilled):
                 yield tracked
+
+    def stands_open(self, position: ManagedPosition) -> bool:
+        """True while more is held than resting stops cover."""
+        stops = self._resting(position, ExitKind.STOP)
+        return position.held > sum((tracked.remaining_quantity for tracked in stops), ZERO)
 
     def is_armed(self, position: ManagedPosition) -> bool:
         """True when every exit it needs rests at its size."""
