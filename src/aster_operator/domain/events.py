@@ -206,7 +206,14 @@ class OperatorAction(StrEnum):
     PAUSE_ENTRIES = "pause_entries"
     RESUME_ENTRIES = "resume_entries"
     FLATTEN = "flatten"
+    """Close everything, then end the session."""
     STOP = "stop"
+    CLOSE = "close"
+    """Close what the detail names: a pair, or the position on a symbol."""
+    CLOSE_ALL = "close_all"
+    """Close everything and pause entries; the session goes on."""
+    RELOAD_PARAMETERS = "reload_parameters"
+    """Read the parameter files again; the driver does."""
 
 
 class OperatorRequested(_Event, frozen=True):

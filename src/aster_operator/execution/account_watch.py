@@ -67,7 +67,7 @@ class AccountWatch:
         if state.now_ms - self._told_ms < _TELL_EVERY_MS:
             return
         self._told_ms = state.now_ms
-        for reading in state.risk_watch.observe(self._readings(), state.now_ms):
+        for reading in state.risk_watch.observe(self.readings(), state.now_ms):
             if reading.level is Level.UNKNOWN:
                 words = f"{reading.rule.setting} of {reading.subject} cannot be judged: {reading.reason}"
             else:
@@ -122,7 +122,8 @@ class AccountWatch:
             ZERO,
         )
 
-    def _readings(self) -> Iterator[LimitReading]:
+    def readings(self) -> Iterator[LimitReading]:
+        """How every limit stands now."""
         state, limits = self._state, self._state.settings.limits
         for pair in state.pairs.active():
             yield from judge_pair(pair_status(state, pair), limits)

@@ -233,8 +233,22 @@ class TradingCore:
                 state.paused = f"entries paused by {event.actor}"
             case OperatorAction.RESUME_ENTRIES:
                 state.paused = None
-            case _:
+            case OperatorAction.CLOSE:
+                self._close_for_owner(event, event.detail)
+            case OperatorAction.CLOSE_ALL:
+                state.paused = f"everything closed by {event.actor}"
+                self._close_for_owner(event, None)
+            case OperatorAction.FLATTEN | OperatorAction.STOP:
                 state.stopping = event.action
+            case OperatorAction.RELOAD_PARAMETERS:
+                pass  # the driver reads the files and tells what is in them
+
+    def _close_for_owner(self, event: OperatorRequested, name: str | None) -> None:
+        """Begin to close what is held under `name`, None for everything, and say so when there is nothing."""
+        reason = f"closed by {event.actor}"
+        closed = sum(desk.close_for_owner(name, reason) for desk in self.state.desks)
+        if not closed:
+            self.state.notify(NotifyLevel.WARNING, f"nothing is held{f' of {name}' if name else ''} to close")
 
     # --- deciding -------------------------------------------------------------------------------------
 

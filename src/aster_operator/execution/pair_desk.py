@@ -309,6 +309,16 @@ class PairDesk:
         for pair in worst_first:
             self._manager.close_now(pair, reason)
 
+    def close_for_owner(self, name: str | None, reason: str) -> int:
+        named = [
+            pair
+            for pair in self._state.pairs.active()
+            if name is None or name in (pair.name, pair.pair_ref, *pair.symbols)
+        ]
+        for pair in named:
+            self._manager.close_now(pair, reason)
+        return len(named)
+
     def _wind_down(self, action: OperatorAction) -> None:
         if action is OperatorAction.FLATTEN:
             self.close_all("flatten requested")

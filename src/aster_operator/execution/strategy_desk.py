@@ -103,6 +103,10 @@ class StrategyDesk(Protocol):
     def close_all(self, reason: str) -> None:
         """Begin to close everything at once: a limit of the account was breached."""
 
+    def close_for_owner(self, name: str | None, reason: str) -> int:
+        """Begin to close at once what is held under that name (a pair's, its reference, or a symbol), None
+        for everything; how many pairs or positions that concerns."""
+
     @property
     def due_ms(self) -> int | None:
         """When it must be called again even if nothing happens: something held is open to harm. None when the

@@ -13,10 +13,10 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from aster_operator.domain.commands import Command
-from aster_operator.domain.events import Event
+from aster_operator.domain.events import Event, OperatorRequested, TimerFired
 from aster_operator.execution.core_state import CoreSettings
 
-__all__ = ["FileJournal", "Journal", "JournalHeader", "NoJournal", "read_journal"]
+__all__ = ["FileJournal", "Journal", "JournalHeader", "JournalRecord", "NoJournal", "fact_of", "read_journal"]
 
 _LENGTH = struct.Struct("<I")
 _FORMAT_VERSION = 1
@@ -39,7 +39,13 @@ class _CommandRecord(msgspec.Struct, frozen=True, tag="C"):
     command: Command
 
 
-_Record = JournalHeader | _EventRecord | _CommandRecord
+JournalRecord = JournalHeader | _EventRecord | _CommandRecord
+"""What stands in a journal, one after the other."""
+
+
+def fact_of(record: _EventRecord | _CommandRecord) -> Event | Command:
+    """What a record of the journal's body says."""
+    return record.event if isinstance(record, _EventRecord) else record.command
 
 
 class Journal(Protocol):
@@ -81,6 +87,8 @@ class FileJournal:
 
     def event(self, event: Event) -> None:
         self._write(_EventRecord(event))
+        if isinstance(event, TimerFired | OperatorRequested):
+            self._file.flush()  # views that follow the file are at most a timer's tick behind
 
     def command(self, command: Command) -> None:
         self._write(_CommandRecord(command))
@@ -89,7 +97,7 @@ class FileJournal:
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, record: _Record) -> None:
+    def _write(self, record: JournalRecord) -> None:
         body = self._encoder.encode(record)
         self._file.write(_LENGTH.pack(len(body)) + body)
 
@@ -109,16 +117,14 @@ def read_journal(path: Path) -> tuple[JournalHeader, Iterator[Event | Command]]:
 
     def facts() -> Iterator[Event | Command]:
         for record in records:
-            if isinstance(record, _EventRecord):
-                yield record.event
-            elif isinstance(record, _CommandRecord):
-                yield record.command
+            if not isinstance(record, JournalHeader):
+                yield fact_of(record)
 
     return header, facts()
 
 
-def _records(path: Path) -> Iterator[_Record]:
-    decoder: msgspec.msgpack.Decoder[_Record] = msgspec.msgpack.Decoder(_Record)
+def _records(path: Path) -> Iterator[JournalRecord]:
+    decoder: msgspec.msgpack.Decoder[JournalRecord] = msgspec.msgpack.Decoder(JournalRecord)
     with path.open("rb") as file:
         while len(prefix := file.read(_LENGTH.size)) == _LENGTH.size:
             (length,) = _LENGTH.unpack(prefix)

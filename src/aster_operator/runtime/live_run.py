@@ -153,8 +153,9 @@ class LiveRun:
             )
 
     def _after_timer(self, trading: TradingSession) -> None:
+        reload_wanted = trading.session.claim_reload()
         for name, file in self._parameter_files.items():
-            text = file.changed()
+            text = file.read_again() if reload_wanted else file.changed()
             if text is not None:
                 strategy = find_strategy(name).name
                 trading.session.post(

@@ -30,6 +30,14 @@ class ParameterFile:
         self.text = text
         return text
 
+    def read_again(self) -> str | None:
+        """The content now, changed or not; None when the file cannot be read."""
+        try:
+            self._stamp, self.text = self._stamped(), self._read()
+        except (OSError, UserProblem):
+            return None
+        return self.text
+
     def _stamped(self) -> tuple[int, int, int]:
         status = self.path.stat()
         return status.st_mtime_ns, status.st_size, status.st_ino

@@ -82,6 +82,7 @@ class Session:
         self._fills_wanted = False
         self._fills_since_ms: dict[str, int] = {}
         self._bars_wanted = False
+        self._reload_wanted = False
 
     @property
     def is_urgent(self) -> bool:
@@ -170,8 +171,15 @@ class Session:
                 self.books.record_income(event.row)
             case AccountChanged() if event.reason == "FUNDING_FEE":
                 self._income_wanted = True
+            case OperatorRequested(action=OperatorAction.RELOAD_PARAMETERS):
+                self._reload_wanted = True
             case _:
                 pass
+
+    def claim_reload(self) -> bool:
+        """True once after each time the owner asked to read the parameter files again."""
+        wanted, self._reload_wanted = self._reload_wanted, False
+        return wanted
 
     # --- settled cash ---------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Used alike by the demo (lock-step, embedded exchange) and by `run` (live, a venu
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -27,12 +27,13 @@ from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.core import TradingCore
 from aster_operator.rewards.profile import load_profile
 from aster_operator.runtime.account_recall import recall_account
+from aster_operator.runtime.announcement import announced
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.daily_points import daily_points
 from aster_operator.runtime.journal import FileJournal, Journal, JournalHeader, NoJournal
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_books import DatabaseBooks
-from aster_operator.runtime.session_memory import remember
+from aster_operator.runtime.session_memory import SessionMemory, remember
 from aster_operator.runtime.session_plan import SessionPlan, with_plan
 from aster_operator.runtime.spot_money import coins_of
 from aster_operator.runtime.spot_start import catch_up_spot
@@ -148,8 +149,7 @@ async def trading_session(
         book = LedgerKey(venue=identity.venue, account=identity.account, instance=identity.instance)
         recorder = TradeRecorder(engine, book, identity.record_id, durable_intents=identity.durable_intents)
         await catch_up_spot(client, recorder, tuple(coins_of(ready.instruments)), now_ms)
-        with engine.connect() as connection:
-            memory = remember(connection, book, now_ms)
+        memory = _memory(engine, book, now_ms)
         chosen = core_settings(
             settings,
             run_id=identity.run_id,
@@ -177,7 +177,8 @@ async def trading_session(
             on_notice=on_notice,
         )
         try:
-            yield TradingSession(session, core, ready, now_ms, book, engine, recorder)
+            async with _announced(settings, identity, session, plan):
+                yield TradingSession(session, core, ready, now_ms, book, engine, recorder)
         finally:
             await session.disconnect()
             if points is not None:
@@ -187,9 +188,30 @@ async def trading_session(
         engine.dispose()
 
 
+def _memory(engine: Engine, book: LedgerKey, now_ms: int) -> SessionMemory:
+    with engine.connect() as connection:
+        return remember(connection, book, now_ms)
+
+
 def _trade_log(settings: Settings, plan: SessionPlan) -> TradeLog | None:
     trades = any(chosen.enable_trading for chosen in plan.bar_strategies)
     return TradeLog(Path(settings.midfreq_log_dir)) if trades else None
+
+
+def _announced(
+    settings: Settings, identity: SessionIdentity, session: Session, plan: SessionPlan
+) -> AbstractAsyncContextManager[None]:
+    """Views follow the journal: a session without one is not to be found."""
+    if identity.journal_path is None:
+        return nullcontext()
+    return announced(
+        session,
+        Path(settings.state_dir),
+        run_id=identity.record_id,
+        venue=identity.venue,
+        journal=identity.journal_path,
+        can_reload=any(chosen.parameters_file is not None for chosen in plan.bar_strategies),
+    )
 
 
 def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journal:

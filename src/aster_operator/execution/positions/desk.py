@@ -344,6 +344,16 @@ class PositionDesk:
     def close_all(self, reason: str) -> None:
         self._close_all(ExitReason.LIMIT, reason)
 
+    def close_for_owner(self, name: str | None, reason: str) -> int:
+        named = [
+            position
+            for position in self.book.active()
+            if name is None or name in (position.symbol, position.position_ref)
+        ]
+        for position in named:
+            self._worker.begin_close(position, ExitReason.OWNER, reason)
+        return len(named)
+
     def _close_all(self, reason: ExitReason, detail: str) -> None:
         for position in self.book.active():
             self._worker.begin_close(position, reason, detail)
