@@ -105,6 +105,25 @@ async def test_a_cancel_without_an_answer_is_unknown(venue: ScriptedVenue, clien
     assert error.client_order_id == "x1"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_a_kept_alive_connection_lost_under_a_change_does_not_send_it_again(
+    venue: ScriptedVenue, client: AsterClient, method: str
+) -> None:
+    changes = {
+        "POST": lambda: client.place_order(NEW),
+        "PUT": lambda: client.modify_order(
+            "BTCUSDT", order_id=1, quantity=Decimal("0.02"), price=Decimal(60000)
+        ),
+        "DELETE": lambda: client.cancel_order("BTCUSDT", "x1"),
+    }
+    venue.always("GET", TIME, Answer({"serverTime": 1}))
+    # What the venue did with the first is not known here; the second would be refused as unknown.
+    venue.next(method, ORDER, Answer(cut=True), _error(-2011, "Unknown order sent."))
+    await client.server_time()
+    await _refusal(changes[method](), UnknownOutcome)
+    assert len(venue.requests_to(ORDER)) == 1
+
+
 async def test_noop_takes_the_nonce_of_the_lost_order(venue: ScriptedVenue, client: AsterClient) -> None:
     venue.always("POST", ORDER, Answer(status=503))
     venue.always("POST", "/fapi/v3/noop", Answer({"code": 200, "msg": "success"}))

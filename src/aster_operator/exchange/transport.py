@@ -44,6 +44,27 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send once: a connection lost in the middle ends the request.
+
+    Left to itself the library sends PUT and DELETE again when a kept-alive connection breaks. The venue may
+    have acted on the first of them: a second cancel is then refused as unknown, a second modification is
+    another one. Whether to repeat is decided above the seam, where it is known what the request does.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken(str(error) or type(error).__name__) from None
+
+
+class _Broken(Exception):
+    """A connection that ended under a request."""
+
+
 class AiohttpTransport:
     """The network, with kept-alive connections.
 
@@ -63,6 +84,7 @@ class AiohttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
                 auto_decompress=True,
                 headers={"User-Agent": "aster-operator", "Accept": "application/json"},
             )
@@ -87,7 +109,7 @@ class AiohttpTransport:
         except TimeoutError:
             cause = f"no answer within {request.timeout_s:g} s"
             raise TransportFailed(request.endpoint, cause, may_have_arrived=True) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, _Broken) as error:
             cause = str(error) or type(error).__name__
             raise TransportFailed(request.endpoint, cause, may_have_arrived=True) from None
 
