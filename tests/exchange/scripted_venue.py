@@ -62,6 +62,7 @@ class ScriptedVenue:
         self._standing: dict[tuple[str, str], Responder] = {}
         self.sockets: list[web.WebSocketResponse] = []
         self.socket_paths: list[str] = []
+        self.open_sockets = 0
         self.control: list[dict] = []
         self.arrived = asyncio.Event()
         self.connected = asyncio.Event()
@@ -70,6 +71,8 @@ class ScriptedVenue:
         self.refused = 0
         self.autoping = True
         self.empty_pongs = False
+        self.drop_at_once = False
+        """Accept a socket, acknowledge its first request, and drop it."""
 
     # --- REST ----------------------------------------------------------------------------------------
 
@@ -119,15 +122,24 @@ class ScriptedVenue:
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         self.sockets.append(socket)
+        self.open_sockets += 1
         self.socket_paths.append(request.path_qs)
         self.connected.set()
+        try:
+            await self._listen(socket)
+        finally:
+            self.open_sockets -= 1
+        return socket
+
+    async def _listen(self, socket: web.WebSocketResponse) -> None:
         async for message in socket:
             if message.type is WSMsgType.PING:
                 if self.autoping:
                     await socket.pong(b"" if self.empty_pongs else message.data)
             elif message.type is WSMsgType.TEXT:
                 await self._control(socket, json.loads(message.data))
-        return socket
+                if self.drop_at_once:
+                    break
 
     async def _control(self, socket: web.WebSocketResponse, command: dict) -> None:
         self.control.append(command)
@@ -149,6 +161,9 @@ class ScriptedVenue:
     async def send(self, payload: dict | str | bytes, socket: int = -1) -> None:
         text = payload if isinstance(payload, str) else json.dumps(payload)
         await self.sockets[socket].send_str(text)
+
+    async def send_binary(self, payload: bytes, socket: int = -1) -> None:
+        await self.sockets[socket].send_bytes(payload)
 
     async def until_sockets(self, count: int) -> None:
         while len(self.sockets) < count:

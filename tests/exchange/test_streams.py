@@ -23,6 +23,7 @@ from aster_operator.domain.events import (
 )
 from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.client_protocol import MarketChannel
+from aster_operator.exchange.credentials import AgentCredentials
 from aster_operator.exchange.errors import TransportFailed
 from aster_operator.exchange.streams.market import MarketStream, MessageStream, shards_of
 from aster_operator.exchange.streams.names import names_of, partial_depth
@@ -129,6 +130,17 @@ async def test_garbage_is_counted_and_the_rest_goes_on(
     assert [type(event) for event in events] == [QuoteUpdated]
 
 
+async def test_a_binary_frame_is_garbage_or_a_message_like_any_other(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    async with _market(client) as (stream, events):
+        await venue.send_binary(b"\x00\xff\xfe")
+        await venue.send_binary(json.dumps(_frame("btcusdt@bookTicker", payloads.book_ticker())).encode())
+        await stream.fence()
+        assert stream.messages.malformed == 1
+    assert [type(event) for event in events] == [QuoteUpdated]
+
+
 async def test_events_of_tomorrow_are_counted_not_complained_about(
     venue: ScriptedVenue, client: AsterClient
 ) -> None:
@@ -167,6 +179,52 @@ async def test_a_lost_connection_is_announced_repaired_and_subscribed_again(
     # Market time may be far from ours: the status carries the last one seen.
     assert lost.event_ms == back.event_ms == 1770000000107
     assert isinstance(events[3], QuoteUpdated)
+
+
+async def test_the_loss_of_a_second_connection_is_told_while_the_first_is_down(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    statuses: list[tuple[bool, str]] = []
+    stream = await client.open_message_stream(
+        [f"s{n}usdt@bookTicker" for n in range(201)], lambda *_: None, lambda *s: statuses.append(s)
+    )
+    assert stream.stale_since_ms is None
+    venue.refuse_sockets = True
+    venue.cut(0)
+    await _until(lambda: len(statuses) == 1)
+    since = stream.stale_since_ms
+    assert since is not None
+    venue.cut(1)
+    await _until(lambda: len(statuses) == 2)
+    assert stream.stale_since_ms == since
+    venue.refuse_sockets = False
+    await _until(lambda: len(statuses) == 3)
+    assert [healthy for healthy, _ in statuses] == [False, False, True]
+    assert stream.stale_since_ms is None
+
+
+async def test_connections_that_do_not_hold_are_made_ever_more_slowly(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    statuses: list[bool] = []
+    stream = MessageStream(
+        ws_url=venue.ws_url,
+        streams=["btcusdt@bookTicker"],
+        on_message=lambda *_: None,
+        on_status=lambda healthy, _detail: statuses.append(healthy),
+        clock=client.clock,
+        settings=QUICK._replace(backoff_initial_s=0.01, backoff_max_s=30.0, stable_s=0.2, silence_s=5),
+    )
+    await stream.open()
+    link = stream._shards[0].link
+    venue.drop_at_once = True
+    venue.cut()
+    await _until(lambda: statuses.count(True) >= 4)
+    assert link._backoff_s >= 0.01 * 2**4
+    venue.drop_at_once = False
+    # A connection that holds makes up for those before it.
+    await _until(lambda: stream.is_healthy and link._backoff_s == 0.01)
+    await stream.close()
 
 
 async def test_a_silent_half_open_connection_is_noticed(venue: ScriptedVenue, client: AsterClient) -> None:
@@ -231,6 +289,58 @@ async def test_a_consumer_that_fails_is_heard(venue: ScriptedVenue, client: Aste
     with pytest.raises(ZeroDivisionError):
         await stream.fence()
     client._streams.clear()
+
+
+async def test_closing_goes_on_past_a_stream_whose_consumer_failed(
+    venue: ScriptedVenue, agent: AgentCredentials
+) -> None:
+    def consume(*_: object) -> None:
+        raise ZeroDivisionError("a bug of the consumer")
+
+    client = AsterClient(
+        agent, environment="sim", base_url=venue.url, ws_url=venue.ws_url, link_settings=QUICK
+    )
+    await client.open_market_stream([ALL], lambda _: None)
+    failing = await client.open_message_stream(["btcusdt@bookTicker"], consume, lambda *_: None)
+    # In two fragments, which take another way through the socket than whole messages.
+    text = json.dumps(_frame("btcusdt@bookTicker", payloads.book_ticker())).encode()
+    transport = venue.sockets[1]._req.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.write(bytes([0x01, 5]) + text[:5])
+    transport.write(bytes([0x80, 126]) + len(text[5:]).to_bytes(2, "big") + text[5:])
+    with pytest.raises(ZeroDivisionError):
+        await failing.fence()
+    with pytest.raises(ZeroDivisionError):
+        await client.close()
+    await _until(lambda: venue.open_sockets == 0)
+    assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"stream-link"})
+
+
+async def test_a_subscription_made_during_a_change_over_holds_on_the_new_connection(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    stream = MessageStream(
+        ws_url=venue.ws_url,
+        streams=["btcusdt@bookTicker", "bnbusdt@bookTicker"],
+        on_message=lambda *_: None,
+        on_status=lambda *_: None,
+        clock=client.clock,
+        settings=QUICK._replace(max_age_s=0.1, silence_s=5, overlap_s=0.3),
+    )
+    await stream.open()
+    await venue.until_sockets(2)
+    link = stream._shards[0].link
+    await _until(lambda: len(link.sockets) == 2)
+    venue.control.clear()
+    await stream.subscribe(["ethusdt@bookTicker"])
+    await stream.unsubscribe(["bnbusdt@bookTicker"])
+    assert [(c["method"], c["params"]) for c in venue.control] == [
+        ("SUBSCRIBE", ["ethusdt@bookTicker"]),
+        ("SUBSCRIBE", ["ethusdt@bookTicker"]),
+        ("UNSUBSCRIBE", ["bnbusdt@bookTicker"]),
+        ("UNSUBSCRIBE", ["bnbusdt@bookTicker"]),
+    ]
+    await stream.close()
 
 
 async def test_the_change_over_before_the_cut_loses_and_doubles_nothing(venue: ScriptedVenue, client) -> None:

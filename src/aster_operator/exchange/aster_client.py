@@ -259,13 +259,19 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
 
         Raises what a consumer of a stream had raised. No request weight; implements no section.
         """
+        failures: list[Exception] = []
         try:
-            # Books close their own stream, so the youngest goes first.
+            # Books close their own stream, so the youngest goes first; one that fails keeps no other open.
             for stream in reversed(self._streams):
-                await stream.close()
+                try:
+                    await stream.close()
+                except Exception as error:
+                    failures.append(error)
         finally:
             self._streams.clear()
             await self._rest.close()
+        if failures:
+            raise failures[0]
 
     async def __aenter__(self) -> Self:
         return self

@@ -44,9 +44,7 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-async def _once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Send once: a connection lost in the middle ends the request.
 
     Left to itself the library sends PUT and DELETE again when a kept-alive connection breaks. The venue may

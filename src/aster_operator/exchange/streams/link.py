@@ -22,7 +22,8 @@ class LinkSettings(NamedTuple):
     """Timing of a connection, in seconds.
 
     `silence_s`: after this long without any frame the venue is pinged; without an answer in
-    `pong_timeout_s` the connection is given up. `max_age_s` is below the venue's 24 hours.
+    `pong_timeout_s` the connection is given up. `max_age_s` is below the venue's 24 hours. Waits between
+    attempts double from `backoff_initial_s` to `backoff_max_s` until a connection has held for `stable_s`.
     """
 
     silence_s: float = 10.0
@@ -30,6 +31,7 @@ class LinkSettings(NamedTuple):
     connect_timeout_s: float = 10.0
     backoff_initial_s: float = 0.25
     backoff_max_s: float = 30.0
+    stable_s: float = 30.0
     max_age_s: float = 23 * 3600.0
     overlap_s: float = 2.0
     changeover_retry_s: float = 60.0
@@ -79,6 +81,9 @@ class StreamLink:
         self._runner: asyncio.Task[None] | None = None
         self._renew = asyncio.Event()
         self._age_s = settings.max_age_s
+        self._young: StreamSocket | None = None
+        self._backoff_s = settings.backoff_initial_s
+        self._calm: asyncio.TimerHandle | None = None
         self._jitter = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
         self.statistics = LinkStatistics()
 
@@ -96,6 +101,12 @@ class StreamLink:
     def socket(self) -> StreamSocket | None:
         """The connection that delivers now; None while there is none."""
         return self._socket if self._healthy.is_set() else None
+
+    @property
+    def sockets(self) -> tuple[StreamSocket, ...]:
+        """The connections that deliver now: none, one, or during a change-over two."""
+        present = (self.socket, self._young)
+        return tuple(dict.fromkeys(socket for socket in present if socket is not None and socket.is_open))
 
     @property
     def task(self) -> "asyncio.Task[None] | None":
@@ -156,8 +167,11 @@ class StreamLink:
         except asyncio.CancelledError:
             pass
         finally:
-            if self._socket is not None:
-                await self._socket.close()
+            if self._calm is not None:
+                self._calm.cancel()
+            for socket in (self._socket, self._young):
+                if socket is not None:
+                    await socket.close()
 
     # --- life of the link ------------------------------------------------------------------------------
 
@@ -206,12 +220,18 @@ class StreamLink:
 
     async def _recover(self, detail: str) -> None:
         self.statistics.losses += 1
+        if self._calm is not None:
+            self._calm.cancel()
         self._healthy.clear()
         self._on_status(False, detail)
         self._socket = await self._reconnect()
         self._age_s = self._settings.max_age_s
+        self._calm = asyncio.get_running_loop().call_later(self._settings.stable_s, self._calm_down)
         self._healthy.set()
         self._on_status(True, "reconnected")
+
+    def _calm_down(self) -> None:
+        self._backoff_s = self._settings.backoff_initial_s
 
     async def _watch(self, socket: StreamSocket) -> str | None:
         """Return how the connection was lost, or None when the one to watch may have changed."""
@@ -267,8 +287,9 @@ class StreamLink:
             self._age_s = self._settings.changeover_retry_s
             old.set_receiver(self._receive)
             return
+        self._young = young
         await asyncio.sleep(self._settings.overlap_s)
-        self._socket = young
+        self._socket, self._young = young, None
         self._age_s = self._settings.max_age_s
         await old.close()
         # The young one may still bring what the old one had already delivered.
@@ -277,14 +298,16 @@ class StreamLink:
         self.statistics.changeovers += 1
 
     async def _reconnect(self) -> StreamSocket:
-        delay_s = self._settings.backoff_initial_s
         while True:
+            # The wait also grows over connections that are made and at once lost again: venues ban
+            # addresses that connect too often (section 3).
+            delay_s = self._backoff_s
+            self._backoff_s = min(delay_s * 2, self._settings.backoff_max_s)
             await asyncio.sleep(delay_s * self._jitter.uniform(0.5, 1.0))
             try:
                 return await self._connect(self._receive)
             except ExchangeError as error:
                 self._on_status(False, f"not reconnected yet: {error}")
-            delay_s = min(delay_s * 2, self._settings.backoff_max_s)
 
 
 class _Overlap:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import structlog
@@ -20,6 +20,7 @@ from aster_operator.exchange.parse_streams import (
     trade_printed,
 )
 from aster_operator.exchange.streams.link import LinkSettings, LinkStatistics, StreamLink
+from aster_operator.exchange.streams.sequence import MarketSequence
 from aster_operator.exchange.streams.socket import Receiver, StreamSocket
 from aster_operator.exchange.streams.subscriptions import MAX_STREAMS_PER_SOCKET, ControlChannel
 from aster_operator.exchange.wire.problems import field_of
@@ -68,13 +69,15 @@ class _Shard:
         url: str,
         streams: Iterable[str],
         on_message: OnMessage,
-        on_status: OnStatus,
+        on_status: "Callable[[_Shard, bool, str], None]",
         clock: Clock,
         settings: LinkSettings,
         ssl_context: ssl.SSLContext | None,
         receiver: ReceiverFactory | None,
     ) -> None:
         self.streams = dict.fromkeys(streams)
+        self.is_down = False
+        """True from an announced loss until its repair."""
         self._url = url
         self._on_message = on_message
         self._decoder = msgspec.json.Decoder(MarketFrame)
@@ -86,7 +89,7 @@ class _Shard:
             address=self._address,
             receive=self.receive if receiver is None else receiver(self.receive),
             on_connected=self._subscribe,
-            on_status=on_status,
+            on_status=lambda healthy, detail: on_status(self, healthy, detail),
             clock=clock,
             settings=settings,
             ssl_context=ssl_context,
@@ -96,8 +99,14 @@ class _Shard:
         return self._url
 
     async def _subscribe(self, socket: StreamSocket) -> None:
-        if self.streams:
-            await self.control.change(socket, "SUBSCRIBE", self.streams)
+        # What is wanted may change while the venue answers, and nobody else tells this connection yet.
+        subscribed: set[str] = set()
+        while missing := [name for name in self.streams if name not in subscribed]:
+            await self.control.change(socket, "SUBSCRIBE", missing)
+            subscribed.update(missing)
+            if unwanted := [name for name in subscribed if name not in self.streams]:
+                await self.control.change(socket, "UNSUBSCRIBE", unwanted)
+                subscribed.difference_update(unwanted)
 
     def receive(self, payload: memoryview, received_ns: int) -> None:
         """Take any frame: data, answers to control requests, garbage."""
@@ -175,7 +184,8 @@ class MessageStream:
         self._receiver = receiver
         self._ssl_context = ssl_context
         self._shards = [self._shard(part) for part in shards_of(streams, self._per_socket)]
-        self._was_healthy = True
+        self.stale_since_ms: int | None = None
+        """Our time since when a socket is down; None while all are well."""
 
     def _shard(self, streams: Iterable[str]) -> _Shard:
         return _Shard(
@@ -189,14 +199,19 @@ class MessageStream:
             self._receiver,
         )
 
-    def _judge(self, healthy: bool, detail: str) -> None:
-        all_healthy = all(shard.link.is_healthy for shard in self._shards)
-        if healthy and not all_healthy:
+    def _judge(self, shard: _Shard, healthy: bool, detail: str) -> None:
+        if healthy:
+            shard.is_down = False
+            if all(other.link.is_healthy for other in self._shards):
+                self.stale_since_ms = None
+                self._on_status(True, detail)
             return
-        if not healthy and not self._was_healthy:
-            return
-        self._was_healthy = healthy
-        self._on_status(healthy, detail)
+        # Every socket's loss is told, also while another one is down: it concerns other symbols.
+        if not shard.is_down:
+            shard.is_down = True
+            if self.stale_since_ms is None:
+                self.stale_since_ms = self._clock.now_ms()
+            self._on_status(False, detail)
 
     async def open(self) -> None:
         """Connect and subscribe everything. Raises TransportFailed when that fails."""
@@ -256,11 +271,13 @@ class MessageStream:
             if part:
                 await self._change(shard, "UNSUBSCRIBE", part)
 
-    async def _change(self, shard: _Shard, method: str, part: list[str]) -> None:
-        socket = shard.link.socket
-        if socket is None:
-            return  # The next connection subscribes what is wanted by then.
-        await shard.control.change(socket, "SUBSCRIBE" if method == "SUBSCRIBE" else "UNSUBSCRIBE", part)
+    async def _change(
+        self, shard: _Shard, method: Literal["SUBSCRIBE", "UNSUBSCRIBE"], part: list[str]
+    ) -> None:
+        # Without a socket the next connection subscribes what is wanted by then; during a change-over both
+        # of them must hear of it.
+        for socket in shard.link.sockets:
+            await shard.control.change(socket, method, part)
 
     async def subscriptions(self) -> list[str]:
         """Return what the venue says we are subscribed to (LIST_SUBSCRIPTIONS on every socket)."""
@@ -327,6 +344,8 @@ class MarketStream:
         self._on_event = on_event
         self._clock = clock
         self._last_event_ms = 0
+        self.sequence = MarketSequence()
+        """Judges what is delivered and counts duplicates, late events and gaps."""
         self.messages = MessageStream(
             ws_url=ws_url,
             streams=streams,
@@ -341,11 +360,18 @@ class MarketStream:
     def _receive(self, stream: str, message: MarketMessage | list[MarketMessage], received_ns: int) -> None:
         for single in message if isinstance(message, list) else (message,):
             event = event_of(stream, single, received_ns)
-            if event is not None:
+            if event is not None and self.sequence.admits(single):
                 self._last_event_ms = max(self._last_event_ms, event.event_ms)
                 self._on_event(event)
 
+    @property
+    def stale_since_ms(self) -> int | None:
+        """Our time since when a socket is down; None while all are well."""
+        return self.messages.stale_since_ms
+
     def _announce(self, healthy: bool, detail: str) -> None:
+        if healthy:
+            self.sequence.rejoin()
         # Market time may differ from ours (a played-back market), so the last one seen stands for now.
         self._on_event(
             FeedStatusChanged(

@@ -17,6 +17,7 @@ from aster_operator.exchange.errors import TransportFailed
 __all__ = ["Receiver", "SocketClosed", "SocketListener", "StreamSocket"]
 
 _TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
 _PING_PREFIX: Final = b"fence-"
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
@@ -69,11 +70,14 @@ class SocketListener(WSListener):
             try:
                 self.receive(frame.get_payload_as_memoryview(), received_ns)
             except Exception as error:
-                # A consumer that fails must be heard: the connection ends and its owner raises this.
-                self.failure = error
-                transport.disconnect()
+                self._fail(transport, error)
             return
         self._other_frame(transport, frame, received_ns)
+
+    def _fail(self, transport: WSTransport, error: Exception) -> None:
+        # A consumer that fails must be heard: the connection ends and its owner raises this.
+        self.failure = error
+        transport.disconnect()
 
     def _begin_read(self) -> int:
         # Never zero, which stands for "not yet asked", also for clocks that begin at zero.
@@ -89,12 +93,16 @@ class SocketListener(WSListener):
             self.close_reason = f"closed by the venue with {frame.get_close_code()}"
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-        elif kind is _TEXT or kind is WSMsgType.CONTINUATION:
+        elif kind is _TEXT or kind is _BINARY or kind is WSMsgType.CONTINUATION:
+            # Binary frames are taken like text: the receiver counts what it cannot read.
             self._fragments.append(frame.get_payload_as_bytes())
             if frame.fin:
                 whole = b"".join(self._fragments)
                 self._fragments.clear()
-                self.receive(memoryview(whole), received_ns)
+                try:
+                    self.receive(memoryview(whole), received_ns)
+                except Exception as error:
+                    self._fail(transport, error)
 
 
 class StreamSocket:

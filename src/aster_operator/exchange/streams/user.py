@@ -73,6 +73,8 @@ class UserStream:
         self._keeper: asyncio.Task[None] | None = None
         self.malformed = 0
         self.unknown = 0
+        self.stale_since_ms: int | None = None
+        """Our time since when the connection is down; None while it is well."""
         self._link = StreamLink(
             address=self._address,
             receive=self._receive,
@@ -104,7 +106,10 @@ class UserStream:
         await self._link.fence()
 
     async def close(self) -> None:
-        """End the stream and its listen key. Raises what the consumer raised, if that had ended it."""
+        """End the stream. Its listen key, which other streams of the account share, lapses by itself.
+
+        Raises what the consumer raised, if that had ended it.
+        """
         keeper = self._keeper
         self._keeper = None
         if keeper is not None:
@@ -180,6 +185,10 @@ class UserStream:
         self._link.renew()
 
     def _announce(self, healthy: bool, detail: str) -> None:
+        if healthy:
+            self.stale_since_ms = None
+        elif self.stale_since_ms is None:
+            self.stale_since_ms = self._clock.now_ms()
         self._on_event(
             FeedStatusChanged(
                 event_ms=self._last_event_ms,
