@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from aster_operator.cli.app import COMMANDS, build_app
 from aster_operator.config.fields import allowed_text, field_extra, field_key, is_secret
+from aster_operator.config.notification_settings import NotificationSettings
 from aster_operator.config.pair_settings import PairSettings
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.session_settings import SessionSettings
@@ -56,6 +57,11 @@ _SECTIONS = (
         "Sessions",
         SessionSettings,
         "How a session ends and how it speaks; `aster-operator run --on-stop` wins over `ON_STOP`.",
+    ),
+    _Section(
+        "Messages",
+        NotificationSettings,
+        "`aster-operator report --send` and alerts go there; an address holds tokens and is masked.",
     ),
     _Section(
         "Delta-neutral: capital, size and pace",

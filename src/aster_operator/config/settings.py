@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aster_operator.config.fields import field_key, is_secret
 from aster_operator.config.loading import SettingProblem, SettingsProblem, load_into
+from aster_operator.config.notification_settings import NotificationSettings
 from aster_operator.config.pair_settings import PairSettings, cross_pairs, perpetuals
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.session_settings import SessionSettings
@@ -29,6 +30,7 @@ class Settings(
     ExecutionSettings,
     PairSettings,
     StrategySettings,
+    NotificationSettings,
     SessionSettings,
     StorageSettings,
     VenueSettings,

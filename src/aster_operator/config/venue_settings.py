@@ -137,6 +137,12 @@ class StorageSettings(BaseModel):
     catalog_dir: str = setting(
         "CATALOG_DIR", "catalog", "Parquet catalog of recorded markets (collect, data)", form="a path"
     )
+    catalog_url: str | None = setting(
+        "CATALOG_URL",
+        None,
+        "Object storage the catalog is uploaded to and synced from",
+        form="gs://bucket/folder, s3://bucket/folder or a path",
+    )
     log_dir: str = setting("LOG_DIR", "logs", "Directory of crash files", form="a path")
     log_level: LogLevel = setting("LOG_LEVEL", "info", "Smallest level that is logged")
 
