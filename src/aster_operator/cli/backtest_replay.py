@@ -19,16 +19,19 @@ __all__ = ["register"]
 _HELP = """Replay recorded minutes through the real core and the embedded exchange, in process.
 
 Every decision, order and fill is the one the live session would make: the same strategy, guards and order
-handling. The data are a kline Parquet file or a folder of them, with or without funding beside. Settings come
-from .env; what is not set there gets the demo's values.
+handling. The data are a kline Parquet file or a folder of them, with or without funding beside, or a catalog
+written by collect: its minutes, or with --market ticks every book, trade and mark as it was heard. Settings
+come from .env; what is not set there gets the demo's values.
 
 \b
 Examples:
   aster-operator backtest replay --strategy midfreq --json
   aster-operator backtest replay --strategy midfreq --data klines/ --symbols ETHUSDT --params midfreq.json
+  aster-operator backtest replay --strategy midfreq --catalog catalog --market ticks --symbols BTCUSDT
   aster-operator backtest replay --strategy strategies/mine.py:Mine --hours 48 --faults storm
 """
 
+_MARKETS = {"minutes": "recorded", "recorded": "recorded", "ticks": "ticks"}
 _WIDE_LIMITS = {"MAX_DRAWDOWN_PCT": "100", "MAX_DAILY_LOSS_PCT": "100", "LEVERAGE": "25"}
 """Or the account's limits would end the replay of a strategy that loses, which is what one wants to see."""
 
@@ -44,8 +47,13 @@ def _replay(
     ] = "midfreq",
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="PATH", help="Kline Parquet file or folder (default: the sample)."),
+        typer.Option(
+            "--data", "--catalog", metavar="PATH", help="Klines, or a recorded catalog (default: the sample)."
+        ),
     ] = None,
+    market: Annotated[
+        str, typer.Option("--market", help="minutes, or ticks: the recorded books, trades and marks.")
+    ] = "minutes",
     symbols: Annotated[
         str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
     ] = None,
@@ -72,6 +80,7 @@ def _replay(
     import asyncio
 
     from aster_operator.cli.sim_settings import default_symbols, settings_for_the_sim
+    from aster_operator.runtime.embedded_venue import MarketKind
     from aster_operator.runtime.fault_scenarios import SCENARIOS
     from aster_operator.runtime.parameter_file import ParameterFile
     from aster_operator.runtime.session_plan import BarStrategy
@@ -81,6 +90,8 @@ def _replay(
         raise typer.BadParameter(f"{faults!r} is not one of {', '.join(SCENARIOS)}", param_hint="--faults")
     if driver not in tuple(ReplayDriver):
         raise typer.BadParameter(f"{driver!r} is not one of {', '.join(ReplayDriver)}", param_hint="--driver")
+    if market not in _MARKETS:
+        raise typer.BadParameter(f"{market!r} is not one of {', '.join(_MARKETS)}", param_hint="--market")
     chosen = symbols or ",".join(default_symbols(data))
     overrides = {"ASTER_SYMBOLS": chosen, "TRADING_PAIRS": chosen, "ASTER_ORDER_NOTIONAL": order_notional}
     settings = settings_for_the_sim(env_file, overrides, _WIDE_LIMITS)
@@ -95,6 +106,7 @@ def _replay(
         minutes=None if hours is None else max(1, round(hours * 60)),
         seed=seed,
         faults=faults,
+        market=MarketKind(_MARKETS[market]),
         deposit_usdt=settings.capital_usdt,
     )
     return asyncio.run(_main(settings, options, ReplayDriver(driver), json_output=json_output))
@@ -107,6 +119,7 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
     from aster_operator.cli.json_output import print_json
     from aster_operator.config.problems import UserProblem
     from aster_operator.domain.clock import WallClock
+    from aster_operator.market_data.catalog.problems import CatalogError
     from aster_operator.market_data.history import HistoryError
     from aster_operator.monitoring.ledger import ledger_verdict
     from aster_operator.monitoring.logs import configure_logs
@@ -129,7 +142,7 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
                     venue=venue,
                     on_progress=lambda share: progress.update(bar, completed=share),
                 )
-    except HistoryError as error:
+    except (HistoryError, CatalogError) as error:
         raise UserProblem(str(error)) from error
     if json_output:
         print_json(result)
@@ -143,18 +156,11 @@ async def _wire_venue(options: "ReplayOptions") -> "AsyncIterator[ReplayVenue]":
     """The exchange behind its server, and a client that speaks to it over loopback."""
     from aster_operator.cli.venues import connect_embedded
     from aster_operator.domain.clock import WallClock
-    from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, ServerStepper, embedded_venue
+    from aster_operator.runtime.embedded_venue import ServerStepper, embedded_venue
     from aster_operator.runtime.strategy_replay import ReplayVenue
 
     clock = WallClock()
-    venue_options = EmbeddedVenueOptions(
-        symbols=options.strategy.symbols,
-        data=options.data,
-        seed=options.seed,
-        substep_ms=options.substep_ms,
-        deposit_usdt=options.deposit_usdt,
-    )
-    async with embedded_venue(venue_options, clock) as venue:
+    async with embedded_venue(options.venue(), clock) as venue:
         account = venue.server.accounts[1]
         client = await connect_embedded(venue, account, clock)
         try:

@@ -18,7 +18,7 @@ from aster_operator.market_data.history import HistoryError, read_checked, refus
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["BookTick", "TickHistory", "TradeTick", "load_ticks"]
+__all__ = ["BookTick", "MarkTick", "MinuteTick", "TickHistory", "TradeTick", "load_ticks"]
 
 _TRADE_COLUMNS = ("symbol", "time_ms", "taker_side", "price", "qty")
 _TOP_COLUMNS = ("symbol", "recv_ms", "bid", "ask")
@@ -45,12 +45,45 @@ class TradeTick:
     taker_buys: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MarkTick:
+    """What the venue said of mark, index and coming funding. The rate is a fraction per interval."""
+
+    time_ms: int
+    mark: float
+    index: float
+    funding_rate: float
+    next_funding_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteTick:
+    """A closed minute from before the first book, in the units of klines."""
+
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    base_volume: float
+    quote_volume: float | None
+    trades: int | None
+    taker_buy_base: float | None
+
+
 @dataclass(frozen=True)
 class TickHistory:
-    """Ticks of one symbol by time; at one millisecond books come before trades."""
+    """Ticks of one symbol by time; at one millisecond books come before trades.
+
+    Where they were recorded too: `marks` in order of time, `minutes` that had closed before the first book,
+    `funding` as ((settlement ms, fraction per interval), ...).
+    """
 
     symbol: str
     ticks: Sequence[BookTick | TradeTick]
+    marks: Sequence[MarkTick] = ()
+    minutes: Sequence[MinuteTick] = ()
+    funding: tuple[tuple[int, float], ...] = ()
 
 
 def load_ticks(

@@ -25,6 +25,7 @@ __all__ = [
     "MarketKind",
     "ServerStepper",
     "VenueProblem",
+    "embedded_exchange",
     "embedded_venue",
 ]
 
@@ -118,7 +119,7 @@ async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIt
 
 @asynccontextmanager
 async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
-    exchange = _exchange(options)
+    exchange = embedded_exchange(options)
     start_ms = exchange.now_ms
     end_ms = _end_ms(options, start_ms, exchange.end_ms)
     settings = ServerSettings(
@@ -137,8 +138,11 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
         yield EmbeddedVenue(server, start_ms, end_ms)
 
 
-def _exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
-    """Raises HistoryError, and VenueProblem for options that do not go together."""
+def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
+    """The exchange alone, without its server.
+
+    Raises HistoryError, CatalogError, and VenueProblem for options that do not go together.
+    """
     chosen = ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, with_spot=options.with_spot)
     if options.capture_session is not None and options.market is not MarketKind.TICKS:
         raise VenueProblem(

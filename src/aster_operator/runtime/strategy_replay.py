@@ -23,8 +23,8 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.positions.desk import PositionDesk
-from aster_operator.market_data.history import load_history
 from aster_operator.runtime.core_settings import core_settings, risk_limits
+from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind, embedded_exchange
 from aster_operator.runtime.fault_scenarios import SCENARIOS, with_faults
 from aster_operator.runtime.lockstep import ExchangeStepper, LockstepDriver, MarketStepper
 from aster_operator.runtime.memory_books import LedgerVerdict, MemoryBooks
@@ -33,7 +33,6 @@ from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_plan import BarStrategy, SessionPlan, with_plan
 from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.api import ExchangeApi
-from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 
 __all__ = [
@@ -55,7 +54,8 @@ class ReplayDriver(StrEnum):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`data` None plays the bundled sample; `minutes` None plays all of it."""
+    """`data` None plays the bundled sample; `minutes` None plays all of it. `market` says whether minutes are
+    played, or the books, trades and marks that were recorded."""
 
     strategy: BarStrategy
     data: Path | None = None
@@ -64,6 +64,18 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     faults: str = "none"
     substep_ms: int = 5_000
     deposit_usdt: Decimal = Decimal(10_000)
+    market: MarketKind = MarketKind.RECORDED
+
+    def venue(self) -> EmbeddedVenueOptions:
+        """The exchange to play them on."""
+        return EmbeddedVenueOptions(
+            symbols=self.strategy.symbols,
+            market=self.market,
+            data=self.data,
+            seed=self.seed,
+            substep_ms=self.substep_ms,
+            deposit_usdt=self.deposit_usdt,
+        )
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,14 +115,11 @@ class ReplayVenue(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def in_process_venue(options: ReplayOptions) -> AsyncIterator[ReplayVenue]:
-    """Raises HistoryError for data that cannot be played."""
-    history = load_history(options.data, options.strategy.symbols)
-    exchange = SimulatedExchange.from_history(
-        history, ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms)
-    )
+    """Raises HistoryError and CatalogError for data that cannot be played."""
+    exchange = embedded_exchange(options.venue())
     exchange.create_account(_ACCOUNT, {"USDT": options.deposit_usdt})
     client = InProcessClient(exchange, _ACCOUNT, ManualClock(exchange.now_ms))
-    yield ReplayVenue(exchange, _ACCOUNT, client, ExchangeStepper(exchange), history.end_ms)
+    yield ReplayVenue(exchange, _ACCOUNT, client, ExchangeStepper(exchange), exchange.end_ms or 0)
 
 
 async def replay_strategy(

@@ -21,6 +21,8 @@ class PositionBook:
     finished: int = 0
     moves: int = 0
     _ended_orders: set[str] = field(default_factory=set)
+    _unfilled: dict[str, ManagedPosition] = field(default_factory=dict)
+    """Positions that never came to be, by the entry that was counted as never placed."""
 
     def active(self) -> Iterator[ManagedPosition]:
         return iter(tuple(self.positions.values()))
@@ -39,6 +41,24 @@ class PositionBook:
         self._ended_orders.add(position.entry.client_order_id)
         self._ended_orders.update(position.exits)
         self.finished += 1
+
+    def remember_unfilled(self, position: ManagedPosition) -> None:
+        """An entry the venue never spoke of: should it fill after all, this is whose it is."""
+        self._unfilled[position.entry.client_order_id] = position
+
+    def forget_unfilled(self, position: ManagedPosition) -> None:
+        self._unfilled.pop(position.entry.client_order_id, None)
+
+    def revive(self, client_order_id: str) -> ManagedPosition | None:
+        """The position whose entry was given up and has filled all the same; it is on the book again, unless
+        another has its place."""
+        position = self._unfilled.get(client_order_id)
+        if position is None or position.symbol in self.positions:
+            return None
+        self.forget_unfilled(position)
+        self._ended_orders.discard(client_order_id)
+        self.add(position)
+        return position
 
     def owner(self, client_order_id: str) -> ManagedPosition | None:
         for position in self.positions.values():

@@ -25,7 +25,7 @@ from aster_operator.domain.events import (
 )
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.market import Bar
-from aster_operator.domain.money import ZERO
+from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import OrderReport
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
@@ -142,6 +142,8 @@ class PositionDesk:
 
     def on_tracked(self, tracked: TrackedOrder) -> None:
         position = self.book.owner(tracked.client_order_id)
+        if position is None and tracked.filled_quantity > 0:
+            position = self._revive(tracked)
         if position is None or not self._worker.on_tracked(position, tracked):
             return
         self.book.moves += 1
@@ -151,6 +153,16 @@ class PositionDesk:
             self._watch(position)
         elif watch is not None and tracked.client_order_id in position.exits:
             watch.sent_exit(market.quote, None if market.mark is None else market.mark.mark)
+
+    def _revive(self, tracked: TrackedOrder) -> ManagedPosition | None:
+        """An entry counted as never placed has filled after all: it must not stand there unwatched."""
+        position = self.book.revive(tracked.client_order_id)
+        symbol, filled = tracked.order.symbol, plain_text(tracked.filled_quantity)
+        if position is not None:
+            self._state.notify(NotifyLevel.CRITICAL, f"{symbol}: a lost entry has filled {filled} after all")
+        elif (present := self.book.on_symbol(symbol)) is not None and tracked.order.opens_position:
+            present.must_ask = True
+        return position
 
     def _watch(self, position: ManagedPosition) -> None:
         bar = self._histories[position.symbol].last
@@ -270,6 +282,7 @@ class PositionDesk:
                 gone = self._worker.cancel_sibling_exit_orders(position)
                 self._finisher.settle(position, orders_gone=gone)
         self._finisher.record_open()
+        self._finisher.end_doubts()
         self._keep_memory()
 
     def _stand_guard(self, event: Event) -> None:

@@ -52,7 +52,8 @@ class Resumer:
     def resume(self, snapshot: VenueSnapshotTaken) -> Resumption:
         notes: list[str] = []
         explained: set[tuple[str, PositionSide]] = set()
-        for memory in self._memories:
+        # What is held comes first: beside it an entry that was given up may be remembered on its symbol.
+        for memory in sorted(self._memories, key=lambda each: _held_at_venue(each, snapshot) is None):
             if memory.symbol not in self._symbols:
                 notes.append(
                     f"{memory.position_ref} is remembered, but {memory.symbol} is not traded any more: "

@@ -7,8 +7,8 @@ import polars as pl
 
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.schemas import BOOK_LEVELS
-from aster_operator.market_data.history import HistoryError
-from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick
+from aster_operator.market_data.history import MINUTE_MS, HistoryError
+from aster_operator.market_data.ticks import BookTick, MarkTick, MinuteTick, TickHistory, TradeTick
 
 __all__ = ["catalog_ticks"]
 
@@ -18,8 +18,9 @@ def catalog_ticks(
 ) -> TickHistory:
     """Books and trades of `symbol` by the venue's time; at one millisecond books come before trades.
 
-    Five-level books where there are some, else best prices. Bounds in ms, the second exclusive. Raises
-    HistoryError, CatalogError.
+    Five-level books where there are some, else best prices; mark, funding and the minutes from before the
+    first book where they were recorded. Bounds in ms, the second exclusive. Raises HistoryError and
+    CatalogError.
     """
     catalog = Catalog(root)
     streams = catalog.streams()
@@ -49,7 +50,56 @@ def catalog_ticks(
         [*books, *(trade for trade in trades if trade.time_ms >= first_ms)],
         key=lambda tick: (tick.time_ms, isinstance(tick, TradeTick)),
     )
-    return TickHistory(symbol, merged)
+    return TickHistory(
+        symbol,
+        merged,
+        marks=_marks(catalog, symbol, first_ms, end_ms),
+        minutes=_minutes_before(catalog, symbol, first_ms),
+        funding=_settled(catalog, symbol, end_ms),
+    )
+
+
+def _marks(catalog: Catalog, symbol: str, first_ms: int, end_ms: int | None) -> list[MarkTick]:
+    """From the newest one that held when the first book was shown."""
+    if "markPrice" not in catalog.streams():
+        return []
+    columns = ("event_ms", "mark_price", "index_price", "funding_rate", "next_funding_ms")
+    rows = catalog.read("markPrice", [symbol], end_ms=end_ms).sort(
+        "event_ms", "received_ns", maintain_order=True
+    )
+    found = [MarkTick(*row) for row in rows.select(columns).iter_rows() if row[1] > 0 and row[2] > 0]
+    before = sum(1 for mark in found if mark.time_ms <= first_ms)
+    return found[max(0, before - 1) :]
+
+
+def _minutes_before(catalog: Catalog, symbol: str, first_ms: int) -> list[MinuteTick]:
+    """The unbroken minutes that end with the one before the first book; none where that one is not known."""
+    if "kline_1m" not in catalog.streams():
+        return []
+    running_ms = first_ms // MINUTE_MS * MINUTE_MS
+    rows = (
+        catalog.read("kline_1m", [symbol], end_ms=running_ms)
+        .filter(pl.col("is_closed"))
+        .sort("open_ms", "received_ns", maintain_order=True)
+        .unique("open_ms", keep="first", maintain_order=True)
+        .select(
+            "open_ms", "open", "high", "low", "close", "base_volume", "quote_volume", "trades",
+            "taker_buy_base_volume",
+        )
+    )  # fmt: skip
+    found: list[MinuteTick] = []
+    for row in reversed(rows.rows()):
+        if row[0] != running_ms - (len(found) + 1) * MINUTE_MS:
+            break
+        found.append(MinuteTick(*row))
+    return found[::-1]
+
+
+def _settled(catalog: Catalog, symbol: str, end_ms: int | None) -> tuple[tuple[int, float], ...]:
+    if "funding" not in catalog.streams():
+        return ()
+    rows = catalog.read("funding", [symbol], end_ms=end_ms).unique("funding_ms", keep="first")
+    return tuple(rows.sort("funding_ms").select("funding_ms", "funding_rate").rows())
 
 
 def _touches(rows: pl.DataFrame) -> list[BookTick]:
