@@ -380,3 +380,9 @@ async def test_anything_newer_is_reached_by_request(
     assert answer == {"fine": [1]}
     _verify_agent(venue.requests[0], agent)
     assert venue.requests[0].parameters["x"] == "1.5"
+
+
+@pytest.mark.parametrize("path", ["/fapi/v2/balance", "/api/v3/account", "fapi/v4/account/"])
+async def test_a_whole_path_is_taken_as_it_is(venue: ScriptedVenue, client: AsterClient, path: str) -> None:
+    venue.always("GET", "/" + path.strip("/"), Answer({"fine": True}))
+    assert await client.request("GET", path) == {"fine": True}

@@ -6,6 +6,7 @@ import pytest
 
 from aster_operator.domain.enums import OrderType, Side, TimeInForce
 from aster_operator.exchange.errors import (
+    ClockSkew,
     FilterViolation,
     InsufficientMargin,
     OrderNotFound,
@@ -107,3 +108,12 @@ async def test_a_lost_spot_user_stream_says_so_and_comes_back() -> None:
         await client.transfer("USDT", D("10"), to_spot=True, client_tran_id="t2")
         await stream.fence()
     assert any(isinstance(message, SpotAccountMessage) for message in heard)
+
+
+async def test_a_noop_takes_a_nonce_on_the_spot_side_too() -> None:
+    async with embedded_exchange(with_spot=True) as server, client_of(server, "v3") as client:
+        nonce_us = client.rest.next_nonce_us()
+        assert (await client.spot.noop(nonce_us)).code == 200
+        # It has acted now: a request that was stamped with it comes too late, and so does another noop.
+        with pytest.raises(ClockSkew):
+            await client.spot.noop(nonce_us)

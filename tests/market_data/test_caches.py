@@ -129,6 +129,44 @@ async def test_a_loss_is_visible_and_missed_trades_are_fetched() -> None:
         assert [trade.trade_id for trade in caches.recent_agg_trades["BTCUSDT"]] == list(range(20, 51))
 
 
+async def test_what_was_heard_before_a_loss_gives_way_to_a_snapshot_after_it() -> None:
+    async with _caches() as (venue, caches, clock, _):
+        clock.advance_ms(1000)
+        await venue.send(_frame("btcusdt@bookTicker", payloads.book_ticker(700, b="7.0", a="8.0")))
+        await caches.fence()
+        assert caches.latest_bbo["BTCUSDT"].bid == 7.0
+        # An answer over REST that is older than what the stream has told changes nothing.
+        clock.advance_ms(1000)
+        await caches.seed()
+        assert caches.latest_bbo["BTCUSDT"].bid == 7.0
+        # The quote moved back while the connection was lost, and no stream will tell.
+        clock.advance_ms(1000)
+        seeds = caches.statistics.seeds
+        venue.cut()
+        await _until(lambda: caches.statistics.seeds > seeds)
+        assert caches.latest_bbo["BTCUSDT"].bid == 1.0
+
+
+async def test_quotes_and_books_older_than_the_newest_are_dropped_and_counted() -> None:
+    async with _caches() as (venue, caches, clock, _):
+        clock.advance_ms(1000)
+        for number, bid in ((700, "7.0"), (699, "6.0"), (701, "7.5")):
+            quote = payloads.book_ticker(number, b=bid, a="8.0", E=1_770_000_000_000 + number)
+            await venue.send(_frame("btcusdt@bookTicker", quote))
+        for number, bid in ((50, "5.0"), (49, "4.0")):
+            book = payloads.DEPTH | {"u": number, "b": [[bid, "1"]], "E": 1_770_000_000_000 + number}
+            await venue.send(_frame("btcusdt@depth5", book))
+        await caches.fence()
+        assert caches.latest_bbo["BTCUSDT"].bid == 7.5
+        assert caches.latest_l2["BTCUSDT"].bids[0][0] == 5.0
+        assert caches.statistics.out_of_order == 2
+        # A venue that begins anew counts from below, at a later time.
+        late = payloads.book_ticker(3, b="9.0", a="9.5", E=1_770_000_009_000)
+        await venue.send(_frame("btcusdt@bookTicker", late))
+        await caches.fence()
+        assert caches.latest_bbo["BTCUSDT"].bid == 9.0
+
+
 async def test_gaps_duplicates_and_old_trades_are_counted() -> None:
     async with _caches() as (venue, caches, _, _):
         for number in (41, 41, 43, 42, 44):

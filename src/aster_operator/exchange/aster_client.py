@@ -1,9 +1,10 @@
 """The Aster client: REST in both signature schemes and all streams, behind one object."""
 
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from aster_operator.domain.clock import Clock, WallClock
 from aster_operator.exchange.calls.agents import AgentCalls
@@ -14,7 +15,7 @@ from aster_operator.exchange.calls.sub_accounts import SubAccountCalls
 from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
 from aster_operator.exchange.credentials import AgentCredentials, Credentials
 from aster_operator.exchange.domain_calls import DomainCalls
-from aster_operator.exchange.endpoint import Endpoint, Method, Security
+from aster_operator.exchange.endpoint import Endpoint, Method, Product, Security
 from aster_operator.exchange.environment import Environment, Venue
 from aster_operator.exchange.rate_limits import Priority, RateLimiter
 from aster_operator.exchange.rest import RestSession
@@ -32,6 +33,8 @@ from aster_operator.exchange.wire.spot_stream import SpotAccountMessage, SpotOrd
 from aster_operator.exchange.wire.streams import MarketMessage
 
 __all__ = ["AsterClient"]
+
+_WHOLE_PATH: Final = re.compile(r"/?(?P<product>fapi|api)/v(?P<version>\d+)/(?P<name>[^?]+?)/?")
 
 
 class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccountCalls):
@@ -111,15 +114,21 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     ) -> object:
         """Call any endpoint and return the decoded JSON: for those newer than this client.
 
-        `method` GET, POST, PUT or DELETE; `path` without product and version ("order", not
-        "/fapi/v3/order"); `params` by the venue's names, numbers as Decimal or int; `security` as the venue's
-        page says; `weight` what it costs, for the limiter. A GET is repeated on failure. Raises
-        RequestRefused, TransportFailed, MalformedResponse, and for anything but a GET UnknownOutcome when the
-        venue may have acted. Weight as given. Sections 1.3 and 4.
+        `method` GET, POST, PUT or DELETE; `path` either the name alone ("order"), whose version follows the
+        credentials, or the whole ("/fapi/v2/balance", "/api/v3/account"), taken as it is; `params` by the
+        venue's names, numbers as Decimal or int; `security` as the venue's page says; `weight` what it costs,
+        for the limiter. A GET is repeated on failure. Raises RequestRefused, TransportFailed,
+        MalformedResponse, and for anything but a GET UnknownOutcome when the venue may have acted. Weight as
+        given. Sections 1.3 and 4.
         """
+        whole = _WHOLE_PATH.fullmatch(path)
+        version = int(whole["version"]) if whole else None
         endpoint = Endpoint(
             method=method,
-            name=path.strip("/"),
+            name=whole["name"] if whole else path.strip("/"),
+            v1=1 if version is None else version,
+            v3=3 if version is None else version,
+            product=Product(whole["product"]) if whole else Product.FUTURES,
             security=security,
             weight=weight,
             repeatable=method == "GET",

@@ -7,7 +7,7 @@ event stream. The caches answer how old they are, by symbol and stream, and sinc
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -36,6 +36,10 @@ _SEED_TRADES: Final = 500
 _LEVELS: Final = 5
 
 
+_Snapshot = BookTick | DepthTick | MarkPriceTick | KlineTickPayload
+_SnapshotT = TypeVar("_SnapshotT", BookTick, DepthTick, MarkPriceTick, KlineTickPayload)
+
+
 class Staleness(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds since each stream of a symbol was last heard; None when it never was."""
 
@@ -59,7 +63,7 @@ class CacheStatistics:
         self.trade_gaps = 0
         """Aggregate trades whose number did not follow the one before."""
         self.out_of_order = 0
-        """Trades that were already there, or older; they were dropped."""
+        """Trades that were already there, and trades, quotes and books older than what was; all dropped."""
         self.seeds = 0
         self.seed_failures = 0
 
@@ -101,6 +105,8 @@ class MarketCaches:
         self.stale_since_ms: int | None = None
         """Our time since when a stream is broken; None while all are well."""
         self._stream: MessageStream | None = None
+        self._joined_ns = 0
+        """When the streams were last joined: what was heard before may be from another life of the venue."""
         self._seed_wanted = asyncio.Event()
         self._seeder: asyncio.Task[None] | None = None
 
@@ -167,7 +173,7 @@ class MarketCaches:
         problems = (msgspec.DecodeError, UnicodeDecodeError)
         latest_bbo, latest_l2 = self.latest_bbo, self.latest_l2
         recent_trades, statistics = self.recent_agg_trades, self.statistics
-        take_other = self._take_other
+        take_other, is_late = self._take_other, self._is_late
 
         def receive(payload: memoryview, received_ns: int) -> None:
             try:
@@ -177,8 +183,13 @@ class MarketCaches:
                 return
             kind = type(message)
             if kind is BookTick:
+                symbol = message.symbol  # type: ignore[union-attr]
+                held = latest_bbo.get(symbol)
+                if held is not None and message.update_id < held.update_id and is_late(held, message):  # type: ignore[union-attr, arg-type]
+                    statistics.out_of_order += 1
+                    return
                 message.received_ns = received_ns  # type: ignore[union-attr]
-                latest_bbo[message.symbol] = message  # type: ignore[union-attr, assignment]
+                latest_bbo[symbol] = message  # type: ignore[assignment]
             elif kind is AggregateTradeTick:
                 message.received_ns = received_ns  # type: ignore[union-attr]
                 trades = recent_trades[message.symbol]  # type: ignore[union-attr]
@@ -189,14 +200,27 @@ class MarketCaches:
                     statistics.trade_gaps += 1
                 trades.append(message)  # type: ignore[arg-type]
             elif kind is DepthTick:
+                symbol = message.symbol  # type: ignore[union-attr]
+                book = latest_l2.get(symbol)
+                if (
+                    book is not None
+                    and message.last_update_id < book.last_update_id  # type: ignore[union-attr]
+                    and is_late(book, message)  # type: ignore[arg-type]
+                ):
+                    statistics.out_of_order += 1
+                    return
                 message.received_ns = received_ns  # type: ignore[union-attr]
-                latest_l2[message.symbol] = message  # type: ignore[union-attr, assignment]
+                latest_l2[symbol] = message  # type: ignore[assignment]
             elif message is None:
                 general(payload, received_ns)
             else:
                 take_other(message, received_ns)
 
         return receive
+
+    def _is_late(self, held: BookTick | DepthTick, message: BookTick | DepthTick) -> bool:
+        """Whether a message with a lower number is an old one, not the first of a venue that began anew."""
+        return message.event_ms <= held.event_ms and held.received_ns >= self._joined_ns
 
     def _take_other(self, message: object, received_ns: int) -> None:
         if isinstance(message, MarkPriceTick):
@@ -216,6 +240,7 @@ class MarketCaches:
     def _take_status(self, healthy: bool, _detail: str) -> None:
         if healthy:
             self.stale_since_ms = None
+            self._joined_ns = self._clock.now_ns()
             self._seed_wanted.set()
         elif self.stale_since_ms is None:
             self.stale_since_ms = self._clock.now_ms()
@@ -233,26 +258,45 @@ class MarketCaches:
                 self.statistics.seed_failures += 1
 
     async def seed(self) -> None:
-        """Fill what the streams have not brought yet, and trades that were missed, from REST.
+        """Fill from REST what the streams have not brought since, and the trades that were missed.
 
         Request weight: 3 for all symbols and 23 for each. Raises ExchangeError.
         """
+        asked_ns = self._clock.now_ns()
         for quote in await self._client.book_ticker():
-            if quote.symbol in self._symbols and quote.symbol not in self.latest_bbo:
-                self.latest_bbo[quote.symbol] = quote_tick(quote, self._clock.now_ns())
+            if quote.symbol in self._symbols:
+                self._renew(self.latest_bbo, quote.symbol, quote_tick(quote, self._clock.now_ns()), asked_ns)
+        asked_ns = self._clock.now_ns()
         for mark in await self._client.premium_index():
-            if mark.symbol in self._symbols and mark.symbol not in self.latest_funding:
-                self.latest_funding[mark.symbol] = mark_tick(mark, self._clock.now_ns())
+            if mark.symbol in self._symbols:
+                self._renew(self.latest_funding, mark.symbol, mark_tick(mark, self._clock.now_ns()), asked_ns)
         for symbol in self._symbols:
             await self._seed_symbol(symbol)
         self.statistics.seeds += 1
 
     async def _seed_symbol(self, symbol: str) -> None:
+        asked_ns = self._clock.now_ns()
         for kline in await self._client.klines(symbol, "1m", limit=1):
-            self.latest_kline_1m.setdefault(symbol, kline_tick(symbol, kline, self._clock.now_ns()))
+            bar = kline_tick(symbol, kline, self._clock.now_ns())
+            self._renew(self.latest_kline_1m, symbol, bar, asked_ns)
+        asked_ns = self._clock.now_ns()
         book = await self._client.depth(symbol, _LEVELS)
-        self.latest_l2.setdefault(symbol, depth_tick(symbol, book, _LEVELS, self._clock.now_ns()))
+        self._renew(self.latest_l2, symbol, depth_tick(symbol, book, _LEVELS, self._clock.now_ns()), asked_ns)
         self._merge_trades(symbol, await self._client.agg_trades(symbol, limit=_SEED_TRADES))
+
+    def _renew(self, cache: dict[str, _SnapshotT], symbol: str, snapshot: _SnapshotT, asked_ns: int) -> None:
+        """Put a snapshot in place unless the stream has brought something newer.
+
+        Streams only tell changes: what changed while a connection was lost they never tell, so what was
+        heard before the loss gives way.
+        """
+        held = cache.get(symbol)
+        if held is not None:
+            if held.received_ns >= asked_ns:
+                return
+            if held.received_ns >= self._joined_ns and _order_of(snapshot) < _order_of(held):
+                return
+        cache[symbol] = snapshot
 
     def _merge_trades(self, symbol: str, seeds: Iterable[AggregateTradeRecord]) -> None:
         held = self.recent_agg_trades[symbol]
@@ -263,6 +307,13 @@ class MarketCaches:
         merged = [by_id[number] for number in sorted(by_id)]
         held.clear()
         held.extend(merged)
+
+
+def _order_of(value: _Snapshot) -> int:
+    """What rises from one state of a symbol to the next."""
+    if isinstance(value, DepthTick):
+        return value.last_update_id
+    return value.open_ms if isinstance(value, KlineTickPayload) else value.event_ms
 
 
 def _age_ms(value: _Received | None, now_ns: int) -> float | None:

@@ -13,7 +13,7 @@ from aster_operator.simulator.model import (
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.endpoints.order_requests import client_order_id
-from aster_operator.simulator.server.endpoints.orders import order_key, week_span
+from aster_operator.simulator.server.endpoints.orders import noop, order_key, week_span
 from aster_operator.simulator.server.number_text import atoms_text, symbol_text
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.render import order_json, rate_text
@@ -176,6 +176,7 @@ SPOT_ORDER_ENDPOINTS = (
     Endpoint("POST", "order", _BOTH, _TRADE, place, orders=_one, product="api"),
     Endpoint("DELETE", "order", _BOTH, _TRADE, cancel, product="api"),
     Endpoint("DELETE", "allOpenOrders", _BOTH, _TRADE, cancel_all, product="api"),
+    Endpoint("POST", "noop", (3,), _TRADE, noop, reuses_nonce=True, product="api"),
     Endpoint("GET", "order", _BOTH, _READ, query, product="api"),
     Endpoint("GET", "openOrder", _BOTH, _READ, query_open, product="api"),
     Endpoint("GET", "openOrders", _BOTH, _READ, open_orders, product="api"),
