@@ -79,7 +79,22 @@ class ParamGrid:
 
     def take(self, rows: Integers) -> ParamGrid:
         """The configurations of `rows` as a grid of their own."""
-        return _split(self.values[rows])
+        return ParamGrid.of_rows(self.values[rows])
+
+    @classmethod
+    def of_rows(cls, values: Floats) -> ParamGrid:
+        """A grid of any configurations, one a row with a column for each of `PARAMETERS`."""
+        signal_columns = [PARAMETERS.index(name) for name in SIGNAL_PARAMETERS]
+        exit_columns = [PARAMETERS.index(name) for name in EXIT_PARAMETERS]
+        signal_sets, signal_of = np.unique(values[:, signal_columns], axis=0, return_inverse=True)
+        exit_sets, exit_of = np.unique(values[:, exit_columns], axis=0, return_inverse=True)
+        return cls(
+            np.ascontiguousarray(values),
+            np.ascontiguousarray(signal_sets),
+            np.ascontiguousarray(exit_sets),
+            signal_of.reshape(-1).astype(np.int32),
+            exit_of.reshape(-1).astype(np.int32),
+        )
 
 
 @dataclass(frozen=True)
@@ -123,21 +138,6 @@ def _half(
     own_places = tuple(places[PARAMETERS.index(name)] for name in names)
     combined = np.ravel_multi_index(own_places, lengths).astype(np.int32)
     return np.column_stack([axis.ravel() for axis in mesh]), combined
-
-
-def _split(values: Floats) -> ParamGrid:
-    """A grid of any configurations, not only of all combinations."""
-    signal_columns = [PARAMETERS.index(name) for name in SIGNAL_PARAMETERS]
-    exit_columns = [PARAMETERS.index(name) for name in EXIT_PARAMETERS]
-    signal_sets, signal_of = np.unique(values[:, signal_columns], axis=0, return_inverse=True)
-    exit_sets, exit_of = np.unique(values[:, exit_columns], axis=0, return_inverse=True)
-    return ParamGrid(
-        np.ascontiguousarray(values),
-        np.ascontiguousarray(signal_sets),
-        np.ascontiguousarray(exit_sets),
-        signal_of.reshape(-1).astype(np.int32),
-        exit_of.reshape(-1).astype(np.int32),
-    )
 
 
 def read_grid(path: Path) -> tuple[SymbolGrid, ...]:

@@ -87,15 +87,28 @@ def write_results(
     for result in results:
         provenance = asdict(Provenance.of(inputs_hash, result))
         ranked = _with(build_ranked_metrics(result), provenance)
-        configurations = ranked.select("config_id", "symbol", "semantics", *PARAMETERS, *provenance).sort(
-            "config_id"
-        )
+        configurations = _configurations(ranked, result, provenance)
         result_path, config_path = result_paths(folder, result.symbol, date, file_format)
         files[result_path] = partial(_write, ranked, file_format)
         files[config_path] = partial(_write, configurations, file_format)
         paths.append(result_path)
     replace_files(files)
     return paths
+
+
+def _configurations(ranked: pl.DataFrame, result: SweepResult, provenance: dict[str, str]) -> pl.DataFrame:
+    """Parameters of each configuration and the options they ran under: what is needed to run them again."""
+    import polars as pl
+
+    options = {
+        name: pl.lit(value, dtype=pl.Float64 if value is None else None)
+        for name, value in asdict(result.options).items()
+    }
+    return (
+        ranked.select("config_id", "symbol", "semantics", *PARAMETERS, *provenance)
+        .sort("config_id")
+        .with_columns(**options)
+    )
 
 
 def _with(table: pl.DataFrame, constants: dict[str, str]) -> pl.DataFrame:

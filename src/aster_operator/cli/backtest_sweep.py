@@ -5,8 +5,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aster_operator.cli.backtest_options import (
+    AllowGaps,
+    CooldownMin,
+    FeeBps,
+    FundingHours,
+    Grid,
+    Inputs,
+    OrderNotional,
+    Seed,
+    SemanticsName,
+    SlippageBps,
+    Symbols,
+    Workers,
+    check_folder,
+    exchange_options,
+    one_of,
+)
 from aster_operator.cli.option_values import parse_symbols
 from aster_operator.cli.options import JsonOutput
+from aster_operator.cli.progress import progress_bars
 from aster_operator.domain.clock import Clock, WallClock
 
 if TYPE_CHECKING:
@@ -28,111 +46,48 @@ Examples:
   aster-operator backtest sweep --inputs bars.parquet --grid grid.json --out results --semantics vectorbt
 """
 
-_Inputs = Annotated[
-    Path, typer.Option("--inputs", metavar="FILE", help="Features: .csv, .csv.gz or .parquet.")
-]
-_Grid = Annotated[Path, typer.Option("--grid", metavar="FILE", help="JSON file with the lists of values.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-_Symbols = Annotated[str, typer.Option("--symbols", help="Symbols of the grid to run, or all.")]
-_FeeBps = Annotated[
-    float, typer.Option("--fee-bps", "--fee_bps", min=0, max=1000, help="Taker fee of each fill, in bps.")
-]
-_SlippageBps = Annotated[
-    float,
-    typer.Option(
-        "--slippage-bps",
-        "--slippage_bps",
-        min=0,
-        max=1000,
-        help="Slippage of each fill beyond half the spread, in bps.",
-    ),
-]
-_Semantics = Annotated[str, typer.Option("--semantics", help="exchange, or vectorbt (biased).")]
-_OrderNotional = Annotated[
-    float,
-    typer.Option(
-        "--order-notional",
-        "--order_notional",
-        min=0.01,
-        max=1e12,
-        help="Notional of an entry in USD (exchange).",
-    ),
-]
-_CooldownMin = Annotated[
-    int,
-    typer.Option(
-        "--cooldown-min",
-        "--cooldown_min",
-        min=0,
-        max=1440,
-        help="Minutes without entry after an exit (exchange).",
-    ),
-]
-_FundingHours = Annotated[
-    int,
-    typer.Option(
-        "--funding-hours",
-        "--funding_hours",
-        min=1,
-        max=24,
-        help="Hours between settlements of funding (exchange).",
-    ),
-]
-_AllowGaps = Annotated[
-    bool, typer.Option("--allow-gaps", "--allow_gaps", help="Take rows on both sides of a gap as neighbours.")
-]
 _Format = Annotated[str, typer.Option("--format", help="Of the results: csv or parquet.")]
 _PlotTop = Annotated[
     int,
     typer.Option("--plot-top", "--plot_top", min=0, max=100, help="Also plot this many best ones as HTML."),
 ]
-_Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=1024, help="Threads (default: all cores).")
-]
 _Verdict = Annotated[
     bool,
     typer.Option("--verdict/--no-verdict", help="Judge whether the best one is robust, fragile or noise."),
 ]
-_Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the verdict's resampling.")]
 
 
 def sweep(
-    inputs: _Inputs,
-    grid: _Grid,
+    inputs: Inputs,
+    grid: Grid,
     out: _Out,
-    symbols: _Symbols = "all",
-    fee_bps: _FeeBps = 4.0,
-    slippage_bps: _SlippageBps = 0.0,
-    semantics: _Semantics = "exchange",
-    order_notional: _OrderNotional = 100.0,
-    cooldown_min: _CooldownMin = 10,
-    funding_hours: _FundingHours = 8,
-    allow_gaps: _AllowGaps = False,
+    symbols: Symbols = "all",
+    fee_bps: FeeBps = 4.0,
+    slippage_bps: SlippageBps = 0.0,
+    semantics: SemanticsName = "exchange",
+    order_notional: OrderNotional = 100.0,
+    cooldown_min: CooldownMin = 10,
+    funding_hours: FundingHours = 8,
+    allow_gaps: AllowGaps = False,
     file_format: _Format = "csv",
     plot_top: _PlotTop = 0,
-    workers: _Workers = None,
+    workers: Workers = None,
     verdict: _Verdict = True,
-    seed: _Seed = 1,
+    seed: Seed = 1,
     json_output: JsonOutput = False,
 ) -> int:
     from aster_operator.backtest.results import FORMATS, file_hash, write_results
-    from aster_operator.backtest.semantics_exchange import ExchangeOptions
     from aster_operator.backtest.sweep import SEMANTICS
     from aster_operator.cli.backtest_verdicts import study_results, verdict_json
     from aster_operator.cli.json_output import print_json
 
-    _one_of(semantics, SEMANTICS, "--semantics")
-    _one_of(file_format, FORMATS, "--format")
-    options = ExchangeOptions(
-        fee_bps=fee_bps,
-        slippage_bps=slippage_bps,
-        order_notional_usd=order_notional,
-        cooldown_bars=cooldown_min,
-        funding_interval_hours=funding_hours,
-    )
+    one_of(semantics, SEMANTICS, "--semantics")
+    one_of(file_format, FORMATS, "--format")
+    options = exchange_options(fee_bps, slippage_bps, order_notional, cooldown_min, funding_hours)
     clock = WallClock()
     grids = _chosen(grid, parse_symbols(symbols))
-    _check_folder(out)
+    check_folder(out)
     prepared = _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
     results, seconds = _run(prepared, semantics, workers, clock)
     date = _today(clock)
@@ -158,11 +113,6 @@ def sweep(
     return 0
 
 
-def _one_of(value: str, known: tuple[str, ...], option: str) -> None:
-    if value not in known:
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=option)
-
-
 def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
     from aster_operator.backtest.grid import read_grid
     from aster_operator.backtest.problems import BacktestProblem
@@ -177,13 +127,6 @@ def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
                 f"{symbol} is not in the grid, which has {', '.join(known)}", str(path), "add it"
             )
     return [grid for grid in grids if grid.symbol in symbols]
-
-
-def _check_folder(out: Path) -> None:
-    from aster_operator.backtest.problems import BacktestProblem
-
-    if out.exists() and not out.is_dir():
-        raise BacktestProblem("not a folder", str(out), "name a folder with --out")
 
 
 def _prepare(
@@ -226,22 +169,16 @@ def _run(
     clock: Clock,
 ) -> "tuple[list[SweepResult], float]":
     """The results and the seconds of computing them."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from aster_operator.backtest.grid import make_param_grid
     from aster_operator.backtest.sweep import run_grid_backtest
     from aster_operator.backtest.warm_up import warm_up
 
     warm_up(semantics)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     results: list[SweepResult] = []
     started_ns = clock.monotonic_ns()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bars() as bar:
         first = 0
         for space, bars, options in prepared:
-            task = progress.add_task(space.symbol, total=1.0)
             grid = make_param_grid(space.space)
             results.append(
                 run_grid_backtest(
@@ -251,7 +188,7 @@ def _run(
                     options=options,
                     config_ids=[f"cfg_{number:04d}" for number in range(first, first + len(grid))],
                     workers=workers,
-                    progress=lambda share, task=task: progress.update(task, completed=share),  # type: ignore[misc]
+                    progress=bar(space.symbol),
                 )
             )
             first += len(grid)

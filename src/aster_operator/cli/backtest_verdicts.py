@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from aster_operator.cli.progress import progress_bars
+
 if TYPE_CHECKING:
     from aster_operator.backtest.bars import Bars
     from aster_operator.backtest.sweep import SweepResult
@@ -17,24 +19,18 @@ def study_results(
     results: "Sequence[SweepResult]", bars: "Sequence[Bars]", *, seed: int, workers: int | None
 ) -> "list[Study]":
     """A study of each symbol's best configuration, with a bar on a terminal while it takes its time."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from aster_operator.backtest.validation.study import StudyOptions, study_sweep
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     studies = []
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bars() as bar:
         for result, own in zip(results, bars, strict=True):
-            task = progress.add_task(f"{result.symbol}: can it be believed?", total=1.0)
             studies.append(
                 study_sweep(
                     result,
                     own,
                     StudyOptions(seed=seed),
                     workers=workers,
-                    progress=lambda share, task=task: progress.update(task, completed=share),  # type: ignore[misc]
+                    progress=bar(f"{result.symbol}: can it be believed?"),
                 )
             )
     return studies
