@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster_operator.cli import backtest_features, backtest_sweep
+from aster_operator.cli import backtest_features, backtest_report, backtest_sweep
 from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
 from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
@@ -27,6 +27,7 @@ Examples:
   aster-operator backtest compare --strategy delta-neutral --executions maker-first,taker
   aster-operator backtest features --log-dir logs --out-csv backtest_inputs.csv
   aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
+  aster-operator backtest report --results results --inputs backtest_inputs.csv
 """
 
 _COMPARE_HELP = """Work the same pairs on the same recorded days in different ways, and compare the costs.
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="compare", help=_COMPARE_HELP)(_compare)
     group.command(name="features", help=backtest_features.HELP)(backtest_features.features)
     group.command(name="sweep", help=backtest_sweep.HELP)(backtest_sweep.sweep)
+    group.command(name="report", help=backtest_report.HELP)(backtest_report.report)
     register_replay(group)
     group.callback()(lambda: None)
     app.add_typer(group, name="backtest")
