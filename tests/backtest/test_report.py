@@ -86,7 +86,7 @@ def test_a_report_holds_all_that_is_asked_for(
         assert table[name][0] in prose
     assert table["config_id"][0] in prose
     assert "2 bps" in prose
-    assert ("Biased" in prose) == (semantics == "vectorbt")
+    assert ("are biased" in prose) == (semantics == "vectorbt")
     pictures = [Path(path) for path in answer["pictures"]]
     assert [path.name.split("_BTCUSDT")[0] for path in pictures] == [
         f"backtest_{name}"
@@ -244,7 +244,7 @@ def test_plot_top_n_draws_the_best(tmp_path: Path) -> None:
     assert [trace["name"] for trace in figures["plots-equity"]["data"][::2]] == chosen  # type: ignore[index]
     biased = replace(result, semantics="vectorbt")
     plot_top_n(biased, bars, tmp_path / "biased.html", n=1)
-    assert "Biased" in prose_of((tmp_path / "biased.html").read_text(encoding="utf-8"))
+    assert "are biased" in prose_of((tmp_path / "biased.html").read_text(encoding="utf-8"))
 
 
 def test_a_thinned_line_keeps_its_ends_and_its_extremes() -> None:

@@ -14,8 +14,8 @@ from aster_operator.backtest.report.figures import Panel
 __all__ = ["BIASED", "PageSection", "page_html", "table_html"]
 
 BIASED = (
-    "Biased: vectorbt semantics fill inside the bar that made the signal, which books profits out of "
-    "nothing. For comparison with the original only; decide by the exchange semantics."
+    "vectorbt semantics are biased: they fill inside the bar that made the signal, which books profits out "
+    "of nothing. For comparison with the original only; decide by the exchange semantics."
 )
 _FOLDER = Path(__file__).parent
 
