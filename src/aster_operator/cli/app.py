@@ -31,6 +31,10 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.run",
         "Trade on a venue: the embedded exchange served elsewhere, on paper, the testnet, or the real thing.",
     ),
+    "dashboard": CommandSource(
+        "aster_operator.cli.dashboard",
+        "Watch a session in the browser, and steer it: what it holds, decides, trades and costs.",
+    ),
     "doctor": CommandSource(
         "aster_operator.cli.doctor",
         "Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.",

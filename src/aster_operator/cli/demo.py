@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.dashboard_child import Dashboard, DashboardPort, dashboard_beside
 from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
 from aster_operator.cli.sim_settings import keys_set, settings_for_the_sim
@@ -32,6 +33,7 @@ Examples:
   aster-operator demo
   aster-operator demo --hours 48 --seed 7
   aster-operator demo --pair cross
+  aster-operator demo --dashboard --speed 60
   aster-operator demo --json > report.json
 """
 
@@ -54,6 +56,8 @@ def _demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the exchange; 0 takes a free one.")
     ] = 0,
+    dashboard: Dashboard = False,
+    dashboard_port: DashboardPort = 0,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
@@ -64,9 +68,16 @@ def _demo(
     settings = _demo_settings(env_file, data, pair)
     warm_up_hours = 24.0 if data is None else 0.0
     options = DemoOptions(
-        hours=hours, warm_up_hours=warm_up_hours, seed=seed, data=data, speed=speed, port=port
+        hours=hours,
+        warm_up_hours=warm_up_hours,
+        seed=seed,
+        data=data,
+        speed=speed,
+        port=port,
+        journal_path=_new_journal(Path(settings.state_dir)) if dashboard else None,
     )
-    return asyncio.run(_main(settings, options, json_output=json_output))
+    with dashboard_beside(settings, dashboard_port if dashboard else None, env_file, wait=True):
+        return asyncio.run(_main(settings, options, json_output=json_output))
 
 
 def _demo_settings(env_file: str | None, data: Path | None, pair: str | None) -> "Settings":
@@ -94,6 +105,18 @@ def _new_books(state_dir: Path) -> Path:
         for file in folder.glob(f"{old.name}*"):
             file.unlink(missing_ok=True)
     return folder / f"books-{WallClock().now_ms()}-{os.getpid()}.db"
+
+
+def _new_journal(state_dir: Path) -> Path:
+    """A journal for the dashboard to follow; only the last few demos' are kept."""
+    import os
+
+    from aster_operator.domain.clock import WallClock
+
+    folder = state_dir / "journals"
+    for old in sorted(folder.glob("demo-*.journal"))[: -(_KEPT_BOOKS - 1)]:
+        old.unlink(missing_ok=True)
+    return folder / f"demo-{WallClock().now_ms()}-{os.getpid()}.journal"
 
 
 async def _main(settings: "Settings", options: "DemoOptions", *, json_output: bool) -> int:

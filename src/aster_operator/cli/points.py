@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from aster_operator.cli.points_answer import Fit
-    from aster_operator.cli.points_books import BookReports
     from aster_operator.database.selection import Selection
+    from aster_operator.monitoring.points_books import BookReports
     from aster_operator.rewards.profile import Profile
     from aster_operator.rewards.records import Context
 
@@ -123,9 +123,9 @@ def _points(
 def _books(
     url: "str | URL", chosen: "Selection", programme: "Profile", known: "Context"
 ) -> "list[BookReports]":
-    from aster_operator.cli.points_books import read_books
     from aster_operator.database.engine import describing_errors
     from aster_operator.database.schema import open_books
+    from aster_operator.monitoring.points_books import read_books
 
     engine = open_books(url)
     with describing_errors(url), engine.connect() as connection:

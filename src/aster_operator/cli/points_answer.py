@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from aster_operator.cli.points_books import BookReports
+from aster_operator.monitoring.points_books import BookReports
 from aster_operator.rewards.calibration import Calibration
 from aster_operator.rewards.profile import Profile
 from aster_operator.rewards.records import Context

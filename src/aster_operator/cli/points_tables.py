@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from aster_operator.cli.points_answer import Fit, PointsAnswer, book_notes
-from aster_operator.cli.points_books import BookReports
 from aster_operator.domain.money import plain_text
+from aster_operator.monitoring.points_books import BookReports
 from aster_operator.rewards.profile import NO_PROGRAMME, Liveness, Profile
 from aster_operator.rewards.report import EpochReport
 from aster_operator.rewards.summary import Totals, sum_up

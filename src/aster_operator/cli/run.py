@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.dashboard_child import Dashboard, DashboardPort, dashboard_beside
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 from aster_operator.cli.pair_options import PairOption, check_kind
 from aster_operator.cli.run_plan import (
@@ -55,6 +56,18 @@ _VENUES = ("sim", "paper", "testnet", "mainnet")
 _WORDS = "trade real money"
 
 
+YesRealMoney = Annotated[
+    bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
+]
+HedgedFarming = Annotated[
+    bool,
+    typer.Option(
+        "--i-understand-hedged-farming",
+        help="Mainnet: I know what the venue says of long and short of one symbol.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     app.command(name="run", help=_HELP)(_run)
 
@@ -83,16 +96,10 @@ def _run(
         str, typer.Option("--poll-time", "--poll_time", help="Seconds to run, or forever.")
     ] = "forever",
     on_stop: OnStop = None,
-    yes_real_money: Annotated[
-        bool, typer.Option("--yes-real-money", help="Answer the question before mainnet trading.")
-    ] = False,
-    i_understand_hedged_farming: Annotated[
-        bool,
-        typer.Option(
-            "--i-understand-hedged-farming",
-            help="Mainnet: I know what the venue says of long and short of one symbol.",
-        ),
-    ] = False,
+    yes_real_money: YesRealMoney = False,
+    i_understand_hedged_farming: HedgedFarming = False,
+    dashboard: Dashboard = False,
+    dashboard_port: DashboardPort = 8765,
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
     json_output: JsonOutput = False,
@@ -110,8 +117,7 @@ def _run(
         **symbol_overrides(names, symbols),
         **check_kind(pair),
     }
-    _check_choice("--on-stop", on_stop or "keep", ("keep", "flatten"))
-    _check_choice("--venue", venue or _VENUES[0], _VENUES)
+    _check_choices(on_stop, venue)
     settings = settings_from(env_file, database_url, overrides=overrides)
     _check_choice("--venue", settings.venue, _VENUES)
     seconds = _seconds(poll_time)
@@ -119,7 +125,13 @@ def _run(
     settings.require_credentials()
     if settings.venue == "mainnet":
         _ask_before_mainnet(settings, plan, understood=i_understand_hedged_farming, confirmed=yes_real_money)
-    return asyncio.run(_main(settings, plan, ca_file, seconds, json_output=json_output))
+    with dashboard_beside(settings, dashboard_port if dashboard else None, env_file, wait=False):
+        return asyncio.run(_main(settings, plan, ca_file, seconds, json_output=json_output))
+
+
+def _check_choices(on_stop: str | None, venue: str | None) -> None:
+    _check_choice("--on-stop", on_stop or "keep", ("keep", "flatten"))
+    _check_choice("--venue", venue or _VENUES[0], _VENUES)
 
 
 def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from aster_operator.exchange.calls.builders import BuilderCalls
 from aster_operator.exchange.calls.spot import SpotCalls
 from aster_operator.exchange.calls.strategy_orders import StrategyCalls
 from aster_operator.exchange.calls.sub_accounts import SubAccountCalls
-from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
+from aster_operator.exchange.client_protocol import MarketChannel, RequestUse, StreamEvent
 from aster_operator.exchange.credentials import AgentCredentials, Credentials
 from aster_operator.exchange.domain_calls import DomainCalls
 from aster_operator.exchange.endpoint import Endpoint, Method, Product, Security
@@ -97,6 +97,11 @@ class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccou
     def rest(self) -> RestSession:
         """The session underneath: clock offset, limiter and counters."""
         return self._rest
+
+    def request_use(self) -> RequestUse:
+        """Weight and orders of the running minute on the futures side, as counted here."""
+        limiter = self._rest.limiter
+        return RequestUse(limiter.used_weight, limiter.weight_limit, limiter.used_orders, limiter.order_limit)
 
     @property
     def account_label(self) -> str:

@@ -7,7 +7,7 @@ All methods are coroutines and speak in domain values. Failures are `ExchangeErr
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -37,6 +37,8 @@ __all__ = [
     "EventStream",
     "ExchangeClient",
     "MarketChannel",
+    "RequestBudget",
+    "RequestUse",
     "StreamEvent",
 ]
 
@@ -168,6 +170,22 @@ class ExchangeClient(Protocol):
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream: ...
 
     async def close(self) -> None: ...
+
+
+class RequestUse(NamedTuple):
+    """Request weight and orders of the running minute, and the venue's limits on them."""
+
+    weight_used: int
+    weight_limit: int
+    orders_used: int
+    orders_limit: int
+
+
+@runtime_checkable
+class RequestBudget(Protocol):
+    """What a client may offer besides: how much of the venue's request limits is used."""
+
+    def request_use(self) -> RequestUse: ...
 
 
 @runtime_checkable

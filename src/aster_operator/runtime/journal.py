@@ -8,15 +8,27 @@ same commands (`replay`).
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
+from aster_operator.domain.clock import Clock
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event, OperatorRequested, TimerFired
 from aster_operator.execution.core_state import CoreSettings
 
-__all__ = ["FileJournal", "Journal", "JournalHeader", "JournalRecord", "NoJournal", "fact_of", "read_journal"]
+__all__ = [
+    "FileJournal",
+    "Journal",
+    "JournalHeader",
+    "JournalRecord",
+    "NoJournal",
+    "NoteTaker",
+    "SessionNote",
+    "fact_of",
+    "read_journal",
+    "written_ns_of",
+]
 
 _LENGTH = struct.Struct("<I")
 _FORMAT_VERSION = 1
@@ -37,15 +49,31 @@ class _EventRecord(msgspec.Struct, frozen=True, tag="E"):
 
 class _CommandRecord(msgspec.Struct, frozen=True, tag="C"):
     command: Command
+    written_ns: int | None = None
+    """Wall time, for views that tell how long a decision took."""
 
 
-JournalRecord = JournalHeader | _EventRecord | _CommandRecord
+class SessionNote(msgspec.Struct, frozen=True, kw_only=True, tag="N"):
+    """What no decision rests on and views want to know: the request budget of the running minute."""
+
+    weight_used: int
+    weight_limit: int
+    orders_used: int
+    orders_limit: int
+
+
+JournalRecord = JournalHeader | _EventRecord | _CommandRecord | SessionNote
 """What stands in a journal, one after the other."""
 
 
 def fact_of(record: _EventRecord | _CommandRecord) -> Event | Command:
     """What a record of the journal's body says."""
     return record.event if isinstance(record, _EventRecord) else record.command
+
+
+def written_ns_of(record: _EventRecord | _CommandRecord) -> int | None:
+    """When a command was journalled (wall time); None for events, which carry their own, and old files."""
+    return record.written_ns if isinstance(record, _CommandRecord) else None
 
 
 class Journal(Protocol):
@@ -55,6 +83,13 @@ class Journal(Protocol):
         """Returns only when the record would survive the end of this process."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class NoteTaker(Protocol):
+    """What a journal may offer besides: to keep what no decision rests on, for views."""
+
+    def note(self, note: SessionNote) -> None: ...
 
 
 class NoJournal:
@@ -77,7 +112,8 @@ class FileJournal:
     but not a power cut; order intents survive that too, in the database's order journal.
     """
 
-    def __init__(self, path: Path, header: JournalHeader) -> None:
+    def __init__(self, path: Path, header: JournalHeader, clock: Clock | None = None) -> None:
+        self._clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: BinaryIO = path.open("xb")
@@ -91,8 +127,12 @@ class FileJournal:
             self._file.flush()  # views that follow the file are at most a timer's tick behind
 
     def command(self, command: Command) -> None:
-        self._write(_CommandRecord(command))
+        written_ns = None if self._clock is None else self._clock.now_ns()
+        self._write(_CommandRecord(command, written_ns))
         self._file.flush()
+
+    def note(self, note: SessionNote) -> None:
+        self._write(note)
 
     def close(self) -> None:
         self._file.close()
@@ -117,7 +157,7 @@ def read_journal(path: Path) -> tuple[JournalHeader, Iterator[Event | Command]]:
 
     def facts() -> Iterator[Event | Command]:
         for record in records:
-            if not isinstance(record, JournalHeader):
+            if isinstance(record, _EventRecord | _CommandRecord):
                 yield fact_of(record)
 
     return header, facts()

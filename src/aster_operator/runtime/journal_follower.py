@@ -13,7 +13,7 @@ import msgspec
 
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event
-from aster_operator.runtime.journal import JournalHeader, JournalRecord, fact_of
+from aster_operator.runtime.journal import JournalHeader, JournalRecord, SessionNote, fact_of, written_ns_of
 
 __all__ = ["JournalFollower"]
 
@@ -29,6 +29,8 @@ class JournalFollower:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.header: JournalHeader | None = None
+        self.note: SessionNote | None = None
+        """The newest note for views."""
         self._file: BinaryIO = path.open("rb")
         self._pending = bytearray()
         self._decoder: msgspec.msgpack.Decoder[JournalRecord] = msgspec.msgpack.Decoder(JournalRecord)
@@ -54,10 +56,10 @@ class JournalFollower:
         """Handed out so far."""
         return self._file.tell() - len(self._pending)
 
-    def take(self, at_most: int = 1000) -> list[Event | Command]:
-        """The next facts, empty when there are none yet; a record that is still being written is left for
-        the next call."""
-        facts: list[Event | Command] = []
+    def take(self, at_most: int = 1000) -> list[tuple[Event | Command, int | None]]:
+        """The next facts, empty when there are none yet, with the wall time (ns) that commands were written
+        at; a record that is still being written is left for the next call."""
+        facts: list[tuple[Event | Command, int | None]] = []
         while len(facts) < at_most:
             record = self._next()
             if record is None:
@@ -67,7 +69,10 @@ class JournalFollower:
                 continue
             if self.header is None:
                 raise ValueError(f"{self.path} is not a session journal")
-            facts.append(fact_of(record))
+            if isinstance(record, SessionNote):
+                self.note = record
+                continue
+            facts.append((fact_of(record), written_ns_of(record)))
         return facts
 
     def _next(self) -> JournalRecord | None:

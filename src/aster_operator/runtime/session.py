@@ -26,10 +26,16 @@ from aster_operator.domain.events import (
     TimerFired,
 )
 from aster_operator.domain.fills import Fill, IncomeRow
-from aster_operator.exchange.client_protocol import EventStream, ExchangeClient, MarketChannel, StreamEvent
+from aster_operator.exchange.client_protocol import (
+    EventStream,
+    ExchangeClient,
+    MarketChannel,
+    RequestBudget,
+    StreamEvent,
+)
 from aster_operator.execution.core import TradingCore
 from aster_operator.runtime.command_runner import Books, CommandRunner
-from aster_operator.runtime.journal import Journal
+from aster_operator.runtime.journal import Journal, NoteTaker, SessionNote
 
 __all__ = ["Session", "SessionBooks"]
 
@@ -37,6 +43,9 @@ _log = structlog.get_logger("session")
 
 _INCOME_OVERLAP_MS = 60_000
 """Income rows are read again from this long before the newest one known: rows may settle out of order."""
+
+
+_NOTE_EVERY_NS = 1_000_000_000
 
 
 class SessionBooks(Books, Protocol):
@@ -83,6 +92,7 @@ class Session:
         self._fills_since_ms: dict[str, int] = {}
         self._bars_wanted = False
         self._reload_wanted = False
+        self._noted_ns = -_NOTE_EVERY_NS
 
     @property
     def is_urgent(self) -> bool:
@@ -119,7 +129,17 @@ class Session:
         return self._inbox.popleft() if self._inbox else None
 
     def fire_timer(self, now_ms: int) -> None:
+        self._note_budget()
         self.post(TimerFired(event_ms=now_ms, received_ns=self.clock.now_ns()))
+
+    def _note_budget(self) -> None:
+        """Journal once a second how much of the venue's request budget is used, for views."""
+        now_ns = self.clock.monotonic_ns()
+        if now_ns - self._noted_ns < _NOTE_EVERY_NS:
+            return
+        self._noted_ns = now_ns
+        if isinstance(self.client, RequestBudget) and isinstance(self._journal, NoteTaker):
+            self._journal.note(SessionNote(**self.client.request_use()._asdict()))
 
     def request(self, action: OperatorAction, actor: str, now_ms: int, detail: str = "") -> None:
         """A person's wish, queued like any other event."""

@@ -166,7 +166,7 @@ async def trading_session(
             core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
         )
         points = daily_points(engine, recorder, load_profile(settings.reward_profile))
-        journal = _journal(identity, core, now_ms)
+        journal = _journal(identity, core, now_ms, clock)
         session = Session(
             client=client,
             core=core,
@@ -214,7 +214,7 @@ def _announced(
     )
 
 
-def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journal:
+def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int, clock: Clock) -> Journal:
     if identity.journal_path is None:
         return NoJournal()
     header = JournalHeader(
@@ -222,4 +222,4 @@ def _journal(identity: SessionIdentity, core: TradingCore, now_ms: int) -> Journ
         started_ms=now_ms,
         settings=core.settings,
     )
-    return FileJournal(identity.journal_path, header)
+    return FileJournal(identity.journal_path, header, clock)

@@ -1,0 +1,82 @@
+"""The parts of a dashboard put together from settings: hub, books, options. Imports the web framework."""
+
+import os
+import secrets
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from aster_operator.cli.session_source import JournalSource
+from aster_operator.config.settings import Settings
+from aster_operator.database.schema import open_books
+from aster_operator.domain.clock import Clock, WallClock
+from aster_operator.monitoring.web.book_reader import BookReader
+from aster_operator.monitoring.web.hub import DashboardHub
+from aster_operator.monitoring.web.server import DashboardOptions
+from aster_operator.rewards.profile import load_profile
+
+__all__ = ["dashboard_parts"]
+
+_TOKEN_KEY = "DASHBOARD_TOKEN"  # noqa: S105 (a name, not a token)
+_LEAST_TOKEN = 16
+
+
+def dashboard_parts(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    journal: Path | None,
+    parent: int,
+    read_only: bool,
+    require_token: bool,
+    allowed_hosts: tuple[str, ...],
+    results: Path,
+    profile_name: str,
+) -> tuple[DashboardHub, BookReader, DashboardOptions, Clock]:
+    """Everything `dashboard` serves from. Raises UserProblem for a token that is too short."""
+    clock = WallClock()
+    source = JournalSource(Path(settings.state_dir), journal=journal, pid=parent or None)
+    versions = {name: version(name) for name in ("aster-operator", "nicegui", "polars", "msgspec")}
+    hub = DashboardHub(source, clock, read_only=read_only, versions=versions)
+    books = BookReader(
+        lambda: open_books(settings.database_url), profile_name, load_profile(profile_name), clock
+    )
+    options = DashboardOptions(
+        host=host,
+        port=port,
+        token=_token(),
+        require_token=require_token,
+        allowed_hosts=allowed_hosts,
+        lab_folder=results,
+        recorder_lag_s=_recorder_lag(Path(settings.catalog_dir), clock),
+    )
+    return hub, books, options, clock
+
+
+def _token() -> str:
+    """The owner's token (DASHBOARD_TOKEN), else a new one for this run."""
+    from aster_operator.config.problems import UserProblem
+
+    given = os.environ.get(_TOKEN_KEY)
+    if given is None:
+        return secrets.token_urlsafe(32)
+    if len(given) < _LEAST_TOKEN or not given.isascii() or not given.isprintable() or " " in given:
+        raise UserProblem(
+            f"has fewer than {_LEAST_TOKEN} characters, or some that are not plain",
+            _TOKEN_KEY,
+            "take a longer one",
+        )
+    return given
+
+
+def _recorder_lag(catalog: Path, clock: Clock) -> Callable[[], float | None]:
+    """Seconds since the recorder last wrote a segment; None where nothing is recorded."""
+
+    def lag() -> float | None:
+        newest = max(
+            (path.stat().st_mtime for path in catalog.glob("stream=*/symbol=*/date=*/*")), default=None
+        )
+        return None if newest is None else max(0.0, clock.now_ms() / 1000 - newest)
+
+    return lag

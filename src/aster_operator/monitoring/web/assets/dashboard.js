@@ -1,0 +1,34 @@
+(() => {
+  const pages = { 1: "/", 2: "/market", 3: "/decisions", 4: "/trades", 5: "/points", 6: "/lab", 7: "/system" };
+  const zone = () => localStorage.getItem("aster-zone") === "local";
+  const pad = (n) => String(n).padStart(2, "0");
+  const words = (ms, day, local) => {
+    const d = new Date(Number(ms));
+    const g = local ? "get" : "getUTC";
+    const clock = `${pad(d[g + "Hours"]())}:${pad(d[g + "Minutes"]())}:${pad(d[g + "Seconds"]())}`;
+    return day ? `${d[g + "FullYear"]()}-${pad(d[g + "Month"]() + 1)}-${pad(d[g + "Date"]())} ${clock}` : clock;
+  };
+  const show = (root) => root.querySelectorAll && root.querySelectorAll("time[data-ms]").forEach((el) => {
+    const day = el.dataset.day === "1";
+    el.textContent = words(el.dataset.ms, day, zone());
+    el.title = `${words(el.dataset.ms, true, false)} UTC, ${words(el.dataset.ms, true, true)} here`;
+  });
+  new MutationObserver((changes) => changes.forEach((c) => c.addedNodes.forEach((n) => show(n))))
+    .observe(document.documentElement, { childList: true, subtree: true });
+  window.asterZone = () => {
+    localStorage.setItem("aster-zone", zone() ? "utc" : "local");
+    show(document);
+    document.querySelectorAll(".zone-name").forEach((el) => { el.textContent = zone() ? "local time" : "UTC"; });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable], .q-dialog, .q-select")) return;
+    if (pages[event.key]) { event.preventDefault(); location.assign(pages[event.key]); }
+    if (event.key === "u") window.asterZone();
+    if (event.key === "d") document.querySelector("[data-theme-button]")?.click();
+  });
+  addEventListener("DOMContentLoaded", () => {
+    show(document);
+    document.querySelectorAll(".zone-name").forEach((el) => { el.textContent = zone() ? "local time" : "UTC"; });
+  });
+})();
