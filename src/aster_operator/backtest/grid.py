@@ -27,8 +27,10 @@ __all__ = [
     "SIGNAL_PARAMETERS",
     "ParamGrid",
     "SymbolGrid",
+    "check_grid",
     "make_param_grid",
     "read_grid",
+    "read_grid_content",
 ]
 
 SIGNAL_PARAMETERS = ("k", "T", "n", "V", "spread_max", "funding_max")
@@ -142,6 +144,11 @@ def _half(
 
 def read_grid(path: Path) -> tuple[SymbolGrid, ...]:
     """Read and check a grid file. Raises BacktestProblem with the file and the key."""
+    return check_grid(read_grid_content(path), str(path))
+
+
+def read_grid_content(path: Path) -> Any:
+    """The JSON of a grid file as it stands. Raises BacktestProblem."""
     where = str(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -150,13 +157,17 @@ def read_grid(path: Path) -> tuple[SymbolGrid, ...]:
     except UnicodeDecodeError:
         raise BacktestProblem("the grid is not text", where, "give a JSON file") from None
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise BacktestProblem(
             f"the grid is not JSON, line {error.lineno}: {error.msg}", where, "correct the file"
         ) from None
     except RecursionError:
         raise BacktestProblem("the grid is nested too deeply", where, "correct the file") from None
+
+
+def check_grid(content: Any, where: str) -> tuple[SymbolGrid, ...]:
+    """The grids of a grid file's content; `where` names the file. Raises BacktestProblem."""
     symbols = content.get("symbols") if isinstance(content, dict) else None
     if not isinstance(symbols, dict):
         raise BacktestProblem(

@@ -7,6 +7,7 @@ their windows fill; a hole later on is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,14 @@ class InputFile:
         return sorted(
             {str(name).upper() for name in self._table.get_column("symbol").cast(pl.String).unique()}
         )
+
+    def windows(self) -> dict[str, list[int]]:
+        """Lengths of the windows in the file that `T` (volatility) and `V` (volume) can choose from."""
+        found = {}
+        for parameter, pattern in (("T", r"rs_vol_(\d+)m_bps"), ("V", r"avg_vol_(\d+)m")):
+            matches = (re.fullmatch(pattern, name) for name in self._table.columns)
+            found[parameter] = sorted(int(match[1]) for match in matches if match is not None)
+        return found
 
     def bars(
         self,

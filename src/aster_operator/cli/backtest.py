@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster_operator.cli import backtest_features, backtest_report, backtest_sweep
+from aster_operator.cli import backtest_features, backtest_optimise, backtest_report, backtest_sweep
 from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
 from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="features", help=backtest_features.HELP)(backtest_features.features)
     group.command(name="sweep", help=backtest_sweep.HELP)(backtest_sweep.sweep)
     group.command(name="report", help=backtest_report.HELP)(backtest_report.report)
+    group.command(name="optimise", help=backtest_optimise.HELP)(backtest_optimise.optimise)
     register_replay(group)
     group.callback()(lambda: None)
     app.add_typer(group, name="backtest")

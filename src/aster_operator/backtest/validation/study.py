@@ -110,10 +110,13 @@ def study_sweep(
     bars: Bars,
     options: StudyOptions | None = None,
     *,
+    chosen: int | None = None,
+    plateau: Plateau | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Study:
-    """Study the configuration that `result` ranks first; `bars` are those the sweep ran over.
+    """Study the configuration that `result` ranks first, or row `chosen` of its grid; `bars` are those the
+    sweep ran over. `plateau` is its neighbourhood where the grid does not hold it.
 
     The same inputs and seed give the same study, with any number of workers. Raises BacktestProblem for
     options that do not fit together.
@@ -121,7 +124,7 @@ def study_sweep(
     settings = options if options is not None else StudyOptions()
     metrics = metric_columns(result)
     profits = metrics["total_pnl"]
-    best = int(np.argmax(np.where(np.isnan(profits), -np.inf, profits)))
+    best = int(np.argmax(np.where(np.isnan(profits), -np.inf, profits))) if chosen is None else chosen
     used = prepare_bars(bars, result.semantics)
     ranges = equal_blocks(len(used), _period_count(len(used), settings))
     pnl = _period_pnl(result, used, ranges, workers, progress)
@@ -136,7 +139,8 @@ def study_sweep(
     deflated = deflated_sharpe_ratio(pnl) if trades_somewhere else None
     folds = _walk_forward(result, pnl, ends, settings)
     grid = result.grid
-    plateau = plateau_around({name: grid.column(name).tolist() for name in PARAMETERS}, profits, best)
+    if plateau is None:
+        plateau = plateau_around({name: grid.column(name).tolist() for name in PARAMETERS}, profits, best)
     costs = tuple(_with_costs(result, bars, best, factor) for factor in COST_FACTORS)
     evidence = Evidence(
         trades=int(metrics["n_trades"][best]),

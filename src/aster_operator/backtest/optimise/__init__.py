@@ -1,0 +1,1 @@
+"""Searching continuous ranges with the sweep as the objective, and judging what was found."""
