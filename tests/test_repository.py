@@ -155,7 +155,10 @@ def imported_packages() -> dict[str, set[str]]:
 
 
 # Modules that are imported only when what they need was installed on purpose, and the extra they belong to.
-OPTIONAL_MODULES = {"src/aster_operator/database/postgres.py": "postgres"}
+OPTIONAL_MODULES = {
+    "src/aster_operator/backtest/cluster/dask.py": "cluster",
+    "src/aster_operator/database/postgres.py": "postgres",
+}
 
 
 def packages_of_extra(extra: str) -> set[str]:

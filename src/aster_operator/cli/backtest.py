@@ -28,6 +28,7 @@ Examples:
   aster-operator backtest features --log-dir logs --out-csv backtest_inputs.csv
   aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
   aster-operator backtest report --results results --inputs backtest_inputs.csv
+  aster-operator backtest optimise --inputs backtest_inputs.csv --space space.json --out found
 """
 
 _COMPARE_HELP = """Work the same pairs on the same recorded days in different ways, and compare the costs.

@@ -7,6 +7,7 @@ import typer
 
 from aster_operator.cli.backtest_options import (
     AllowGaps,
+    ClusterAddress,
     CooldownMin,
     FeeBps,
     FundingHours,
@@ -17,6 +18,7 @@ from aster_operator.cli.backtest_options import (
     Symbols,
     Workers,
     check_folder,
+    cluster_or_none,
     exchange_options,
     one_of,
 )
@@ -25,11 +27,18 @@ from aster_operator.cli.options import JsonOutput
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
     from aster_operator.backtest.bars import Bars
+    from aster_operator.backtest.cluster.dask import SweepCluster
+    from aster_operator.backtest.grid import ParamGrid
     from aster_operator.backtest.optimise.outcome import Outcome
     from aster_operator.backtest.optimise.search import SearchOptions
     from aster_operator.backtest.optimise.space import SearchSpace
     from aster_operator.backtest.semantics_exchange import ExchangeOptions
+    from aster_operator.backtest.sweep import SweepResult
 
 __all__ = ["HELP", "optimise"]
 
@@ -100,6 +109,7 @@ def optimise(
     funding_hours: FundingHours = 8,
     allow_gaps: AllowGaps = False,
     workers: Workers = None,
+    cluster: ClusterAddress = None,
     seed: _Seed = 1,
     json_output: JsonOutput = False,
 ) -> int:
@@ -127,7 +137,8 @@ def optimise(
     prepared = [(own, job.bars(table, own, allow_gaps=allow_gaps)) for own in spaces]
     clock = WallClock()
     started_ns = clock.monotonic_ns()
-    found = job.run(prepared)
+    with cluster_or_none(cluster) as far:
+        found = job.run(prepared, far)
     files = job.write(found, spaces, _today(clock.now_ms()))
     seconds = (clock.monotonic_ns() - started_ns) / 1e9
     if json_output:
@@ -182,7 +193,11 @@ class _Job:
             )
         return searched, unseen
 
-    def run(self, prepared: "list[tuple[SearchSpace, tuple[Bars, Bars | None]]]") -> "list[Outcome]":
+    def run(
+        self,
+        prepared: "list[tuple[SearchSpace, tuple[Bars, Bars | None]]]",
+        cluster: "SweepCluster | None",
+    ) -> "list[Outcome]":
         from aster_operator.backtest.optimise.outcome import judge_search
         from aster_operator.backtest.optimise.search import search
         from aster_operator.backtest.results import file_hash
@@ -204,6 +219,7 @@ class _Job:
                     storage=self._out / "optimise.journal",
                     workers=self._workers,
                     progress=bar(f"{space.symbol}: {self._options.trials:,} trials"),
+                    run=None if cluster is None else self._far(cluster, exchange),
                 )
                 found.append(
                     judge_search(
@@ -220,6 +236,12 @@ class _Job:
                 )
         return found
 
+    def _far(
+        self, cluster: "SweepCluster", exchange: "ExchangeOptions"
+    ) -> "Callable[[Bars, ParamGrid], SweepResult]":
+        """Sweeps on the cluster, in pieces small enough that a batch keeps several workers busy."""
+        return lambda bars, grid: cluster.run(bars, grid, self._semantics, exchange, block=4)
+
     def write(self, found: "list[Outcome]", spaces: "list[SearchSpace]", date: str) -> dict[str, list[str]]:
         """The tables of trials, and the first of each front as a grid file."""
         import json
@@ -228,11 +250,11 @@ class _Job:
         from aster_operator.backtest.optimise.outcome import grid_json, trials_table
         from aster_operator.backtest.tables import replace_files
 
-        files = {}
+        files: dict[Path, Callable[[Path], None]] = {}
         best = {}
         for outcome, space in zip(found, spaces, strict=True):
             path = self._out / f"backtest_trials_{space.symbol}_{date}.csv"
-            files[path] = trials_table(outcome.run, self._options.objectives).write_csv
+            files[path] = partial(_write_csv, trials_table(outcome.run, self._options.objectives))
             if outcome.front:
                 best[space.symbol] = grid_json(space, outcome.front[0].trial.values)
         tables = [str(path) for path in files]
@@ -248,6 +270,10 @@ class _Job:
         from dataclasses import replace
 
         return replace(self._exchange, tick_size=space.tick_size, lot_size=space.lot_size)
+
+
+def _write_csv(table: "pl.DataFrame", path: Path) -> None:
+    table.write_csv(path)
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -1,15 +1,19 @@
 """Options that the commands of the lab share: inputs, costs, habits of the live strategy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from aster_operator.backtest.cluster.dask import SweepCluster
     from aster_operator.backtest.semantics_exchange import ExchangeOptions
 
 __all__ = [
     "AllowGaps",
+    "ClusterAddress",
     "CooldownMin",
     "FeeBps",
     "FundingHours",
@@ -22,6 +26,7 @@ __all__ = [
     "Symbols",
     "Workers",
     "check_folder",
+    "cluster_or_none",
     "exchange_options",
     "one_of",
 ]
@@ -81,7 +86,23 @@ AllowGaps = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1024, help="Threads (default: all cores).")
 ]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="Run on a Dask cluster, tcp://HOST:PORT."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the verdict's resampling.")]
+
+
+@contextmanager
+def cluster_or_none(address: str | None) -> "Iterator[SweepCluster | None]":
+    """The cluster at an address, None without one. Raises BacktestProblem."""
+    if address is None:
+        yield None
+        return
+    from aster_operator.backtest.cluster.dask import connect_cluster
+
+    with connect_cluster(address) as cluster:
+        yield cluster
 
 
 def exchange_options(

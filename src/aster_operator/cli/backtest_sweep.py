@@ -7,6 +7,7 @@ import typer
 
 from aster_operator.cli.backtest_options import (
     AllowGaps,
+    ClusterAddress,
     CooldownMin,
     FeeBps,
     FundingHours,
@@ -19,6 +20,7 @@ from aster_operator.cli.backtest_options import (
     Symbols,
     Workers,
     check_folder,
+    cluster_or_none,
     exchange_options,
     one_of,
 )
@@ -29,6 +31,7 @@ from aster_operator.domain.clock import Clock, WallClock
 
 if TYPE_CHECKING:
     from aster_operator.backtest.bars import Bars
+    from aster_operator.backtest.cluster.dask import SweepCluster
     from aster_operator.backtest.grid import SymbolGrid
     from aster_operator.backtest.semantics_exchange import ExchangeOptions
     from aster_operator.backtest.sweep import SweepResult
@@ -73,6 +76,7 @@ def sweep(
     file_format: _Format = "csv",
     plot_top: _PlotTop = 0,
     workers: Workers = None,
+    cluster: ClusterAddress = None,
     verdict: _Verdict = True,
     seed: Seed = 1,
     json_output: JsonOutput = False,
@@ -89,12 +93,13 @@ def sweep(
     grids = _chosen(grid, parse_symbols(symbols))
     check_folder(out)
     prepared = _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
-    results, seconds = _run(prepared, semantics, workers, clock)
-    date = _today(clock)
-    paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=file_hash(inputs))
     bars = [own for _, own, _ in prepared]
-    plots = _plot(results, bars, out, date, plot_top)
-    studies = study_results(results, bars, seed=seed, workers=workers) if verdict else []
+    date = _today(clock)
+    with cluster_or_none(cluster) as far:
+        results, seconds = _run(prepared, semantics, workers, clock, far)
+        paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=file_hash(inputs))
+        plots = _plot(results, bars, out, date, plot_top)
+        studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
     work = sum(result.bars * len(result.grid) for result in results)
     summary = {
         "results": [str(path) for path in paths],
@@ -167,6 +172,7 @@ def _run(
     semantics: str,
     workers: int | None,
     clock: Clock,
+    cluster: "SweepCluster | None",
 ) -> "tuple[list[SweepResult], float]":
     """The results and the seconds of computing them."""
     from aster_operator.backtest.grid import make_param_grid
@@ -174,24 +180,35 @@ def _run(
     from aster_operator.backtest.warm_up import warm_up
 
     warm_up(semantics)
-    results: list[SweepResult] = []
+    grids = [make_param_grid(space.space) for space, _, _ in prepared]
+    firsts = [sum(len(grid) for grid in grids[:at]) for at in range(len(grids))]
+    ids = [
+        [f"cfg_{number:04d}" for number in range(first, first + len(grid))]
+        for first, grid in zip(firsts, grids, strict=True)
+    ]
     started_ns = clock.monotonic_ns()
     with progress_bars() as bar:
-        first = 0
-        for space, bars, options in prepared:
-            grid = make_param_grid(space.space)
-            results.append(
+        if cluster is not None:
+            from aster_operator.backtest.cluster.pieces import Job
+
+            jobs = [
+                Job(bars, grid, options, names)
+                for (_, bars, options), grid, names in zip(prepared, grids, ids, strict=True)
+            ]
+            results = cluster.sweep(jobs, semantics, progress=bar("on the cluster"))
+        else:
+            results = [
                 run_grid_backtest(
                     bars,
                     grid,
                     semantics=semantics,
                     options=options,
-                    config_ids=[f"cfg_{number:04d}" for number in range(first, first + len(grid))],
+                    config_ids=names,
                     workers=workers,
                     progress=bar(space.symbol),
                 )
-            )
-            first += len(grid)
+                for (space, bars, options), grid, names in zip(prepared, grids, ids, strict=True)
+            ]
     return results, (clock.monotonic_ns() - started_ns) / 1e9
 
 

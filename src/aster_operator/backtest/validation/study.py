@@ -34,7 +34,7 @@ from aster_operator.backtest.validation.trade_order import TradeOrderStudy, stud
 from aster_operator.backtest.validation.verdict import Evidence, Judgement, Thresholds, judge
 from aster_operator.backtest.validation.windows import equal_blocks, walk_forward_windows
 
-__all__ = ["COST_FACTORS", "CostRow", "FoldRow", "Study", "StudyOptions", "study_sweep"]
+__all__ = ["COST_FACTORS", "CostRow", "FoldRow", "Study", "StudyOptions", "study_periods", "study_sweep"]
 
 COST_FACTORS = (0.5, 1.0, 1.5, 2.0, 3.0)
 _STRESS_FACTOR = 1.5
@@ -112,11 +112,14 @@ def study_sweep(
     *,
     chosen: int | None = None,
     plateau: Plateau | None = None,
+    period_pnl: Floats | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Study:
-    """Study the configuration that `result` ranks first, or row `chosen` of its grid; `bars` are those the
-    sweep ran over. `plateau` is its neighbourhood where the grid does not hold it.
+    """Study the configuration that `result` ranks first, or row `chosen` of its grid.
+
+    `bars` are those the sweep ran over. `plateau` is the chosen one's neighbourhood where the grid does not
+    hold it, `period_pnl` the profits of `study_periods` where they were computed elsewhere.
 
     The same inputs and seed give the same study, with any number of workers. Raises BacktestProblem for
     options that do not fit together.
@@ -126,8 +129,8 @@ def study_sweep(
     profits = metrics["total_pnl"]
     best = int(np.argmax(np.where(np.isnan(profits), -np.inf, profits))) if chosen is None else chosen
     used = prepare_bars(bars, result.semantics)
-    ranges = equal_blocks(len(used), _period_count(len(used), settings))
-    pnl = _period_pnl(result, used, ranges, workers, progress)
+    ranges = study_periods(result, bars, settings)
+    pnl = _period_pnl(result, used, ranges, workers, progress) if period_pnl is None else period_pnl
     ends = used.close_ms[[last - 1 for _, last in ranges]]
     trades_somewhere = bool(np.any(pnl.std(axis=0) > 0.0))
     check = (
@@ -168,6 +171,12 @@ def study_sweep(
         costs=costs,
         regimes=regimes,
     )
+
+
+def study_periods(result: SweepResult, bars: Bars, options: StudyOptions) -> tuple[tuple[int, int], ...]:
+    """The periods of a study as half-open ranges of the bars the semantics uses."""
+    used = len(prepare_bars(bars, result.semantics))
+    return equal_blocks(used, _period_count(used, options))
 
 
 def _period_count(bars: int, options: StudyOptions) -> int:
