@@ -37,7 +37,7 @@ def signing(repeats: int) -> Iterator[Row]:
         "v1": wire_signing.ours_v1(),
         "plain": wire_signing.plain_v1(),
     }
-    taken = wire_signing.times_us(quick, 200, repeats)
+    taken = wire_signing.times_us(quick, 20, repeats)
     slow = wire_signing.times_us({"eth": wire_signing.eth_account_v3()}, 10, repeats)
     yield compared(
         "sign V3 order, parameters to bytes", "us", taken["ours"], 1.3,

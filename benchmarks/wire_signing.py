@@ -92,12 +92,13 @@ def plain_v1() -> Callable[[], object]:
 
 
 def times_us(runs: dict[str, Callable[[], object]], loops: int, repeats: int) -> dict[str, float]:
-    """Median microseconds a call over `repeats` turns. A turn takes each candidate's fastest of twenty short
-    loops, mixed with the others', so that a busy neighbour slows all of them or none."""
+    """Median microseconds a call over `repeats` turns. A turn takes each candidate's fastest of a hundred
+    loops, mixed with the others' and shorter than the scheduler's slices, so that a busy neighbour slows all
+    of them or none."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         best = dict.fromkeys(runs, float("inf"))
-        for _ in range(20):
+        for _ in range(100):
             for name, run in runs.items():
                 best[name] = min(best[name], _loop(run, loops))
         for name, value in best.items():
