@@ -715,7 +715,8 @@ def test_a_daily_loss_closes_what_is_held(wallet: str, closes: bool) -> None:
 def test_equity_is_unknown_while_a_mark_is_missing() -> None:
     bench = Bench(TradingCore(settings_of()))
     bench.core.start(START_MS)
-    bench.feed(snapshot_of([position_of("0.1", LONG)]))
+    unvalued = msgspec.structs.replace(position_of("0.1", LONG), mark_price=Decimal(0))
+    bench.feed(snapshot_of([unvalued]))
     assert bench.core.state.equity_usd() is None
     assert bench.core.entries_blocked() == "account: account equity is not known yet"
     bench.mark("50010")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.market import Quote
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.order_tracker import OrderTracker, TrackedOrder
@@ -627,7 +628,7 @@ def test_a_finished_pair_whose_order_comes_back_is_closed_again() -> None:
     gone = tracker.apply_report(report_of(order, OrderStatus.CANCELED, at_ms=START_MS))
     assert gone is not None
     book.apply_order(gone, START_MS)
-    book.finish(pair, Decimal(0), Decimal(0), rotated=False)
+    book.finish(pair, Decimal(0), Decimal(0), START_MS, rotated=False)
     assert (list(book.active()), len(book.finished)) == ([], 1)
 
     late = tracker.apply_report(
@@ -640,9 +641,53 @@ def test_a_finished_pair_whose_order_comes_back_is_closed_again() -> None:
     assert book.finished == []
 
 
-def test_funding_goes_to_the_pair_on_the_symbol() -> None:
+def settled(amount: int, at_ms: int, symbol: str = "BTCUSDT", income_type: str = "FUNDING_FEE") -> IncomeRow:
+    return IncomeRow(
+        transaction_id=str(at_ms),
+        symbol=symbol,
+        income_type=income_type,
+        income=Decimal(amount),
+        asset="USDT",
+        time_ms=at_ms,
+    )
+
+
+def test_settled_cash_goes_to_the_pair_that_was_on_the_symbol() -> None:
     book, pair, _, _ = opened_book()
-    book.apply_funding("ETHUSDT", Decimal(5))
-    assert pair.long.funding == 0
-    book.apply_funding("BTCUSDT", Decimal(-2))
+    book.apply_income(settled(-9, START_MS + 1))
+    assert pair.pnl(Decimal(0), Decimal(0)) == 0, "nothing is filled yet: it is of something before it"
+    pair.long.first_fill_ms = START_MS + 10
+    for row in (settled(5, START_MS + 10, "ETHUSDT"), settled(-2, START_MS + 10), settled(-1, START_MS + 9)):
+        book.apply_income(row)
     assert pair.pnl(Decimal(0), Decimal(0)) == -2
+
+    book.finish(pair, Decimal(0), Decimal(0), START_MS + 50, rotated=False)
+    book.apply_income(settled(-3, START_MS + 50, income_type="INSURANCE_CLEAR"))
+    book.apply_income(settled(-7, START_MS + 51))
+    assert [summary.pnl_usd for summary in book.finished] == [-5], "told late, settled while it was held"
+
+
+@pytest.mark.parametrize(("side", "gain"), [(LONG, 20), (SHORT, -20)])
+def test_a_close_whose_fills_are_under_way_is_worth_what_its_report_said(
+    side: PositionSide, gain: int
+) -> None:
+    leg, order = PairLeg("BTCUSDT", side), opened_book()[3]
+
+    def fill(does: Side, price: str, realized: int = 0) -> Fill:
+        return fill_of(
+            order,
+            "2",
+            price,
+            trade_id=int(price),
+            at_ms=START_MS,
+            side=does,
+            position_side=side,
+            realized_pnl=Decimal(realized),
+        )
+
+    leg.move(side.opening_side, Decimal(2), Decimal(100), START_MS)
+    leg.book_fill(fill(side.opening_side, "100"))
+    leg.move(side.opening_side.opposite, Decimal(2), Decimal(110), START_MS + 1)
+    assert (leg.held, leg.unrealized_pnl(Decimal(500))) == (0, gain)
+    leg.book_fill(fill(side.opening_side.opposite, "110", gain))
+    assert (leg.realized_pnl, leg.unrealized_pnl(Decimal(500))) == (gain, 0)

@@ -250,16 +250,22 @@ def income(transaction_id: str, income_type: str, amount: str) -> IncomeRow:
     )
 
 
-def test_settled_rows_count_once_and_only_funding_enters_the_sums() -> None:
+def test_settled_rows_count_once_and_what_repeats_fills_or_is_no_result_enters_no_sum() -> None:
     portfolio = Portfolio()
     rows = [
         income("1", "FUNDING_FEE", "-1.5"),
         income("1", "FUNDING_FEE", "-1.5"),
         income("2", "FUNDING_FEE", "0.5"),
         income("1", "COMMISSION", "-9"),
+        income("1", "REALIZED_PNL", "9"),
+        income("1", "TRANSFER", "100"),
+        income("1", "INSURANCE_CLEAR", "-4"),
+        income("3", "A_KIND_NOBODY_KNOWS", "1"),
     ]
-    assert [portfolio.book_income(row) for row in rows] == [True, False, True, True]
-    assert portfolio.funding == -1
+    assert [portfolio.book_income(row) for row in rows] == [True, False, True, True, True, True, True, True]
+    assert (portfolio.funding, portfolio.other_income) == (-1, -3)
+    assert portfolio.book_income(income("4", "FUNDING_FEE", "7"), counts=False)
+    assert portfolio.funding == -1, "of before this session"
 
 
 # --- market ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from aster_operator.domain.enums import OrderType, PositionSide, Side
 from aster_operator.domain.events import Feed, FeedStatusChanged, OperatorAction
+from aster_operator.domain.fills import settled_cash
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.policy import ExecutionStyle
@@ -22,7 +23,7 @@ SYMBOL = "BTCUSDT"
 async def ledger_differences(bench: Bench) -> tuple[str, ...]:
     symbols = bench.core.settings.symbols
     venue_fills = [fill for symbol in symbols for fill in await bench.client.fills(symbol, 0)]
-    venue_income = await bench.client.income_rows(0, income_type="FUNDING_FEE")
+    venue_income = settled_cash(await bench.client.income_rows(bench.session.start_ms + 1))
     account = await bench.client.account_snapshot()
     return compare_ledgers(
         own_fills=list(bench.books.fills.values()),

@@ -10,6 +10,7 @@ import pytest
 
 from aster_operator.domain.enums import OrderType, PositionSide, Side
 from aster_operator.domain.events import Feed, FeedStatusChanged, OperatorAction
+from aster_operator.domain.fills import settled_cash
 from aster_operator.domain.money import ZERO, round_down
 from aster_operator.domain.orders import NewOrder
 from aster_operator.domain.pairing import Market, PairKind, market_of, venue_symbol
@@ -104,7 +105,7 @@ async def opened(kind: PairKind) -> Bench:
     return bench
 
 
-async def differences(bench: Bench, *, with_wallet: bool = True) -> tuple[str, ...]:
+async def differences(bench: Bench) -> tuple[str, ...]:
     symbols = bench.core.settings.symbols
     account = await bench.client.account_snapshot()
     opening = Decimal(10_000) - (SPOT_MONEY if any(":" in symbol for symbol in symbols) else 0)
@@ -112,19 +113,19 @@ async def differences(bench: Bench, *, with_wallet: bool = True) -> tuple[str, .
         own_fills=list(bench.books.fills.values()),
         venue_fills=[fill for symbol in symbols for fill in await bench.client.fills(symbol, 0)],
         own_income=list(bench.books.income.values()),
-        venue_income=await bench.client.income_rows(0, income_type="FUNDING_FEE"),
-        wallets=(opening, account.total_wallet_balance) if with_wallet else None,
+        venue_income=settled_cash(await bench.client.income_rows(bench.session.start_ms + 1)),
+        wallets=(opening, account.total_wallet_balance),
     ).differences
 
 
-async def ends_flat(bench: Bench, *, with_wallet: bool = True) -> None:
+async def ends_flat(bench: Bench) -> None:
     await bench.stop(OperatorAction.FLATTEN, minutes=10)
     assert bench.session.stopped is not None
     assert lopsided(bench) is None
     for symbol in bench.core.settings.symbols:
         if market_of(symbol) is Market.PERP:
             assert bench.held(symbol) == (ZERO, ZERO)
-    assert await differences(bench, with_wallet=with_wallet) == ()
+    assert await differences(bench) == ()
 
 
 @kinds
@@ -198,8 +199,9 @@ async def test_a_leg_that_goes_takes_the_other_with_it(
     assert await run_watching(bench, 20) <= HEARD_MS
     assert not any(pair.rotated for pair in bench.core.state.pairs.finished)
     assert bench.core.state.pairs.finished, "what was left of the pair was closed"
-    # The exchange also takes a fee for liquidating, which is no trade and no funding.
-    await ends_flat(bench, with_wallet=befalls is not liquidate)
+    await ends_flat(bench)
+    fees = bench.core.state.portfolio.other_income
+    assert (fees < 0) == (befalls is liquidate), "the exchange takes a fee for liquidating"
 
 
 async def cut(bench: Bench) -> None:

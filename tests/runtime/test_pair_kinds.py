@@ -10,6 +10,7 @@ from aster_operator.database.recorder import TradeRecorder
 from aster_operator.database.schema import open_books
 from aster_operator.database.selection import LedgerKey
 from aster_operator.domain.events import OperatorAction
+from aster_operator.domain.fills import settled_cash
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.pairing import PairKind
 from aster_operator.domain.spot_wallets import SpotWallets
@@ -39,7 +40,7 @@ async def differences(bench: Bench, spot_at_start: dict[str, Decimal]) -> tuple[
         own_fills=list(bench.books.fills.values()),
         venue_fills=[fill for symbol in symbols for fill in await bench.client.fills(symbol, 0)],
         own_income=list(bench.books.income.values()),
-        venue_income=await bench.client.income_rows(0, income_type="FUNDING_FEE"),
+        venue_income=settled_cash(await bench.client.income_rows(bench.session.start_ms + 1)),
         wallets=(10_000 - sum(spot_at_start.values(), ZERO), account.total_wallet_balance),
         spot_wallets=spot,
     ).differences

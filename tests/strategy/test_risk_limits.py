@@ -199,7 +199,7 @@ def test_every_rule_is_judged_by_a_case_here() -> None:
     judged = {(setting, aspect) for setting, aspect, _, _ in PAIR_CASES}
     names = {setting for setting, _ in judged} | {setting for setting, _, _ in ACCOUNT_CASES}
     names |= {"MAX_ORDERS_PER_MINUTE", "MAX_TOTAL_NOTIONAL_USD", "MAX_SYMBOL_NOTIONAL_USD"}
-    names |= {"MAX_MARK_AGE_MS", "MAX_QUOTE_AGE_MS"}
+    names |= {"MAX_MARK_AGE_MS", "MAX_QUOTE_AGE_MS", "MAX_STALE_HOLD_S"}
     assert names == {rule.setting for rule in RULES}
 
 

@@ -46,7 +46,7 @@ def session_report(
         market_minutes=market_minutes,
         seed=seed,
         fills=own_fills,
-        funding=books.own_income,
+        income=books.own_income,
         pairs=core.state.pairs.finished,
         still_open=[
             OpenPairFigures(

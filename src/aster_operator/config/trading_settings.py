@@ -273,6 +273,14 @@ class RiskSettings(BaseModel):
         ge=1_000,
         le=600_000,
     )
+    max_stale_hold_s: int = setting(
+        "MAX_STALE_HOLD_S",
+        600,
+        "Close a held pair when the market stream has told no mark price for this long and the venue answers",
+        unit="s",
+        ge=30,
+        le=86_400,
+    )
     max_quote_age_ms: int = setting(
         "MAX_QUOTE_AGE_MS", 60_000, "No new order on a quote older than this", unit="ms", ge=500, le=600_000
     )

@@ -56,9 +56,19 @@ class AccountWatch:
         waited_ms = state.now_ms - asked_ms
         if moved and waited_ms >= policy.account_refresh_ms // 4:
             return all(desk.is_quiet for desk in state.desks) or waited_ms >= policy.account_refresh_ms
+        if waited_ms < policy.blind_poll_ms:
+            return False
         holds = any(pair.long.held or pair.short.held for pair in state.pairs.active())
-        holds = holds or bool(state.portfolio.open_positions())
-        return holds and waited_ms >= policy.account_refresh_ms
+        if not holds and not state.portfolio.open_positions():
+            return False
+        return waited_ms >= policy.account_refresh_ms or self._is_blind()
+
+    def _is_blind(self) -> bool:
+        """True while the market stream tells no mark price of something that is held."""
+        state = self._state
+        marks = (state.market.of(symbol).mark for pair in state.pairs.active() for symbol in pair.symbols)
+        limit_ms = state.settings.limits.max_mark_age_ms
+        return any(mark is None or state.now_ms - mark.event_ms > limit_ms for mark in marks)
 
     def tell(self) -> None:
         """Measure what is held, judge every limit, and tell the owner of those newly crossed."""

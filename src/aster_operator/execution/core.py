@@ -30,7 +30,7 @@ from aster_operator.domain.events import (
     TimerFired,
     VenueSnapshotTaken,
 )
-from aster_operator.domain.fills import Fill
+from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.execution.account_watch import AccountWatch
 from aster_operator.execution.core_state import CoreSettings, CoreState
 from aster_operator.execution.entry_gate import entries_blocked
@@ -97,9 +97,11 @@ class TradingCore:
         """Fold one event in and return the commands it leads to, in the order they must be carried out."""
         self.state.out = []
         self.state.now_ms = max(self.state.now_ms, event.event_ms)
+        self.state.forget_equity()
         self._fold(event)
         for desk in self.state.desks:
             desk.learn(event)
+        self.state.forget_equity()
         if self.state.reconciled and not self.stopped:
             self._think(event)
         return self.state.out
@@ -136,9 +138,7 @@ class TradingCore:
             case SpotBalancesChanged():
                 state.portfolio.apply_spot(event.balances)
             case IncomeSettled():
-                if state.portfolio.book_income(event.row) and event.row.income_type == "FUNDING_FEE":
-                    for desk in state.desks:
-                        desk.on_funding(event.row)
+                self._on_income(event.row)
             case VenueSnapshotTaken():
                 self._on_snapshot(event)
             case FeedStatusChanged():
@@ -147,6 +147,14 @@ class TradingCore:
                 self._on_operator(event)
             case _:
                 pass  # trades, depth, leverage and timers carry nothing to remember here
+
+    def _on_income(self, row: IncomeRow) -> None:
+        """Book a settled row once. One from before the session only belongs to what is held since then."""
+        if not self.state.portfolio.book_income(row, counts=row.time_ms > self._start_ms):
+            return
+        if row.symbol and not row.moves_money and not row.repeats_a_fill:
+            for desk in self.state.desks:
+                desk.on_funding(row)
 
     def _on_order(self, event: OrderChanged) -> None:
         """Fold a report and its fill into the tracker, the desks and the books."""
@@ -181,6 +189,8 @@ class TradingCore:
             return
         state.portfolio.apply_snapshot(event.account, event.positions, event.event_ms)
         state.portfolio.apply_spot(event.spot_balances, whole=True)
+        for position in event.positions:
+            state.market.apply_reported_mark(position.symbol, position.mark_price, event.event_ms)
         if state.reconciled:
             for desk in state.desks:
                 desk.correct(event)

@@ -94,6 +94,8 @@ class CoreState:
     snapshot_pending: bool = False
     in_doubt: bool = False
     """The snapshot under way is to settle a doubt; another only refreshes figures and holds nothing up."""
+    _equity: tuple[Decimal | None] | None = None
+    """The equity, as long as nothing happens that moves it; None: to be summed anew."""
 
     @classmethod
     def fresh(cls, settings: CoreSettings) -> "CoreState":
@@ -126,6 +128,10 @@ class CoreState:
     def notify(self, level: NotifyLevel, message: str) -> None:
         self.emit(Notify(at_ms=self.now_ms, level=level, message=message))
 
+    def forget_equity(self) -> None:
+        """To be called when something may have moved it."""
+        self._equity = None
+
     def equity_usd(self) -> Decimal | None:
         """Wallet plus unrealised PnL at the marks; None while the account or a needed mark is unknown.
 
@@ -133,6 +139,11 @@ class CoreState:
         """
         if not self.reconciled:
             return None
+        if self._equity is None:
+            self._equity = (self._summed_equity_usd(),)
+        return self._equity[0]
+
+    def _summed_equity_usd(self) -> Decimal | None:
         equity = self.portfolio.wallet_balance
         for position in self.portfolio.open_positions():
             if position.symbol not in self.instruments:

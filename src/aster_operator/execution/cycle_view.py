@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from aster_operator.domain.enums import MarginType, PositionSide
+from aster_operator.domain.events import Feed
 from aster_operator.domain.money import ZERO
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.pair import Pair, PairLeg
@@ -105,6 +106,7 @@ def pair_status(state: CoreState, pair: Pair) -> PairStatus:
         opened_gross_usd=pair.long.opened_cost + pair.short.opened_cost,
         urgent=pair.urgent,
         name=pair.name,
+        blind_ms=_blind_ms(state, pair),
     )
 
 
@@ -115,7 +117,7 @@ def _leg_status(state: CoreState, leg: PairLeg, mark: Decimal) -> LegStatus:
         symbol=leg.symbol,
         position_side=leg.position_side,
         quantity=leg.held,
-        mark=_fresh_mark(state, leg.symbol),
+        mark=state.market.fresh_mark_of(leg.symbol, state.now_ms, state.settings.limits.max_mark_age_ms),
         unrealized_usd=leg.unrealized_pnl(mark),
         cost_usd=leg.held * leg.entry_price,
         weight=leg.hedge.weight,
@@ -125,12 +127,13 @@ def _leg_status(state: CoreState, leg: PairLeg, mark: Decimal) -> LegStatus:
     )
 
 
-def _fresh_mark(state: CoreState, symbol: str) -> Decimal | None:
-    """The mark price that limits may be judged by; None when it is older than they allow."""
-    mark = state.market.of(symbol).mark
-    if mark is None or state.now_ms - mark.event_ms > state.settings.limits.max_mark_age_ms:
+def _blind_ms(state: CoreState, pair: Pair) -> int | None:
+    if Feed.REST in state.feeds_down:
         return None
-    return mark.mark
+    marks = (state.market.of(symbol).mark for symbol in pair.symbols)
+    ages_ms = [state.now_ms - mark.event_ms for mark in marks if mark is not None]
+    oldest_ms = max(ages_ms, default=0)
+    return oldest_ms if oldest_ms > state.settings.limits.max_mark_age_ms else None
 
 
 def _committed_usd(state: CoreState, pair: Pair) -> Decimal:

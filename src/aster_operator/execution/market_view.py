@@ -14,6 +14,8 @@ __all__ = ["MarketView", "SymbolView"]
 _MEMORY_BARS = 60
 """Spread and volatility are averaged over about this many closed minutes, newer ones weighing more."""
 _LEAST_BARS = 30
+_SILENT_MS = 5_000
+"""The mark price is told every second or three: a stream this far behind a snapshot is not heard."""
 _MINUTES_AN_HOUR = 60
 
 
@@ -24,6 +26,9 @@ class SymbolView:
     quote: Quote | None = None
     mark: MarkPrice | None = None
     last_closed_bar: Bar | None = None
+    reported_mark: tuple[Decimal, int] | None = None
+    """Mark price beside a position in the newest snapshot, and its time: for limits, while the stream is
+    silent. Nothing is opened by it."""
     last_funding_ms: int | None = None
     """The funding stamp that was ahead until the venue announced the next one."""
     _bars_seen: int = 0
@@ -43,6 +48,13 @@ class SymbolView:
         if self._bars_seen < _LEAST_BARS:
             return None
         return _exact(math.sqrt(self._minute_variance * _MINUTES_AN_HOUR) * 10_000)
+
+    def newest_mark(self) -> tuple[Decimal, int] | None:
+        """The mark price of the stream, or the snapshot's while the stream is silent; and its time."""
+        mark, reported = self.mark, self.reported_mark
+        if mark is None or (reported is not None and reported[1] - mark.event_ms > _SILENT_MS):
+            return reported
+        return mark.mark, mark.event_ms
 
     def close_bar(self, bar: Bar) -> None:
         """Take in a closed one-minute bar."""
@@ -87,8 +99,20 @@ class MarketView:
         return view
 
     def mark_of(self, symbol: str) -> Decimal | None:
-        mark = self.of(symbol).mark
-        return None if mark is None else mark.mark
+        newest = self.of(symbol).newest_mark()
+        return None if newest is None else newest[0]
+
+    def fresh_mark_of(self, symbol: str, now_ms: int, max_age_ms: int) -> Decimal | None:
+        """The mark price that limits may be judged by; None when it is older than `max_age_ms`."""
+        newest = self.of(symbol).newest_mark()
+        return None if newest is None or now_ms - newest[1] > max_age_ms else newest[0]
+
+    def apply_reported_mark(self, symbol: str, mark: Decimal, at_ms: int) -> None:
+        """Take in what a snapshot says beside a position; the spot market of the name is worth as much."""
+        if mark > 0:
+            twin = spot_symbol(symbol)
+            for name in (symbol, twin) if twin in self.spot_symbols else (symbol,):
+                self.of(name).reported_mark = (mark, at_ms)
 
     def apply_quote(self, quote: Quote) -> None:
         view = self.of(quote.symbol)

@@ -55,14 +55,18 @@ class PairLeg:
     retry_at_ms: int = 0
     failures: int = 0
     crosses: int = 0
+    is_spot: bool = field(init=False)
+    """Asked at every event, and never changes."""
+    reported_closed: Decimal = ZERO
+    """Closed by what reports said: more than the fills that are known, while some are under way or lost."""
+    reported_exit_price: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        self.is_spot = market_of(self.symbol) is Market.SPOT
 
     @property
     def opening_side(self) -> Side:
         return self.position_side.opening_side
-
-    @property
-    def is_spot(self) -> bool:
-        return market_of(self.symbol) is Market.SPOT
 
     @property
     def is_flat(self) -> bool:
@@ -92,6 +96,8 @@ class PairLeg:
             self.last_open_fill_ms = at_ms
         else:
             self.held -= quantity
+            self.reported_closed += quantity
+            self.reported_exit_price = average_price or self.reported_exit_price
 
     def book_fill(self, fill: Fill) -> None:
         """Add one execution of this leg to its books (not to `held`, which reports move)."""
@@ -121,8 +127,15 @@ class PairLeg:
         return fill.quantity * (fill.price - self.entry_price)
 
     def unrealized_pnl(self, mark: Decimal) -> Decimal:
+        """Of what is held, and of what reports say is closed while the fills that tell its result are under
+        way: or the leg would look as if that part of it had come to nothing."""
         sign = 1 if self.position_side is PositionSide.LONG else -1
-        return sign * self.held * (mark - self.entry_price)
+        entry_price = self.entry_price
+        result = sign * self.held * (mark - entry_price)
+        untold = self.reported_closed - self.closed_quantity
+        if untold > 0 and self.reported_exit_price:
+            result += sign * untold * (self.reported_exit_price - entry_price)
+        return result
 
 
 @dataclass(slots=True)
@@ -209,6 +222,9 @@ class Pair:
     def is_balanced(self) -> bool:
         """True when the legs hedge each other as well as their lots allow: to a lot of the one that would
         have to trade while it is worked, of the coarser one while it is held. A leg alone never is."""
+        long, short = self.long, self.short
+        if long.held == short.held and long.held and long.symbol == short.symbol:
+            return True
         size = abs(self.imbalance)
         if self.long.is_flat or self.short.is_flat:
             return (self.long.is_flat and self.short.is_flat) or self._is_too_little_to_follow(size)
@@ -235,6 +251,11 @@ class Pair:
         """Time of the later leg's last opening fill; None until both legs have one."""
         times = (self.long.last_open_fill_ms, self.short.last_open_fill_ms)
         return None if times[0] is None or times[1] is None else max(times[0], times[1])
+
+    @property
+    def first_fill_ms(self) -> int | None:
+        """Time of the first fill of either leg; None before."""
+        return min((leg.first_fill_ms for leg in self.legs if leg.first_fill_ms is not None), default=None)
 
     @property
     def first_close_fill_ms(self) -> int | None:

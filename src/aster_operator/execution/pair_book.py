@@ -7,12 +7,13 @@ stay behind for the report.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from aster_operator.domain.client_ids import is_own_client_order_id
 from aster_operator.domain.enums import PositionSide
-from aster_operator.domain.fills import Fill
+from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.instruments import Instrument
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.pairing import pair_name
@@ -43,6 +44,14 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     market_pnl_usd: Decimal = ZERO
 
 
+class _Lifetime(NamedTuple):
+    """When a finished pair held something, ms."""
+
+    pair_ref: str
+    first_ms: int
+    last_ms: int
+
+
 @dataclass(slots=True)
 class PairBook:
     """`instruments` by symbol tell how fine each leg can be traded."""
@@ -54,6 +63,8 @@ class PairBook:
     """How often a leg has been moved by a report or a fill."""
     _leg_of_order: dict[str, tuple[Pair, PairLeg]] = field(default_factory=dict)
     _applied: dict[str, Decimal] = field(default_factory=dict)
+    _newest_finished: dict[str, _Lifetime] = field(default_factory=dict)
+    """By symbol."""
 
     def active(self) -> Iterator[Pair]:
         return iter(tuple(self.pairs.values()))
@@ -187,14 +198,24 @@ class PairBook:
                 return pair, leg
         return None
 
-    def apply_funding(self, symbol: str, income: Decimal) -> None:
-        """Attribute settled funding to the leg on the symbol; two legs on it net, so the long carries it."""
-        pair = self.on_symbol(symbol)
-        if pair is not None:
-            leg = pair.long if pair.long.symbol == symbol else pair.short
-            leg.funding += income
+    def apply_income(self, row: IncomeRow) -> None:
+        """Attribute settled cash to the leg on the symbol; two legs on it net, so the long carries it. What
+        is told late belongs to the pair that was there when it was settled."""
+        pair = self.on_symbol(row.symbol)
+        if pair is not None and pair.first_fill_ms is not None and row.time_ms >= pair.first_fill_ms:
+            leg = pair.long if pair.long.symbol == row.symbol else pair.short
+            leg.funding += row.income
+            return
+        gone = self._newest_finished.get(row.symbol)
+        if gone is None or not gone.first_ms <= row.time_ms <= gone.last_ms:
+            return
+        for index, summary in enumerate(self.finished):
+            if summary.pair_ref == gone.pair_ref:
+                self.finished[index] = msgspec.structs.replace(summary, pnl_usd=summary.pnl_usd + row.income)
 
-    def finish(self, pair: Pair, long_mark: Decimal, short_mark: Decimal, *, rotated: bool) -> PairSummary:
+    def finish(
+        self, pair: Pair, long_mark: Decimal, short_mark: Decimal, now_ms: int, *, rotated: bool
+    ) -> PairSummary:
         held_since_ms, first_close_ms = pair.held_since_ms, pair.first_close_fill_ms
         summary = PairSummary(
             pair_ref=pair.pair_ref,
@@ -210,6 +231,9 @@ class PairBook:
             pnl_usd=pair.pnl(long_mark, short_mark),
             market_pnl_usd=pair.market_pnl,
         )
+        if pair.first_fill_ms is not None:
+            gone = _Lifetime(pair.pair_ref, pair.first_fill_ms, now_ms)
+            self._newest_finished.update(dict.fromkeys(pair.symbols, gone))
         pair.phase = PairPhase.CLOSED
         self.pairs.pop(pair.pair_ref, None)
         self.finished.append(summary)

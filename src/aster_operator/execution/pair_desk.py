@@ -8,11 +8,14 @@ from aster_operator.domain.clock import utc_day_start_ms
 from aster_operator.domain.commands import NotifyLevel, RecordDecision
 from aster_operator.domain.events import (
     BarUpdated,
+    DepthUpdated,
     Event,
     MarkUpdated,
     OperatorAction,
     OperatorRequested,
+    QuoteUpdated,
     TimerFired,
+    TradePrinted,
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill, IncomeRow
@@ -39,6 +42,8 @@ from aster_operator.strategy.volume_schedule import DayPlan
 __all__ = ["PairDesk"]
 
 _WAIT_RETRY_MS = 10_000
+_CHANGES_NO_PAIR = (QuoteUpdated, BarUpdated, TradePrinted, DepthUpdated, TimerFired)
+"""Events that move nothing a pair is judged by."""
 
 
 class PairDesk:
@@ -57,6 +62,8 @@ class PairDesk:
         self._next_cycle_ms = 0
         self._next_regular_ms = 0
         self._told_day_ms: int | None = None
+        self._unjudged = True
+        """Something has happened since the pairs were last judged that may have brought one to a limit."""
 
     @property
     def name(self) -> str:
@@ -77,6 +84,7 @@ class PairDesk:
     # --- learning -------------------------------------------------------------------------------------
 
     def learn(self, event: Event) -> None:
+        self._unjudged = self._unjudged or not isinstance(event, _CHANGES_NO_PAIR)
         if isinstance(event, BarUpdated) and self._crossed:
             self._closes.observe(event.bar)
         if isinstance(event, OperatorRequested) and event.action is OperatorAction.RESUME_ENTRIES:
@@ -92,7 +100,7 @@ class PairDesk:
         return self._manager.on_foreign_fill(fill)
 
     def on_funding(self, row: IncomeRow) -> None:
-        self._state.pairs.apply_funding(row.symbol, row.income)
+        self._state.pairs.apply_income(row)
 
     # --- truth ----------------------------------------------------------------------------------------
 
@@ -193,7 +201,7 @@ class PairDesk:
     def think(self, event: Event) -> None:
         state, timer = self._state, isinstance(event, TimerFired)
         self._manager.close_lone_legs()
-        closing = (timer or isinstance(event, MarkUpdated)) and self._close_risky()
+        closing = (timer or isinstance(event, MarkUpdated)) and self._must_judge() and self._close_risky()
         if state.stopping is not None:
             self._wind_down(state.stopping)
         else:
@@ -251,8 +259,20 @@ class PairDesk:
                 if end_ms > self._state.now_ms:
                     yield end_ms
 
+    def _must_judge(self) -> bool:
+        """Whether a limit may stand otherwise than when the pairs were last judged. All that is judged is
+        moved by events, but for the age of what was heard."""
+        if self._unjudged or not self._state.pairs.pairs:
+            return True
+        return any(
+            mark is None or self._state.now_ms - mark.event_ms > self._state.settings.limits.max_mark_age_ms
+            for pair in self._state.pairs.active()
+            for mark in (self._state.market.of(symbol).mark for symbol in pair.symbols)
+        )
+
     def _close_risky(self) -> bool:
         """Close the pairs that breach a limit; True when there were any."""
+        self._unjudged = False
         if not self._state.pairs.pairs:
             return False
         decisions = self.strategy.check_pairs(

@@ -180,6 +180,8 @@ class PairManager:
         """Bring every pair forward as far as this instant allows; True when a phase has just ended."""
         ended = False
         for pair in self._state.pairs.active():
+            if pair.phase is PairPhase.HOLDING and not self._worker.may_be_over(pair):
+                continue
             self._settle_for_less(pair, self._quotes(pair))
             if self._is_complete(pair):
                 self._advance(pair)
@@ -277,7 +279,7 @@ class PairManager:
             self._cool_down(pair)
         rotated = pair.phase is PairPhase.CLOSING and not pair.urgent
         marks = [state.market.mark_of(leg.symbol) or leg.exit_price for leg in pair.legs]
-        summary = state.pairs.finish(pair, marks[0], marks[1], rotated=rotated)
+        summary = state.pairs.finish(pair, marks[0], marks[1], state.now_ms, rotated=rotated)
         held = "" if summary.hold_ms is None else f" after {summary.hold_ms / MINUTE_MS:.1f} min"
         state.notify(
             NotifyLevel.INFO,

@@ -60,6 +60,10 @@ class PairWorker:
         self.policy = policy
         self._tracker = tracker
         self._instruments = instruments
+        self._smallest_lots = {
+            symbol: max(each.lot.min_quantity, each.market_lot.min_quantity)
+            for symbol, each in instruments.items()
+        }
 
     def plan(self, pair: Pair, quotes: dict[str, Quote], now_ms: int) -> list[Wish]:
         """Wishes for this instant; an empty list means there is nothing to do but wait.
@@ -91,6 +95,10 @@ class PairWorker:
         # A fill that was learned late may have carried an opening beyond what it had settled for.
         return lead.held >= lead.target if pair.phase is PairPhase.OPENING else lead.is_flat
 
+    def may_be_over(self, pair: Pair) -> bool:
+        """False for a pair that both legs of could still be closed with orders of the venue's sizes."""
+        return any(leg.is_flat or leg.held < self._smallest(leg) for leg in pair.legs)
+
     def holds_only_dust(self, pair: Pair, now_ms: int) -> bool:
         """True when all that is left is below the smallest order the venue takes: nobody can close that."""
         if pair.has_live_orders or all(leg.held == 0 for leg in pair.legs):
@@ -102,8 +110,7 @@ class PairWorker:
         return all(leg.held < self._smallest(leg) for leg in pair.legs)
 
     def _smallest(self, leg: PairLeg) -> Decimal:
-        instrument = self._instruments[leg.symbol]
-        return max(instrument.lot.min_quantity, instrument.market_lot.min_quantity)
+        return self._smallest_lots[leg.symbol]
 
     # --- the leg that is behind ----------------------------------------------------------------------
 

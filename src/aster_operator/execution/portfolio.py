@@ -53,6 +53,8 @@ class Portfolio:
     realized_pnl: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
+    other_income: Decimal = ZERO
+    """Settled beside trades and funding, signed: above all the fee of a liquidation."""
     volume: Decimal = ZERO
     maker_volume: Decimal = ZERO
     fill_count: int = 0
@@ -63,7 +65,7 @@ class Portfolio:
     spot_capital: Decimal = ZERO
     """Money the session has had on the spot side, coins of its pairs at cost: what its results add to."""
     volume_by_day: dict[int, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
-    _income_ids: set[str] = field(default_factory=set)
+    _income_ids: set[tuple[str, ...]] = field(default_factory=set)
 
     def held(self, symbol: str, position_side: PositionSide) -> HeldPosition:
         """The position, flat when there is none."""
@@ -102,15 +104,18 @@ class Portfolio:
         balance = self.spot_balances.get(asset)
         return ZERO if balance is None else balance.total
 
-    def book_income(self, row: IncomeRow) -> bool:
-        """Add a settled row; False when it was booked before. Only funding enters the sums here: realised
-        PnL and commission rows repeat what the fills already said."""
-        key = f"{row.income_type}:{row.symbol}:{row.transaction_id}"
-        if key in self._income_ids:
+    def book_income(self, row: IncomeRow, *, counts: bool = True) -> bool:
+        """Add a settled row; False when it was booked before. Realised PnL and commission rows repeat what
+        the fills already said, transfers are no result, and a row that no longer `counts` enters no sum."""
+        if row.identity in self._income_ids:
             return False
-        self._income_ids.add(key)
-        if row.income_type == "FUNDING_FEE":
+        self._income_ids.add(row.identity)
+        if not counts or row.repeats_a_fill or row.moves_money:
+            return True
+        if row.is_funding:
             self.funding += row.income
+        else:
+            self.other_income += row.income
         return True
 
     def apply_account(self, change: AccountChanged) -> None:

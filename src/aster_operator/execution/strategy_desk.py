@@ -65,7 +65,8 @@ class StrategyDesk(Protocol):
         """A fill on a position of this desk by nobody's order we know; True when it is one of ours."""
 
     def on_funding(self, row: IncomeRow) -> None:
-        """A settled funding row, told once."""
+        """Settled cash of a symbol that is neither trade nor transfer, told once: funding, the fee of a
+        liquidation."""
 
     # --- truth ----------------------------------------------------------------------------------------
 

@@ -53,11 +53,12 @@ def compare_ledgers(
     wallets: tuple[Decimal, Decimal] | None,
     spot_wallets: SpotWallets | None = None,
 ) -> LedgerComparison:
-    """Compare all trades of a session and all its funding rows, then the wallets they add up to.
+    """Compare all trades of a session and all its settled cash, then the wallets they add up to.
 
-    `wallets` are the balances at the start and at the end (None leaves them out): the difference must be
-    realised PnL, less commissions, plus funding, exactly. Money in the margin asset. `spot_wallets` likewise
-    are the assets of the spot wallet at both ends, which spot trades and their commissions must explain.
+    Income rows that repeat trades must be left out (`settled_cash`). `wallets` are the balances at the start
+    and at the end (None leaves them out): the difference must be realised PnL, less commissions, plus settled
+    cash, exactly. Money in the margin asset. `spot_wallets` likewise are the assets of the spot wallet at
+    both ends, which spot trades and their commissions must explain.
     """
     differences = [*_compare_fills(own_fills, venue_fills), *_compare_income(own_income, venue_income)]
     if wallets is not None:
@@ -140,22 +141,18 @@ def _compare_fills(own: Sequence[Fill], venue: Sequence[Fill]) -> list[str]:
 
 
 def _compare_income(own: Sequence[IncomeRow], venue: Sequence[IncomeRow]) -> list[str]:
-    ours = {row.transaction_id: row for row in own}
-    theirs = {row.transaction_id: row for row in venue}
+    ours = {row.identity: row for row in own}
+    theirs = {row.identity: row for row in venue}
     differences = []
     for key in sorted(ours.keys() | theirs.keys()):
         our_row, their_row = ours.get(key), theirs.get(key)
+        name = " ".join(f"{key[1]} row {key[0]} {key[3]}".split())
         if our_row is None:
-            differences.append(f"income row {key}: missing in our books")
+            differences.append(f"{name}: missing in our books")
         elif their_row is None:
-            differences.append(f"income row {key}: unknown to the venue")
-        elif (our_row.symbol, our_row.income, our_row.asset) != (
-            their_row.symbol,
-            their_row.income,
-            their_row.asset,
-        ):
+            differences.append(f"{name}: unknown to the venue")
+        elif our_row.income != their_row.income:
             differences.append(
-                f"income row {key}: ours {our_row.income} {our_row.asset} {our_row.symbol}, "
-                f"venue's {their_row.income} {their_row.asset} {their_row.symbol}"
+                f"{name}: ours {our_row.income} {our_row.asset}, venue's {their_row.income} {their_row.asset}"
             )
     return differences

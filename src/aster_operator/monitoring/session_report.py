@@ -27,8 +27,9 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `cost_per_100k_usd` is everything the session cost, price effects and funding included, for each 100,000
     USD traded; negative when it earned. `market_pnl_usd` is apart from it: what prices did to pairs while
-    they were complete, zero for two legs of one perpetual. `hold_minutes_*` are of pairs closed because their
-    time was over.
+    they were complete, zero for two legs of one perpetual. `other_income_usd` was settled beside trades and
+    funding, such as the fee of a liquidation; `transfers_usd` was moved in or out and is no result.
+    `hold_minutes_*` are of pairs closed because their time was over.
     """
 
     ledger: str
@@ -62,6 +63,8 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     ledger_differences: tuple[str, ...]
     stopped_early: bool
     market_pnl_usd: Decimal = ZERO
+    other_income_usd: Decimal = ZERO
+    transfers_usd: Decimal = ZERO
 
 
 class OpenPairFigures(msgspec.Struct, frozen=True):
@@ -80,7 +83,7 @@ def build_report(
     market_minutes: int,
     seed: int | None,
     fills: Sequence[Fill],
-    funding: Sequence[IncomeRow],
+    income: Sequence[IncomeRow],
     pairs: Sequence[PairSummary],
     still_open: Sequence[OpenPairFigures],
     open_positions: int,
@@ -92,9 +95,10 @@ def build_report(
     spot: Decimal = ZERO,
 ) -> SessionReport:
     """Sum a session up. `pairs` are the finished ones, `still_open` those that are not finished yet;
-    `pair_names` are the pairings', the symbols by default. `spot` is what spot trades have brought before
+    `pair_names` are the pairings', the symbols by default; `income` is all
+    settled cash but what repeats trades. `spot` is what spot trades have brought before
     fees, coins still held at the marks: their venue tells no PnL."""
-    sums = _Sums.of(fills, funding, unrealized_pnl, spot)
+    sums = _Sums.of(fills, income, unrealized_pnl, spot)
     # A pair that a limit or its owner closed early says nothing about the rule on holding.
     holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None and pair.rotated]
     imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
@@ -129,33 +133,40 @@ def build_report(
         maker_share_pct=sums.maker_share_pct,
         max_imbalance_by_symbol=worst,
         opening_equity_usd=opening_equity,
-        closing_equity_usd=opening_equity + sums.net,
+        closing_equity_usd=opening_equity + sums.net + sums.moved,
         trades_compared=ledger.trades_compared,
         income_rows_compared=ledger.income_rows_compared,
         wallet_compared=ledger.wallet_compared,
         ledger_differences=ledger.differences,
         stopped_early=stopped_early,
         market_pnl_usd=market_pnl,
+        other_income_usd=sums.other,
+        transfers_usd=sums.moved,
     )
 
 
 class _Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over a session's fills and funding, USD. `net` is everything earned, unrealised included."""
+    """Sums over a session's fills and funding, USD. `net` is everything earned, unrealised included;
+    `moved` was paid in or out."""
 
     volume: Decimal
     maker_volume: Decimal
     fees: Decimal
     realized: Decimal
     funding: Decimal
+    other: Decimal
+    moved: Decimal
     net: Decimal
 
     @classmethod
     def of(
-        cls, fills: Sequence[Fill], funding: Sequence[IncomeRow], unrealized: Decimal, spot: Decimal
+        cls, fills: Sequence[Fill], income: Sequence[IncomeRow], unrealized: Decimal, spot: Decimal
     ) -> "_Sums":
         fees = sum((fill.commission_value for fill in fills), ZERO)
         realized = sum((fill.realized_pnl for fill in fills), ZERO) + spot
-        settled = sum((row.income for row in funding), ZERO)
+        moved = sum((row.income for row in income if row.moves_money), ZERO)
+        settled = sum((row.income for row in income if row.is_funding), ZERO)
+        other = sum((row.income for row in income), ZERO) - settled - moved
         makers = (fill.notional for fill in fills if fill.role is LiquidityRole.MAKER)
         return cls(
             volume=sum((fill.notional for fill in fills), ZERO),
@@ -163,7 +174,9 @@ class _Sums(msgspec.Struct, frozen=True, kw_only=True):
             fees=fees,
             realized=realized,
             funding=settled,
-            net=realized - fees + settled + unrealized,
+            other=other,
+            moved=moved,
+            net=realized - fees + settled + other + unrealized,
         )
 
     def cost_per_100k(self, market_pnl: Decimal) -> Decimal | None:
@@ -209,6 +222,11 @@ def render_report(report: SessionReport) -> RenderableType:
             "fees, funding and price effects together",
         ),
     ]
+    if report.other_income_usd:
+        other = usd_text(report.other_income_usd, 4)
+        rows.insert(6, ("Other income", other, "settled beside: a liquidation's fee, a rebate"))
+    if report.transfers_usd:
+        rows.append(("Transfers", usd_text(report.transfers_usd, signed=True), "moved in or out, no result"))
     if report.market_pnl_usd:
         market = usd_text(report.market_pnl_usd, signed=True)
         rows.append(("Market PnL", market, "what prices did to complete pairs, not in the cost"))
@@ -217,7 +235,7 @@ def render_report(report: SessionReport) -> RenderableType:
     matches = report.ledger == "match"
     verdict = Text(f"ledger: {report.ledger}", style="bold green" if matches else "bold red")
     compared = Text(
-        f"  {report.trades_compared} trades and {report.income_rows_compared} funding rows compared "
+        f"  {report.trades_compared} trades and {report.income_rows_compared} settled rows compared "
         f"with the exchange's books{', and the wallet they add up to' if report.wallet_compared else ''}",
         style="dim",
     )

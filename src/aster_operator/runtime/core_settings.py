@@ -69,6 +69,7 @@ def risk_limits(settings: Settings) -> RiskLimits:
         ),
         max_mark_age_ms=settings.max_mark_age_ms,
         max_quote_age_ms=settings.max_quote_age_ms,
+        max_stale_hold_ms=settings.max_stale_hold_s * 1_000,
     )
 
 

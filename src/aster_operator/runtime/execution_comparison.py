@@ -15,6 +15,7 @@ from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, ManualClock
 from aster_operator.domain.events import OperatorAction
+from aster_operator.domain.fills import settled_cash
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.pairing import PairKind
 from aster_operator.domain.spot_wallets import SpotWallets
@@ -39,6 +40,7 @@ __all__ = ["ComparedRun", "ComparisonOptions", "compare_executions"]
 
 _ACCOUNT = "compared"
 _WIND_DOWN_MS = HOUR_MS
+_TELL_EVERY_STEPS = 200
 
 
 class ComparisonOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +141,7 @@ class _Run:
                 _ACCOUNT, "USDT", min(money_for_spot(settings), self._deposit), to_spot=True
             )
         self._books = MemoryBooks()
-        self._breaches = 0
+        self._breaches = self._steps = 0
 
     async def play(
         self,
@@ -178,7 +180,8 @@ class _Run:
 
         async def watch(now_ms: int) -> None:
             self._breaches += _breached(core)
-            if self._on_progress is not None:
+            self._steps += 1
+            if self._on_progress is not None and self._steps % _TELL_EVERY_STEPS == 0:
                 self._on_progress(self._style, (now_ms - start_ms) / max(1, self._end_ms - start_ms))
 
         driver = LockstepDriver(session, self._stepper, watch)
@@ -198,7 +201,7 @@ class _Run:
     ) -> ComparedRun:
         symbols = core.settings.symbols
         venue_fills = [fill for symbol in symbols for fill in await self._client.fills(symbol, 0)]
-        venue_income = await self._client.income_rows(0, income_type="FUNDING_FEE")
+        venue_income = settled_cash(await self._client.income_rows(start_ms + 1))
         account = await self._client.account_snapshot()
         portfolio, finished = core.state.portfolio, core.state.pairs.finished
         market_pnl = sum((pair.market_pnl_usd for pair in finished), ZERO)

@@ -39,7 +39,7 @@ class MemoryBooks:
     def __init__(self) -> None:
         self.orders: list[NewOrder] = []
         self.fills: dict[tuple[str, int], Fill] = {}
-        self.income: dict[str, IncomeRow] = {}
+        self.income: dict[tuple[str, ...], IncomeRow] = {}
         self.opened: dict[str, RecordPositionOpened] = {}
         self.closed: dict[str, RecordPositionClosed] = {}
         self.decisions: list[RecordDecision] = []
@@ -56,7 +56,7 @@ class MemoryBooks:
         self.fills.setdefault((fill.symbol, fill.trade_id), fill)
 
     def record_income(self, row: IncomeRow) -> None:
-        self.income.setdefault(row.transaction_id, row)
+        self.income.setdefault(row.identity, row)
 
     def record_position_opened(self, command: RecordPositionOpened) -> None:
         self.opened[command.position_ref] = command

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import HOUR_MS, Clock
 from aster_operator.domain.commands import Command, Notify, RequestFills, StopSession
 from aster_operator.domain.events import (
     AccountChanged,
@@ -25,7 +25,7 @@ from aster_operator.domain.events import (
     OrderChanged,
     TimerFired,
 )
-from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
 from aster_operator.exchange.client_protocol import (
     EventStream,
     ExchangeClient,
@@ -43,6 +43,12 @@ _log = structlog.get_logger("session")
 
 _INCOME_OVERLAP_MS = 60_000
 """Income rows are read again from this long before the newest one known: rows may settle out of order."""
+_INCOME_AGAIN_MS = 60_000
+"""A row may be written after the account stream told of it: its history is read once more after this."""
+_INCOME_EVERY_MS = HOUR_MS
+"""How often it is read in any case: not everything that is paid is told on the stream."""
+_CHANGED_BY_TRADES = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
+"""Reasons of account updates that no settled row stands behind."""
 
 
 _NOTE_EVERY_NS = 1_000_000_000
@@ -62,7 +68,8 @@ class SessionBooks(Books, Protocol):
 
 
 class Session:
-    """Plumbing between one venue, one core and one set of books."""
+    """Plumbing between one venue, one core and one set of books. Settled cash is read from
+    `income_since_ms` on: what was paid for something still held while no session ran belongs to it."""
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Session:
         clock: Clock,
         start_ms: int,
         on_notice: Callable[[Notify], None] | None = None,
+        income_since_ms: int | None = None,
     ) -> None:
         self.client = client
         self.core = core
@@ -86,8 +94,11 @@ class Session:
         self.runner = CommandRunner(client, books, clock, on_notice)
         self._journal = journal
         self._inbox: deque[Event] = deque()
-        self._income_since_ms = start_ms
-        self._income_wanted = False
+        # What was settled in the start's own millisecond is in the wallet that the session began with.
+        self._income_first_ms = min(start_ms + 1, income_since_ms or start_ms + 1)
+        self._income_since_ms = self._income_first_ms
+        self._income_wanted = self._income_first_ms <= start_ms
+        self._income_due_ms = start_ms + _INCOME_EVERY_MS
         self._fills_wanted = False
         self._fills_since_ms: dict[str, int] = {}
         self._bars_wanted = False
@@ -184,13 +195,17 @@ class Session:
             case FillLearned():
                 self.books.record_fill(event.fill)
             case FeedStatusChanged(feed=Feed.USER, healthy=True):
-                self._fills_wanted = True
+                self._fills_wanted = self._income_wanted = True
             case FeedStatusChanged(feed=Feed.MARKET, healthy=True):
                 self._bars_wanted = True
             case IncomeSettled():
                 self.books.record_income(event.row)
-            case AccountChanged() if event.reason == "FUNDING_FEE":
+            case AccountChanged() if event.reason not in _CHANGED_BY_TRADES:
                 self._income_wanted = True
+                self._income_due_ms = min(self._income_due_ms, event.event_ms + _INCOME_AGAIN_MS)
+            case TimerFired() if event.event_ms >= self._income_due_ms:
+                self._income_wanted = True
+                self._income_due_ms = event.event_ms + _INCOME_EVERY_MS
             case OperatorRequested(action=OperatorAction.RELOAD_PARAMETERS):
                 self._reload_wanted = True
             case _:
@@ -204,7 +219,8 @@ class Session:
     # --- settled cash ---------------------------------------------------------------------------------
 
     def claim_income(self) -> bool:
-        """True once after each funding payment the account stream told of: its rows are to be read now."""
+        """True once whenever something may have been settled: the account stream told of it, or was away, or
+        time has passed."""
         wanted, self._income_wanted = self._income_wanted, False
         return wanted
 
@@ -245,10 +261,14 @@ class Session:
                 self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
 
     async def read_income(self, now_ms: int) -> None:
-        """Read settled funding rows and queue them; what was read before is recognised by the books."""
-        start_ms = max(0, self._income_since_ms - _INCOME_OVERLAP_MS)
-        rows = await self.client.income_rows(start_ms, now_ms, income_type="FUNDING_FEE")
-        for row in rows:
+        """Read what was settled and queue it; what was read before is recognised by the books.
+
+        All kinds are read and those that repeat a trade are left out: the venue can filter for one kind only,
+        and a kind nobody has thought of changes the wallet all the same.
+        """
+        start_ms = max(self._income_first_ms, self._income_since_ms - _INCOME_OVERLAP_MS)
+        rows = await self.client.income_rows(start_ms, now_ms)
+        for row in settled_cash(rows):
             self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))
         if rows:
             self._income_since_ms = max(row.time_ms for row in rows)

@@ -18,7 +18,7 @@ from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import Clock, ManualClock
 from aster_operator.domain.commands import Command, RecordDecision, SubmitOrder
 from aster_operator.domain.events import Event, OperatorAction
-from aster_operator.domain.fills import Fill
+from aster_operator.domain.fills import Fill, settled_cash
 from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
@@ -213,7 +213,7 @@ class _Replay:
     ) -> ReplayResult:
         client, books, symbols = self._venue.client, self._books, core.settings.symbols
         venue_fills = [fill for symbol in symbols for fill in await client.fills(symbol, start_ms)]
-        venue_income = await client.income_rows(start_ms, income_type="FUNDING_FEE")
+        venue_income = settled_cash(await client.income_rows(start_ms + 1))
         account = await client.account_snapshot()
         reasons = Counter(str(trade.reason) for trade in books.trades)
         longest = max((trade.unprotected_ms for trade in books.trades), default=0)
@@ -228,7 +228,7 @@ class _Replay:
             orphan_exits=watch.orphan_exits,
             net_pnl_usd=account.total_margin_balance - deposit,
             fees_usd=sum((fill.commission for fill in venue_fills), ZERO),
-            funding_usd=sum((row.income for row in venue_income), ZERO),
+            funding_usd=sum((row.income for row in venue_income if row.is_funding), ZERO),
             events=self._journal.events,
             seconds=(self._clock.monotonic_ns() - started_ns) / 1e9,
             ledger=ledger(

@@ -19,12 +19,13 @@ from aster_operator.database.schema import open_books
 from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.commands import Notify
-from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
 from aster_operator.domain.pairing import PairKind
 from aster_operator.domain.spot_wallets import SpotWallets
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.core import TradingCore
+from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.rewards.profile import load_profile
 from aster_operator.runtime.account_recall import recall_account
 from aster_operator.runtime.announcement import announced
@@ -60,7 +61,8 @@ class SessionIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BothBooks(msgspec.Struct, frozen=True, kw_only=True):
-    """Our side and the venue's after a session, for the comparison. Money in the margin asset."""
+    """Our side and the venue's after a session, for the comparison. Money in the margin asset; income is all
+    settled cash but what repeats trades."""
 
     own_fills: Sequence[Fill]
     venue_fills: Sequence[Fill]
@@ -86,23 +88,27 @@ class TradingSession(msgspec.Struct, frozen=True):
     recorder: TradeRecorder
 
     async def collect_books(self, now_ms: int) -> BothBooks:
-        """Read both sides: our database, and the venue's trades and funding since the start."""
+        """Read both sides: our database, and the venue's trades and settled cash since the start."""
         client = self.session.client
+        # What was settled in the start's own millisecond is in the wallet that the session began with.
+        settled_since = self.start_ms + 1
         selection = Selection(book=self.book, since_ms=self.start_ms)
         with self.engine.connect() as connection:
             own_fills = queries.fills(connection, selection)
-            own_income = queries.income_rows(connection, selection, "FUNDING_FEE")
+            own_income = queries.income_rows(
+                connection, msgspec.structs.replace(selection, since_ms=settled_since)
+            )
         venue_fills: list[Fill] = []
         for symbol in self.core.settings.symbols:
             venue_fills += await client.fills(symbol, self.start_ms, now_ms)
-        venue_income = await client.income_rows(self.start_ms, now_ms, income_type="FUNDING_FEE")
+        venue_income = await client.income_rows(settled_since, now_ms)
         account = await client.account_snapshot()
         positions = await client.get_position_risk()
         return BothBooks(
             own_fills=own_fills,
             venue_fills=venue_fills,
-            own_income=own_income,
-            venue_income=venue_income,
+            own_income=settled_cash(own_income),
+            venue_income=settled_cash(venue_income),
             opening_wallet=self.ready.account.total_wallet_balance,
             closing_wallet=account.total_wallet_balance,
             unrealized_pnl=account.total_unrealized_pnl,
@@ -175,6 +181,7 @@ async def trading_session(
             clock=clock,
             start_ms=now_ms,
             on_notice=on_notice,
+            income_since_ms=_held_since_ms(memory.pairs),
         )
         try:
             async with _announced(settings, identity, session, plan):
@@ -191,6 +198,12 @@ async def trading_session(
 def _memory(engine: Engine, book: LedgerKey, now_ms: int) -> SessionMemory:
     with engine.connect() as connection:
         return remember(connection, book, now_ms)
+
+
+def _held_since_ms(pairs: Sequence[RememberedPair]) -> int | None:
+    """When the oldest leg that an earlier run left open was opened; None when there is none."""
+    legs = (leg for pair in pairs for leg in (pair.long, pair.short) if leg is not None)
+    return min((leg.opened_ms for leg in legs), default=None)
 
 
 def _trade_log(settings: Settings, plan: SessionPlan) -> TradeLog | None:

@@ -86,6 +86,9 @@ class PairStatus(msgspec.Struct, frozen=True, kw_only=True):
     opened_gross_usd: Decimal = Decimal(0)
     urgent: bool = False
     name: str = ""
+    blind_ms: int | None = None
+    """Age of the older mark price that the market stream has told; None while it is fresh, or when the venue
+    does not answer either, so that nothing could be closed."""
 
     @property
     def legs(self) -> tuple[LegStatus, LegStatus]:

@@ -18,6 +18,7 @@ __all__ = [
     "ORDER_RATE",
     "PNL_DRIFT",
     "RULES",
+    "STALE_HOLD",
     "STALE_MARK",
     "STALE_QUOTE",
     "STOP_LOSS",
@@ -169,8 +170,16 @@ STALE_MARK = LimitRule(
     judged_on="symbol",
     measure="age of the newest mark price, in ms",
     source="market stream",
-    action="opens nothing, settles an opening for what it has; limits that need the mark are not judged "
-    "(closing at prices nobody knows would be worse)",
+    action="opens nothing, settles an opening for what it has; what is held is read over REST every few "
+    "seconds, and the limits are judged at the mark prices told there",
+)
+STALE_HOLD = LimitRule(
+    setting="MAX_STALE_HOLD_S",
+    aspect="blind",
+    judged_on="held pair",
+    measure="age of the older of its legs' mark prices on the market stream, in s, while REST answers",
+    source="market stream",
+    action=_CLOSE_PAIR,
 )
 STALE_QUOTE = LimitRule(
     setting="MAX_QUOTE_AGE_MS",
@@ -195,5 +204,6 @@ RULES = (
     ORDER_RATE,
     STALE_MARK,
     STALE_QUOTE,
+    STALE_HOLD,
 )
 """Every limit with a level that warns and one that acts."""

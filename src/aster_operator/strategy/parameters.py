@@ -66,6 +66,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     scaling: SizeScaling = SizeScaling()
     max_mark_age_ms: int = 15_000
     max_quote_age_ms: int = 60_000
+    max_stale_hold_ms: int = 600_000
 
     @property
     def leg_notional_usd(self) -> Decimal:

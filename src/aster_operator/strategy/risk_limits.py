@@ -22,6 +22,7 @@ from aster_operator.strategy.limit_rules import (
     NET_DELTA,
     ORDER_RATE,
     PNL_DRIFT,
+    STALE_HOLD,
     STALE_MARK,
     STALE_QUOTE,
     STOP_LOSS,
@@ -105,6 +106,8 @@ def judge_pair(pair: PairStatus, limits: RiskLimits) -> Iterator[LimitReading]:
     its own: net delta is judged while the pair is held.
     """
     yield from _judge_money(pair, limits)
+    if pair.blind_ms is not None and pair.phase is PairPhase.HOLDING:
+        yield _judge_blindness(pair, Decimal(pair.blind_ms) / 1000, limits)
     for leg in pair.legs:
         if leg.quantity > 0 and market_of(leg.symbol) is Market.PERP:
             yield from _judge_leg(pair, leg, limits)
@@ -158,6 +161,18 @@ def _judge_money(pair: PairStatus, limits: RiskLimits) -> Iterator[LimitReading]
                 else blind
             ),
         )
+
+
+def _judge_blindness(pair: PairStatus, blind_s: Decimal, limits: RiskLimits) -> LimitReading:
+    act_at = Decimal(limits.max_stale_hold_ms) / 1000
+    return _reading(
+        STALE_HOLD,
+        pair.symbol,
+        blind_s,
+        act_at,
+        _rising(limits, act_at),
+        lambda: f"the market stream has told no mark price for {blind_s:.0f} s, limit {act_at:.0f} s",
+    )
 
 
 def _judge_leg(pair: PairStatus, leg: LegStatus, limits: RiskLimits) -> Iterator[LimitReading]:
