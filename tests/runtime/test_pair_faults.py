@@ -5,6 +5,7 @@ The exchange's own books say what is held; the session's are not asked.
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from aster_operator.domain.fills import settled_cash
 from aster_operator.domain.money import ZERO, round_down
 from aster_operator.domain.orders import NewOrder
 from aster_operator.domain.pairing import Market, PairKind, market_of, venue_symbol
+from aster_operator.exchange.client_protocol import ExchangeClient
+from aster_operator.exchange.errors import TransportFailed
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.monitoring.ledger import compare_ledgers
 from aster_operator.simulator.model import OrderRequest
@@ -202,6 +205,65 @@ async def test_a_leg_that_goes_takes_the_other_with_it(
     await ends_flat(bench)
     fees = bench.core.state.portfolio.other_income
     assert (fees < 0) == (befalls is liquidate), "the exchange takes a fee for liquidating"
+
+
+class Outage:
+    """REST of the own client fails while `is_on`, in the way that `may_have_arrived` says; the exchange and
+    its streams go on."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.may_have_arrived = False
+
+    def strike(self, call: str) -> None:
+        if self.is_on:
+            raise TransportFailed(call, "the venue does not answer", may_have_arrived=self.may_have_arrived)
+
+
+OUT = ("place_order", "cancel_order", "query_order", "open_orders", "get_position_risk", "account_snapshot",
+       "fills", "income_rows", "bars", "spot_balances")  # fmt: skip
+
+
+def failing(client: ExchangeClient, outage: Outage) -> None:
+    """Let the calls of `client` fail by the outage."""
+    for name in OUT:
+        inner = getattr(client, name, None)
+        if inner is None:
+            continue
+
+        async def call(*args: Any, _inner: Any = inner, _name: str = name, **more: Any) -> Any:
+            outage.strike(_name)
+            return await _inner(*args, **more)
+
+        setattr(client, name, call)
+
+
+@kinds
+@pytest.mark.parametrize("user_stream_lives", [True, False], ids=["stream alive", "both dead"])
+@pytest.mark.parametrize("may_have_arrived", [True, False], ids=["unclear", "refused"])
+async def test_twenty_minutes_without_rest_while_a_leg_goes(
+    kind: PairKind, user_stream_lives: bool, may_have_arrived: bool
+) -> None:
+    bench, outage = await opened(kind), Outage()
+    failing(bench.client, outage)
+    outage.may_have_arrived = may_have_arrived
+    outage.is_on = True
+    if not user_stream_lives:
+        await cut(bench)
+    await run_watching(bench, 60)
+    await close_by_hand(bench)
+    await run_watching(bench, 20 * 60)
+    assert lopsided(bench) is not None, "nothing could be done about it yet"
+    assert Feed.REST in bench.core.state.feeds_down
+
+    outage.is_on = False
+    assert await run_watching(bench, 90) <= DEADLINE_MS
+    assert lopsided(bench) is None
+    assert bench.core.state.pairs.finished, "what was left of the pair was closed, once"
+    assert Feed.REST not in bench.core.state.feeds_down
+    if not user_stream_lives:
+        tell(bench, Feed.USER, healthy=True)
+    await ends_flat(bench)
 
 
 async def cut(bench: Bench) -> None:

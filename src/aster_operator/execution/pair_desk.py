@@ -10,6 +10,7 @@ from aster_operator.domain.events import (
     BarUpdated,
     DepthUpdated,
     Event,
+    FeedStatusChanged,
     MarkUpdated,
     OperatorAction,
     OperatorRequested,
@@ -87,6 +88,8 @@ class PairDesk:
         self._unjudged = self._unjudged or not isinstance(event, _CHANGES_NO_PAIR)
         if isinstance(event, BarUpdated) and self._crossed:
             self._closes.observe(event.bar)
+        if isinstance(event, FeedStatusChanged) and event.healthy:
+            self._manager.retry_now()
         if isinstance(event, OperatorRequested) and event.action is OperatorAction.RESUME_ENTRIES:
             self._next_cycle_ms = self._state.now_ms
 

@@ -170,6 +170,12 @@ class PairManager:
         if not pair.lead_leg.live_orders:
             pair.settle_for(pair.lead_leg.held)
 
+    def retry_now(self) -> None:
+        """The venue is back: what was refused while it was away need not be waited with any longer."""
+        for pair in self._state.pairs.active():
+            for leg in pair.legs:
+                leg.failures = leg.retry_at_ms = 0
+
     def _cool_down(self, pair: Pair) -> None:
         cooldown_ms = self._parameters.reopen_cooldown_ms
         self._state.reopen_after_ms[pair.name] = self._state.now_ms + cooldown_ms

@@ -25,6 +25,8 @@ _HURRIED_TIMER_S = 0.1
 """While the core says that something held is open to harm."""
 _RETRY_S = 1.0
 _MAX_RETRY_S = 30.0
+_MAX_SNAPSHOT_RETRY_S = 5.0
+"""What is held must be known soon after the venue answers again: a leg may have gone meanwhile."""
 
 
 class LiveDriver:
@@ -122,7 +124,7 @@ class LiveDriver:
                 # Only snapshots raise: the core waits for one, so it is asked for until it comes.
                 self._report(f"{type(error).__name__}: {error}", healthy=False)
                 await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, _MAX_RETRY_S)
+                delay_s = min(2 * delay_s, _MAX_SNAPSHOT_RETRY_S)
         if isinstance(command, RequestSnapshot):
             self._report("", healthy=True)
         if answer is not None:

@@ -6,23 +6,31 @@ the core in the same order.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
-from aster_operator.domain.commands import Command
+from aster_operator.domain.commands import Command, RequestSnapshot
 from aster_operator.domain.events import (
     BarUpdated,
     DepthUpdated,
     Event,
+    Feed,
+    FeedStatusChanged,
     MarkUpdated,
     QuoteUpdated,
     TradePrinted,
 )
 from aster_operator.exchange.client_protocol import StreamEvent
+from aster_operator.exchange.errors import ExchangeError
 from aster_operator.runtime.command_runner import VenueCommand
 from aster_operator.runtime.session import Session
 from aster_operator.simulator.api import ExchangeApi
 
 __all__ = ["ExchangeStepper", "LockstepDriver", "MarketStepper"]
+
+
+_RETRY_MS = 5_000
+"""What could not be read is asked for again after this, in market time."""
 
 
 class MarketStepper(Protocol):
@@ -66,6 +74,8 @@ class LockstepDriver:
         self._stepper = stepper
         self._after_step = after_step
         self._arrived: list[StreamEvent] = []
+        self._postponed: list[tuple[int, Callable[[], Awaitable[None]]]] = []
+        self._rest_is_down = False
 
     async def start(self) -> None:
         """Connect the streams and reconcile."""
@@ -81,6 +91,7 @@ class LockstepDriver:
             if not await self._stepper.step(self._session.core.due_ms):
                 return
             await self._fence()
+            await self._try_again()
             self._session.fire_timer(self._stepper.now_ms)
             await self._settle()
             if self._after_step is not None:
@@ -97,11 +108,11 @@ class LockstepDriver:
             event = session.take()
             if event is None:
                 if session.claim_fills():
-                    await session.read_fills(self._stepper.now_ms)
+                    await self._attempt(lambda: session.read_fills(self._stepper.now_ms))
                 elif session.claim_bars():
-                    await session.read_bars()
+                    await self._attempt(session.read_bars)
                 elif session.claim_income():
-                    await session.read_income(self._stepper.now_ms)
+                    await self._attempt(lambda: session.read_income(self._stepper.now_ms))
                 else:
                     return
                 continue
@@ -111,13 +122,50 @@ class LockstepDriver:
         for command in commands:
             if not isinstance(command, VenueCommand):
                 self._session.runner.keep(command)
-                continue
-            answer = await self._session.runner.run(command, self._stepper.now_ms)
-            if answer is None:
-                continue
+            elif isinstance(command, RequestSnapshot):
+                # The core waits for one, so it is asked for until it comes.
+                await self._attempt(partial(self._ask, command))
+            else:
+                await self._ask(command)
+
+    async def _ask(self, command: VenueCommand) -> None:
+        answer = await self._session.runner.run(command, self._stepper.now_ms)
+        if answer is not None:
             # What the venue pushed because of the command comes first, then its answer.
             await self._fence()
             self._session.post(answer)
+
+    async def _attempt(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Read something from the venue; when that fails, again and again in market time, and the core is
+        told."""
+        try:
+            await read()
+        except ExchangeError as error:
+            self._postponed.append((self._stepper.now_ms + _RETRY_MS, read))
+            self._report(f"{type(error).__name__}: {error}", healthy=False)
+        else:
+            self._report("", healthy=True)
+
+    async def _try_again(self) -> None:
+        now_ms = self._stepper.now_ms
+        due = [read for due_ms, read in self._postponed if due_ms <= now_ms]
+        self._postponed = [each for each in self._postponed if each[0] > now_ms]
+        for read in due:
+            await self._attempt(read)
+
+    def _report(self, detail: str, *, healthy: bool) -> None:
+        if healthy is not self._rest_is_down:
+            return
+        self._rest_is_down = not healthy
+        self._session.post(
+            FeedStatusChanged(
+                event_ms=self._stepper.now_ms,
+                received_ns=self._session.clock.now_ns(),
+                feed=Feed.REST,
+                healthy=healthy,
+                detail=detail,
+            )
+        )
 
     async def _fence(self) -> None:
         """Queue everything the venue has sent, own account first, in an order that is always the same."""
