@@ -101,8 +101,7 @@ def build_report(
     sums = _Sums.of(fills, income, unrealized_pnl, spot)
     # A pair that a limit or its owner closed early says nothing about the rule on holding.
     holds_ms = [pair.hold_ms for pair in pairs if pair.hold_ms is not None and pair.rotated]
-    imbalances = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
-    imbalances += [(pair.name, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
+    imbalances = _imbalances(pairs, still_open)
     names = pair_names or tuple(symbols)
     worst = {name: max((size for other, size, _ in imbalances if other == name), default=ZERO)
              for name in names}  # fmt: skip
@@ -143,6 +142,14 @@ def build_report(
         other_income_usd=sums.other,
         transfers_usd=sums.moved,
     )
+
+
+def _imbalances(
+    pairs: Sequence[PairSummary], still_open: Sequence[OpenPairFigures]
+) -> list[tuple[str, Decimal, int]]:
+    """Name, worst imbalance and its longest duration of every pair."""
+    found = [(pair.symbol, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in pairs]
+    return found + [(pair.name, pair.worst_imbalance, pair.longest_imbalance_ms) for pair in still_open]
 
 
 class _Sums(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ lock-step (`lockstep.py`: market time moves on only when everything shown has be
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -69,7 +69,7 @@ class SessionBooks(Books, Protocol):
 
 class Session:
     """Plumbing between one venue, one core and one set of books. Settled cash is read from
-    `income_since_ms` on: what was paid for something still held while no session ran belongs to it."""
+    the opening of what an earlier session left held: what was paid for it meanwhile belongs to it."""
 
     def __init__(
         self,
@@ -81,7 +81,6 @@ class Session:
         clock: Clock,
         start_ms: int,
         on_notice: Callable[[Notify], None] | None = None,
-        income_since_ms: int | None = None,
     ) -> None:
         self.client = client
         self.core = core
@@ -95,7 +94,7 @@ class Session:
         self._journal = journal
         self._inbox: deque[Event] = deque()
         # What was settled in the start's own millisecond is in the wallet that the session began with.
-        self._income_first_ms = min(start_ms + 1, income_since_ms or start_ms + 1)
+        self._income_first_ms = min(start_ms + 1, *_opened_ms(core))
         self._income_since_ms = self._income_first_ms
         self._income_wanted = self._income_first_ms <= start_ms
         self._income_due_ms = start_ms + _INCOME_EVERY_MS
@@ -272,3 +271,9 @@ class Session:
             self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))
         if rows:
             self._income_since_ms = max(row.time_ms for row in rows)
+
+
+def _opened_ms(core: TradingCore) -> Iterator[int]:
+    """When each leg that an earlier session left behind was opened."""
+    for pair in core.settings.remembered:
+        yield from (leg.opened_ms for leg in (pair.long, pair.short) if leg is not None)

@@ -25,7 +25,6 @@ from aster_operator.domain.spot_wallets import SpotWallets
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.core import TradingCore
-from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.rewards.profile import load_profile
 from aster_operator.runtime.account_recall import recall_account
 from aster_operator.runtime.announcement import announced
@@ -181,7 +180,6 @@ async def trading_session(
             clock=clock,
             start_ms=now_ms,
             on_notice=on_notice,
-            income_since_ms=_held_since_ms(memory.pairs),
         )
         try:
             async with _announced(settings, identity, session, plan):
@@ -198,12 +196,6 @@ async def trading_session(
 def _memory(engine: Engine, book: LedgerKey, now_ms: int) -> SessionMemory:
     with engine.connect() as connection:
         return remember(connection, book, now_ms)
-
-
-def _held_since_ms(pairs: Sequence[RememberedPair]) -> int | None:
-    """When the oldest leg that an earlier run left open was opened; None when there is none."""
-    legs = (leg for pair in pairs for leg in (pair.long, pair.short) if leg is not None)
-    return min((leg.opened_ms for leg in legs), default=None)
 
 
 def _trade_log(settings: Settings, plan: SessionPlan) -> TradeLog | None:
