@@ -31,11 +31,13 @@ def _symbol(symbol: str, minutes: int, seed: int, offset_ms: int) -> dict[str, p
     times = START_MS + 1000 * np.arange(seconds) + offset_ms
     price = np.round(40_000 * np.exp(np.cumsum(rng.normal(0, 1e-4, seconds))), 1)
     by_minute = price.reshape(minutes, 60)
-    volume = rng.exponential(1.0, (minutes, 60))
+    # Quantities and rates have as many decimals as the venue gives them.
+    volume = np.round(rng.exponential(1.0, (minutes, 60)), 3)
     spread = 0.1 * rng.integers(1, 4, seconds)
     bid = np.round(price - 0.1 * rng.integers(0, 2, seconds), 1)
     mark = np.round(price + rng.normal(0, 0.5, seconds), 4)
-    base = {"ts_unix_ms": times, "ts_dt_utc": [""] * seconds, "symbol": [symbol] * seconds}
+    moments = pl.from_epoch(pl.Series(times), time_unit="ms").dt.strftime("%Y-%m-%d %H:%M:%S%.6f")
+    base = {"ts_unix_ms": times, "ts_dt_utc": moments, "symbol": [symbol] * seconds}
     start = times - times % MINUTE_MS
     kline = pl.DataFrame(
         base
@@ -46,7 +48,7 @@ def _symbol(symbol: str, minutes: int, seed: int, offset_ms: int) -> dict[str, p
             "k1_high": np.maximum.accumulate(by_minute, axis=1).ravel(),
             "k1_low": np.minimum.accumulate(by_minute, axis=1).ravel(),
             "k1_close": price,
-            "k1_base_vol": np.cumsum(volume, axis=1).ravel(),
+            "k1_base_vol": np.round(np.cumsum(volume, axis=1), 3).ravel(),
             "k1_quote_vol": np.cumsum(volume, axis=1).ravel() * price,
             "k1_trades": np.arange(seconds),
             "k1_closed": np.zeros(seconds, dtype=bool),
@@ -70,7 +72,7 @@ def _symbol(symbol: str, minutes: int, seed: int, offset_ms: int) -> dict[str, p
         | {
             "mark_px": mark,
             "index_px": mark,
-            "funding_rate": np.repeat(rng.normal(1e-4, 5e-5, minutes), 60),
+            "funding_rate": np.repeat(np.round(rng.normal(1e-4, 5e-5, minutes), 8), 60),
             "next_funding_time_ms": np.full(seconds, START_MS + 8 * 60 * MINUTE_MS),
             "mark_index_bps": np.zeros(seconds),
         }

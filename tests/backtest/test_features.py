@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from aster_operator.backtest import feature_sources
+from aster_operator.backtest import feature_sources, log_files
 from aster_operator.backtest.feature_sources import CsvLogSource
 from aster_operator.backtest.features import build_features, write_features
 from aster_operator.backtest.problems import BacktestProblem
@@ -103,7 +103,7 @@ def test_nothing_later_than_a_bar_enters_its_row(tmp_path: Path, offset_ms: int)
 def test_pieces_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_logs(tmp_path, 20, 3, offset_ms=250)
     whole = features(tmp_path)
-    monkeypatch.setattr(feature_sources, "_CHUNK_ROWS", 97)
+    monkeypatch.setattr(log_files, "_CHUNK_BYTES", 997)
     assert features(tmp_path).equals(whole)
 
 

@@ -1,8 +1,8 @@
 """Where features come from: CSV logs or a Parquet catalog, read piece by piece in order of time.
 
-A piece is a symbol's next rows of one stream with the columns that are needed, under one set of names:
-`time_ms` and, for bars, `start_ms open high low close volume`; for quotes `bid ask`; for marks
-`mark funding_rate`. Rows that are not known yet (empty values) are left out.
+A piece is the next rows of one stream with the columns that are needed, in one order: for bars
+`start_ms open high low close volume`; for quotes `bid ask`; for marks `mark funding_rate`. Rows that are not
+known yet (empty values) are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Floats, LongIntegers
+from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
+from aster_operator.backtest.log_files import read_log
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.domain.clock import DAY_MS
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["BARS", "MARKS", "QUOTES", "CatalogSource", "CsvLogSource", "FeatureSource", "Piece", "Stream"]
-
-_CHUNK_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,16 @@ MARKS = Stream("markPrice", ("mark_px", "funding_rate"), "markPrice", ("mark_pri
 
 
 class Piece(NamedTuple):
-    """The next rows of one symbol; `rows` are their numbers in `file`, for error messages."""
+    """The next rows of a stream. `symbols` are all so far; `symbol_of` numbers them, -1 for none.
 
-    symbol: str
+    The rows lie side by side in `file` from `first_row` on, which error messages count with.
+    """
+
+    symbols: tuple[str, ...]
+    symbol_of: Integers
     time_ms: LongIntegers
     columns: Floats
-    rows: LongIntegers
+    first_row: int
     file: Path
 
 
@@ -72,8 +75,20 @@ class CsvLogSource:
         self.symbols = symbols
 
     def pieces(self, stream: Stream) -> Iterator[Piece]:
+        numbers: dict[str, int] = {}
         for file in self._files(stream):
-            yield from self._pieces_of(file, stream)
+            first_row = 1
+            for rows in read_log(file, ("ts_unix_ms", "symbol", *stream.log_columns)):
+                for name in rows.symbols:
+                    if name and (self.symbols is None or name in self.symbols):
+                        numbers.setdefault(name, len(numbers))
+                own = [numbers.get(name, -1) for name in rows.symbols]
+                symbol_of = rows.symbol_of
+                if own != list(range(len(own))):
+                    # One more, for rows of symbol -1.
+                    symbol_of = np.array([*own, -1], dtype=np.int32)[symbol_of]
+                yield Piece(tuple(numbers), symbol_of, rows.time_ms, rows.values, first_row, file)
+                first_row += len(rows.time_ms)
 
     def _files(self, stream: Stream) -> list[Path]:
         from aster_operator.market_data.conversion.csv_in import csv_log_files
@@ -83,45 +98,6 @@ class CsvLogSource:
             what = f"the log {stream.log}.csv is not there"
             raise BacktestProblem(what, str(self.folder), "record it with collect --update-logs true")
         return found
-
-    def _pieces_of(self, file: Path, stream: Stream) -> Iterator[Piece]:
-        import polars as pl
-
-        names = ["symbol", "ts_unix_ms", *stream.log_columns]
-        try:
-            header = pl.read_csv(file, n_rows=0).columns
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise _unreadable(file, error) from None
-        for name in names:
-            if name not in header:
-                raise BacktestProblem("the column is missing", f"{file}, column {name}", "check the log")
-        types = dict.fromkeys(stream.log_columns, pl.Float64) | {"symbol": pl.String, "ts_unix_ms": pl.Int64}
-        scanned = (
-            pl.scan_csv(file, schema_overrides=types, null_values=["", "NaN", "nan", "None"])
-            .select(names)
-            .with_row_index("row", offset=1)
-        )
-        try:
-            for batch in scanned.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True):
-                yield from self._by_symbol(batch, stream, file)
-        except pl.exceptions.PolarsError as error:
-            raise _unreadable(file, error) from None
-
-    def _by_symbol(self, batch: pl.DataFrame, stream: Stream, file: Path) -> Iterator[Piece]:
-        import polars as pl
-
-        values = list(stream.log_columns)
-        known = batch.drop_nulls(["symbol", "ts_unix_ms", *values])
-        if self.symbols is not None:
-            known = known.filter(pl.col("symbol").is_in(list(self.symbols)))
-        for (symbol,), rows in sorted(known.partition_by("symbol", as_dict=True).items(), key=str):
-            yield Piece(
-                str(symbol),
-                _times(rows.get_column("ts_unix_ms")),
-                _values(rows.select(values)),
-                rows.get_column("row").to_numpy().astype(np.int64),
-                file,
-            )
 
 
 class CatalogSource:
@@ -143,9 +119,8 @@ class CatalogSource:
 
         time_column = "open_ms" if stream is BARS else "event_ms"
         recorded = self._catalog.symbols(stream.catalog)
-        for symbol in recorded if self.symbols is None else self.symbols:
-            if symbol not in recorded:
-                continue
+        names = tuple(name for name in self.symbols or recorded if name in recorded)
+        for number, symbol in enumerate(names):
             everything = self._catalog.scan(stream.catalog, [symbol])
             first, last = (
                 everything.select(
@@ -158,9 +133,9 @@ class CatalogSource:
                 continue
             for day_ms in range(first - first % DAY_MS, last + 1, DAY_MS):
                 rows = self._catalog.scan(stream.catalog, [symbol], start_ms=day_ms, end_ms=day_ms + DAY_MS)
-                yield self._piece(rows, stream, symbol)
+                yield self._piece(rows, stream, names, number)
 
-    def _piece(self, rows: pl.LazyFrame, stream: Stream, symbol: str) -> Piece:
+    def _piece(self, rows: pl.LazyFrame, stream: Stream, names: tuple[str, ...], number: int) -> Piece:
         import polars as pl
 
         if stream is BARS:
@@ -174,11 +149,12 @@ class CatalogSource:
             time = pl.col("event_ms").alias("time_ms")
         frame = rows.select(time, *stream.catalog_columns).drop_nulls().collect()
         return Piece(
-            symbol,
+            names,
+            np.full(frame.height, number, dtype=np.int32),
             _times(frame.get_column("time_ms")),
             _values(frame.select(stream.catalog_columns)),
-            np.arange(1, frame.height + 1, dtype=np.int64),
-            self.folder / f"stream={stream.catalog}" / f"symbol={symbol}",
+            1,
+            self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}",
         )
 
 
@@ -189,8 +165,3 @@ def _times(column: pl.Series) -> LongIntegers:
 
 def _values(columns: pl.DataFrame) -> Floats:
     return np.array(columns.to_numpy(), dtype=np.float64, order="C")
-
-
-def _unreadable(file: Path, error: Exception) -> BacktestProblem:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return BacktestProblem(f"not a readable CSV log ({reason})", str(file), "check the file")

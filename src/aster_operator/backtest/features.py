@@ -8,7 +8,7 @@ windows of bars. Nothing later than a bar's close enters its row, and every row 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import numpy as np
 
 from aster_operator.backtest.feature_sources import BARS, MARKS, QUOTES, FeatureSource, Piece, Stream
 from aster_operator.backtest.inputs import volatility_column, volume_column
-from aster_operator.backtest.kernels.compiler import Floats, LongIntegers
+from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
 from aster_operator.backtest.kernels.minutes import (
     bars_to_minutes,
     close_quote_minute,
@@ -49,18 +49,12 @@ class FeatureTable:
     gaps: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Minutes:
-    """Minutes of one symbol and stream as they come out of a kernel, piece by piece."""
+    """What was known in each minute of one symbol and stream: numbers of minutes, and their values."""
 
-    state_ms: LongIntegers
-    state: Floats
-    minutes: list[LongIntegers] = field(default_factory=list)
-    starts: list[LongIntegers] = field(default_factory=list)
-    values: list[Floats] = field(default_factory=list)
-
-    def columns(self) -> tuple[LongIntegers, Floats]:
-        return np.concatenate(self.minutes), np.concatenate(self.values)
+    minutes: LongIntegers
+    values: Floats
 
 
 def build_features(
@@ -77,10 +71,10 @@ def build_features(
     import polars as pl
 
     found: dict[str, dict[str, _Minutes]] = {}
-    for stream, read in ((BARS, _read_bars), (QUOTES, _read_quotes), (MARKS, _read_marks)):
+    for stream in (BARS, QUOTES, MARKS):
         if progress is not None:
             progress(stream.log)
-        found[stream.log] = read(source)
+        found[stream.log] = _read(source, stream)
     symbols = tuple(sorted(found[BARS.log]))
     if not symbols:
         raise BacktestProblem("there are no bars of the chosen symbols", "", "check --symbols")
@@ -114,59 +108,50 @@ def _write(table: pl.DataFrame, kind: str, final: Path, path: Path) -> None:
         table.write_csv(path, datetime_format=text_format)
 
 
-def _read_bars(source: FeatureSource) -> dict[str, _Minutes]:
-    found: dict[str, _Minutes] = {}
-    for piece in source.pieces(BARS):
-        own = found.setdefault(piece.symbol, _Minutes(np.full(2, -1, dtype=np.int64), np.zeros(5)))
-        room = len(piece.time_ms)
-        minutes, starts, values = np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 5))
-        opened = piece.columns[:, 0].astype(np.int64)
-        bars = np.ascontiguousarray(piece.columns[:, 1:])
-        done = bars_to_minutes(piece.time_ms, opened, bars, own.state_ms, own.state, minutes, starts, values)
-        _refuse(done, piece, BARS, own.state_ms)
-        own.minutes.append(minutes[:done])
-        own.starts.append(starts[:done])
-        own.values.append(values[:done])
-    for own in found.values():
-        if own.state_ms[0] >= 0:
-            own.minutes.append(own.state_ms[:1] // MINUTE_MS)
-            own.starts.append(own.state_ms[1:].copy())
-            own.values.append(own.state[None, :].copy())
-    return {symbol: own for symbol, own in found.items() if own.state_ms[0] >= 0}
+_KERNELS = {BARS: bars_to_minutes, QUOTES: quotes_to_minutes, MARKS: marks_to_minutes}
+_STATE_COLUMNS = 6
+_OUT_COLUMNS = {BARS: 6, QUOTES: 4, MARKS: 4}
 
 
-def _read_quotes(source: FeatureSource) -> dict[str, _Minutes]:
-    found: dict[str, _Minutes] = {}
-    for piece in source.pieces(QUOTES):
-        own = found.setdefault(piece.symbol, _Minutes(np.full(2, -1, dtype=np.int64), np.zeros(5)))
-        minutes, values = np.empty(len(piece.time_ms), np.int64), np.empty((len(piece.time_ms), 4))
-        done = quotes_to_minutes(piece.time_ms, piece.columns, own.state_ms, own.state, minutes, values)
-        _refuse(done, piece, QUOTES, own.state_ms)
-        own.minutes.append(minutes[:done])
-        own.values.append(values[:done])
-    for own in found.values():
-        if own.state_ms[0] >= 0:
-            minutes, values = np.empty(1, np.int64), np.empty((1, 4))
-            close_quote_minute(own.state_ms, own.state, minutes, values, 0)
-            own.minutes.append(minutes)
-            own.values.append(values)
-    return {symbol: own for symbol, own in found.items() if own.state_ms[0] >= 0}
+def _read(source: FeatureSource, stream: Stream) -> dict[str, _Minutes]:
+    """The minutes of every symbol of the stream."""
+    state_ms, state = np.empty((0, 2), dtype=np.int64), np.empty((0, _STATE_COLUMNS))
+    names: tuple[str, ...] = ()
+    parts = []
+    for piece in source.pieces(stream):
+        if len(piece.symbols) > len(names):
+            new = len(piece.symbols) - len(names)
+            names = piece.symbols
+            state_ms = np.concatenate([state_ms, np.full((new, 2), -1, dtype=np.int64)])
+            state = np.concatenate([state, np.zeros((new, _STATE_COLUMNS))])
+        out = _room(len(piece.time_ms), stream)
+        done = _KERNELS[stream](piece.symbol_of, piece.time_ms, piece.columns, state_ms, state, *out)
+        _refuse(done, piece, stream, state_ms)
+        parts.append([column[:done].copy() for column in out])
+    parts.append(_last_minutes(stream, state_ms, state))
+    symbols, minutes, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return {
+        name: _Minutes(minutes[symbols == number], values[symbols == number])
+        for number, name in enumerate(names)
+        if state_ms[number, 0] >= 0
+    }
 
 
-def _read_marks(source: FeatureSource) -> dict[str, _Minutes]:
-    found: dict[str, _Minutes] = {}
-    for piece in source.pieces(MARKS):
-        own = found.setdefault(piece.symbol, _Minutes(np.full(2, -1, dtype=np.int64), np.zeros(4)))
-        minutes, values = np.empty(len(piece.time_ms), np.int64), np.empty((len(piece.time_ms), 4))
-        done = marks_to_minutes(piece.time_ms, piece.columns, own.state_ms, own.state, minutes, values)
-        _refuse(done, piece, MARKS, own.state_ms)
-        own.minutes.append(minutes[:done])
-        own.values.append(values[:done])
-    for own in found.values():
-        if own.state_ms[0] >= 0:
-            own.minutes.append(own.state_ms[:1] // MINUTE_MS)
-            own.values.append(own.state[None, :].copy())
-    return {symbol: own for symbol, own in found.items() if own.state_ms[0] >= 0}
+def _room(rows: int, stream: Stream) -> tuple[Integers, LongIntegers, Floats]:
+    return np.empty(rows, np.int32), np.empty(rows, np.int64), np.empty((rows, _OUT_COLUMNS[stream]))
+
+
+def _last_minutes(stream: Stream, state_ms: LongIntegers, state: Floats) -> list[np.ndarray]:
+    """The minutes that have not ended when the stream ends."""
+    known = np.flatnonzero(state_ms[:, 0] >= 0)
+    symbols, minutes, values = _room(len(known), stream)
+    for row, number in enumerate(known):
+        if stream is QUOTES:
+            close_quote_minute(int(number), state_ms, state, symbols, minutes, values, row)
+        else:
+            symbols[row], minutes[row] = number, state_ms[number, 0] // MINUTE_MS
+            values[row] = state[number, : values.shape[1]]
+    return [symbols, minutes, values]
 
 
 def _refuse(done: int, piece: Piece, stream: Stream, state_ms: LongIntegers) -> None:
@@ -174,8 +159,8 @@ def _refuse(done: int, piece: Piece, stream: Stream, state_ms: LongIntegers) -> 
     if done >= 0:
         return
     at = -1 - done
-    where = f"{piece.file}, row {piece.rows[at]}"
-    if piece.time_ms[at] < state_ms[0]:
+    where = f"{piece.file}, row {piece.first_row + at}"
+    if piece.time_ms[at] < state_ms[piece.symbol_of[at], 0]:
         what = f"{piece.time_ms[at]} is earlier than the row before it"
         raise BacktestProblem(what, f"{where}, column ts_unix_ms", "sort the file")
     values = dict(zip(stream.log_columns, piece.columns[at], strict=True))
@@ -196,20 +181,17 @@ def _refuse(done: int, piece: Piece, stream: Stream, state_ms: LongIntegers) -> 
 def _symbol_columns(
     bars: _Minutes, quotes: _Minutes, marks: _Minutes, windows: Sequence[int]
 ) -> dict[str, Floats | LongIntegers]:
-    _, values = bars.columns()
-    starts = np.concatenate(bars.starts)
+    starts = bars.values[:, 0].astype(np.int64)
     # While nothing trades, a snapshot may still show the bar before: of a bar the last snapshot counts.
     keep = np.append(starts[1:] > starts[:-1], True)
-    open_, high, low, close, volume = (np.ascontiguousarray(column) for column in values[keep].T)
+    open_, high, low, close, volume = (np.ascontiguousarray(column) for column in bars.values[keep, 1:].T)
     close_ms = starts[keep] + MINUTE_MS - 1
     minute = close_ms // MINUTE_MS
-    quote_minutes, quote_values = quotes.columns()
-    mark_minutes, mark_values = marks.columns()
-    bid, ask, tw_bid, tw_ask = _known_at(minute, quote_minutes, quote_values).T
-    stale = ~np.isin(minute, quote_minutes)
+    bid, ask, tw_bid, tw_ask = _known_at(minute, quotes).T
+    stale = ~np.isin(minute, quotes.minutes)
     tw_bid, tw_ask = np.where(stale, bid, tw_bid), np.where(stale, ask, tw_ask)
-    mark, rate, mark_high, mark_low = _known_at(minute, mark_minutes, mark_values).T
-    unheard = ~np.isin(minute, mark_minutes)
+    mark, rate, mark_high, mark_low = _known_at(minute, marks).T
+    unheard = ~np.isin(minute, marks.minutes)
     mark_high, mark_low = np.where(unheard, mark, mark_high), np.where(unheard, mark, mark_low)
     ret_bps = np.full(len(close), np.nan)
     ret_bps[1:] = 1e4 * (close[1:] / close[:-1] - 1.0)
@@ -244,10 +226,10 @@ def _symbol_columns(
     return columns | {"mark_high": mark_high, "mark_low": mark_low}
 
 
-def _known_at(minute: LongIntegers, minutes: LongIntegers, values: Floats) -> Floats:
+def _known_at(minute: LongIntegers, heard: _Minutes) -> Floats:
     """For each bar's minute the newest values of that minute or an earlier one; NaN before the first."""
-    place = np.searchsorted(minutes, minute, side="right") - 1
-    found = np.asarray(values[np.maximum(place, 0)])
+    place = np.searchsorted(heard.minutes, minute, side="right") - 1
+    found = np.asarray(heard.values[np.maximum(place, 0)])
     found[place < 0] = np.nan
     return found
 

@@ -7,12 +7,23 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["Booleans", "Bytes", "Floats", "Integers", "LongIntegers", "Words", "compiled"]
+__all__ = [
+    "Booleans",
+    "Bytes",
+    "Floats",
+    "Integers",
+    "LongIntegers",
+    "Octets",
+    "Words",
+    "compiled",
+    "inlined",
+]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int32]
 LongIntegers = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
+Octets = npt.NDArray[np.uint8]
 Booleans = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 """Sixty-four bars a word, the earliest in the lowest bit."""
@@ -27,3 +38,8 @@ def compiled(function: _Function) -> _Function:
     nan as in NumPy, so that no loop carries a check.
     """
     return cast(_Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile `function` into whatever kernel calls it: for small functions in the innermost loops."""
+    return cast(_Function, njit(nogil=True, error_model="numpy", inline="always")(function))

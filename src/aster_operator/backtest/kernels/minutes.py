@@ -1,13 +1,15 @@
 """Snapshots to minutes: what was known last in each minute, and the time-weighted quote.
 
-Each kernel reads one piece of a stream in order of time and carries its state on to the next piece, so that
-a stream need not fit into memory. A snapshot that cannot be used stops the kernel, which then returns
--1 - its index; otherwise it returns the number of minutes that are complete.
+Each kernel reads one piece of a stream, of each symbol in order of time, and carries its state on to the next
+piece, so that a stream need not fit into memory. A row of symbol -1 is left out. `state` has a row for each
+symbol, `state_ms` begins with its last time, -1 before the first. A snapshot that cannot be used stops the
+kernel, which then returns -1 - its index; otherwise it returns the number of minutes that are complete and
+stand in `out_symbols`, `out_minutes` and `out`.
 """
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Floats, LongIntegers, compiled
+from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers, compiled
 
 __all__ = [
     "bars_to_minutes",
@@ -24,127 +26,142 @@ _MINUTE_MS = 60_000
 
 @compiled
 def bars_to_minutes(
+    symbol_of: Integers,
     time_ms: LongIntegers,
-    start_ms: LongIntegers,
     columns: Floats,
     state_ms: LongIntegers,
     state: Floats,
+    out_symbols: Integers,
     out_minutes: LongIntegers,
-    out_starts: LongIntegers,
     out: Floats,
 ) -> int:
-    """The last bar snapshot of each minute; `columns` are open, high, low, close, volume (rows).
-
-    `state_ms` holds the last time and the last bar's start, -1 before the first snapshot.
-    """
+    """The last bar snapshot of each minute; `columns` are start in ms, open, high, low, close, volume."""
     written = 0
     for index in range(time_ms.shape[0]):
+        symbol = symbol_of[index]
+        if symbol < 0:
+            continue
         now = time_ms[index]
-        row = columns[index]
-        body_high = max(row[0], row[3])
-        body_low = min(row[0], row[3])
-        if now < state_ms[0] or not (
-            row[2] > 0 and row[1] >= body_high and row[2] <= body_low and row[4] >= 0
+        last = state_ms[symbol, 0]
+        opened, closed = columns[index, 1], columns[index, 4]
+        lowest = columns[index, 3]
+        if (
+            now < last
+            or not (lowest > 0 and columns[index, 2] >= max(opened, closed))
+            or not (lowest <= min(opened, closed) and columns[index, 5] >= 0)
         ):
             return -1 - index
-        minute = now // _MINUTE_MS
-        if state_ms[0] >= 0 and minute != state_ms[0] // _MINUTE_MS:
-            out_minutes[written] = state_ms[0] // _MINUTE_MS
-            out_starts[written] = state_ms[1]
-            out[written] = state
+        if last >= 0 and now // _MINUTE_MS != last // _MINUTE_MS:
+            out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
+            for column in range(columns.shape[1]):
+                out[written, column] = state[symbol, column]
             written += 1
-        state_ms[0] = now
-        state_ms[1] = start_ms[index]
-        state[:] = row
+        state_ms[symbol, 0] = now
+        for column in range(columns.shape[1]):
+            state[symbol, column] = columns[index, column]
     return written
 
 
 @compiled
 def quotes_to_minutes(
+    symbol_of: Integers,
     time_ms: LongIntegers,
     columns: Floats,
     state_ms: LongIntegers,
     state: Floats,
+    out_symbols: Integers,
     out_minutes: LongIntegers,
     out: Floats,
 ) -> int:
-    """Last and time-weighted bid and ask of each minute; `columns` are bid, ask (rows).
+    """Last and time-weighted bid and ask of each minute; `columns` are bid, ask.
 
     A quote holds until the next one, also into the next minute; the first minute is weighted from its first
-    quote on. `state` is bid, ask, their weighted sums, and the weight.
+    quote on. `state` is bid, ask, their weighted sums, and the weight; `state_ms` also has the time up to
+    which they are weighted.
     """
     written = 0
     for index in range(time_ms.shape[0]):
+        symbol = symbol_of[index]
+        if symbol < 0:
+            continue
         now = time_ms[index]
-        bid, ask = columns[index]
-        if now < state_ms[0] or not (0 < bid <= ask):
+        last = state_ms[symbol, 0]
+        bid, ask = columns[index, 0], columns[index, 1]
+        if now < last or not (0 < bid <= ask):
             return -1 - index
-        minute = now // _MINUTE_MS
-        if state_ms[0] >= 0:
-            last_minute = state_ms[0] // _MINUTE_MS
-            if minute != last_minute:
-                close_quote_minute(state_ms, state, out_minutes, out, written)
+        if last >= 0:
+            minute = now // _MINUTE_MS
+            if minute != last // _MINUTE_MS:
+                close_quote_minute(symbol, state_ms, state, out_symbols, out_minutes, out, written)
                 written += 1
-                state_ms[1] = minute * _MINUTE_MS
-                state[2:] = 0.0
-            weight = now - state_ms[1]
-            state[2] += weight * state[0]
-            state[3] += weight * state[1]
-            state[4] += weight
-        state_ms[0] = now
-        state_ms[1] = now
-        state[0] = bid
-        state[1] = ask
+                state_ms[symbol, 1] = minute * _MINUTE_MS
+                state[symbol, 2] = state[symbol, 3] = state[symbol, 4] = 0.0
+            weight = now - state_ms[symbol, 1]
+            state[symbol, 2] += weight * state[symbol, 0]
+            state[symbol, 3] += weight * state[symbol, 1]
+            state[symbol, 4] += weight
+        state_ms[symbol, 0] = state_ms[symbol, 1] = now
+        state[symbol, 0], state[symbol, 1] = bid, ask
     return written
 
 
 @compiled
 def close_quote_minute(
-    state_ms: LongIntegers, state: Floats, out_minutes: LongIntegers, out: Floats, row: int
+    symbol: int,
+    state_ms: LongIntegers,
+    state: Floats,
+    out_symbols: Integers,
+    out_minutes: LongIntegers,
+    out: Floats,
+    row: int,
 ) -> None:
-    """Write the minute in `state` as if nothing more came in it."""
-    minute = state_ms[0] // _MINUTE_MS
-    weight = (minute + 1) * _MINUTE_MS - state_ms[1]
-    total = state[4] + weight
-    out_minutes[row] = minute
-    out[row, 0] = state[0]
-    out[row, 1] = state[1]
-    out[row, 2] = (state[2] + weight * state[0]) / total
-    out[row, 3] = (state[3] + weight * state[1]) / total
+    """Write the symbol's minute in `state` as if nothing more came in it."""
+    minute = state_ms[symbol, 0] // _MINUTE_MS
+    weight = (minute + 1) * _MINUTE_MS - state_ms[symbol, 1]
+    total = state[symbol, 4] + weight
+    out_symbols[row], out_minutes[row] = symbol, minute
+    out[row, 0], out[row, 1] = state[symbol, 0], state[symbol, 1]
+    out[row, 2] = (state[symbol, 2] + weight * state[symbol, 0]) / total
+    out[row, 3] = (state[symbol, 3] + weight * state[symbol, 1]) / total
 
 
 @compiled
 def marks_to_minutes(
+    symbol_of: Integers,
     time_ms: LongIntegers,
     columns: Floats,
     state_ms: LongIntegers,
     state: Floats,
+    out_symbols: Integers,
     out_minutes: LongIntegers,
     out: Floats,
 ) -> int:
     """Last mark price and funding rate of each minute, and the mark's extremes in it.
 
-    `columns` are mark, funding rate (rows); `state` is mark, funding rate, highest, lowest.
+    `columns` are mark, funding rate; `state` is mark, funding rate, highest, lowest.
     """
     written = 0
     for index in range(time_ms.shape[0]):
+        symbol = symbol_of[index]
+        if symbol < 0:
+            continue
         now = time_ms[index]
-        mark, rate = columns[index]
-        if now < state_ms[0] or not (mark > 0 and np.isfinite(rate)):
+        last = state_ms[symbol, 0]
+        mark, rate = columns[index, 0], columns[index, 1]
+        if now < last or not (mark > 0 and np.isfinite(rate)):
             return -1 - index
-        minute = now // _MINUTE_MS
-        if state_ms[0] >= 0 and minute != state_ms[0] // _MINUTE_MS:
-            out_minutes[written] = state_ms[0] // _MINUTE_MS
-            out[written] = state
+        new = last < 0 or now // _MINUTE_MS != last // _MINUTE_MS
+        if new and last >= 0:
+            out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
+            for column in range(4):
+                out[written, column] = state[symbol, column]
             written += 1
-        if state_ms[0] < 0 or minute != state_ms[0] // _MINUTE_MS:
-            state[2] = mark
-            state[3] = mark
-        state_ms[0] = now
-        state[0] = mark
-        state[1] = rate
-        state[2] = max(state[2], mark)
-        state[3] = min(state[3], mark)
+        if new:
+            state[symbol, 2] = state[symbol, 3] = mark
+        state_ms[symbol, 0] = now
+        state[symbol, 0], state[symbol, 1] = mark, rate
+        state[symbol, 2] = max(state[symbol, 2], mark)
+        state[symbol, 3] = min(state[symbol, 3], mark)
     return written
 
 
