@@ -39,7 +39,7 @@ from aster_operator.backtest.signals import Signals
 
 __all__ = ["Entries", "Semantics", "Slots", "Trades", "available_cores", "run_engine"]
 
-_BLOCK_BARS = 64 * 192
+_BLOCK_BARS = 64 * 48
 _TABLE_BYTES = 192_000_000
 """About what the tables of one block may take."""
 
@@ -96,7 +96,7 @@ class Semantics(Protocol):
     def resolve(
         self, first: int, last: int, entries: Entries, bars: Integers, prices: Floats, flags: Bytes
     ) -> None:
-        """Exit bar, price and flag (exit sets × entries) for the entries from `first` to `last`."""
+        """Exit bar, price and flag (entries × exit sets) for the entries from `first` to `last`."""
         ...
 
     def describe(self, first: int, last: int, entries: Entries, slots: Slots) -> None: ...
@@ -192,9 +192,9 @@ class _Engine:
                 )  # fmt: skip
 
         exits = (
-            np.empty((self.exit_sets, len(entries)), dtype=np.int32),
-            np.empty((self.exit_sets, len(entries))),
-            np.zeros((self.exit_sets, len(entries)), dtype=np.int8),
+            np.empty((len(entries), self.exit_sets), dtype=np.int32),
+            np.empty((len(entries), self.exit_sets)),
+            np.zeros((len(entries), self.exit_sets), dtype=np.int8),
         )
         self._share(pool, sets, fill_sets)
         self._share(

@@ -173,9 +173,9 @@ class _Reader:
         places, odd = np.zeros((_MOST_SYMBOLS, 2), np.int64), np.zeros((_ODD_FIELDS, 4), np.int64)
         symbol_of, times = np.empty(room, np.int32), np.empty(room, np.int64)
         values = np.empty((room, int(self.slots.max()) - 1))
-        counts = np.zeros(3, np.int64)
-        at = scan_rows(start, stop, self.slots, keys, places, symbol_of, times, values, odd, counts)
-        rows, symbols, strange = (int(count) for count in counts)
+        at, rows, symbols, strange = scan_rows(
+            start, stop, self.slots, keys, places, symbol_of, times, values, odd
+        )
         address = buffer.ctypes.data
         texts = [buffer[first - address : last - address].tobytes() for first, last in places[:symbols]]
         found = LogRows(

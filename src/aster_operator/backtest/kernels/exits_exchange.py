@@ -208,7 +208,7 @@ def resolve_exits_exchange(
     exit_prices: Floats,
     exit_flags: Bytes,
 ) -> None:
-    """Fill bar, price and flag (exit parameters × entries) for the entries from `first` to `last`.
+    """Fill bar, price and flag (entries × exit parameters) for the entries from `first` to `last`.
 
     A position entered after the close of bar i is exposed from bar i + 1 on. For `classes` and the values
     see `ExitClasses`.
@@ -238,13 +238,13 @@ def resolve_exits_exchange(
         for number in range(classes.shape[0]):
             stop, _, target, trail = classes[number]
             bar = min(int(stops[stop, 0]), int(targets[target, 0]), trail_bars[trail])
-            exit_bars[number, entry] = bar
+            exit_bars[entry, number] = bar
             out[0] = 0.0
-            exit_flags[number, entry] = 0
+            exit_flags[entry, number] = 0
             if bar < bars:
-                exit_flags[number, entry] = _at_bar(
+                exit_flags[entry, number] = _at_bar(
                     bar, side, stops[stop], targets[target], trail_bars[trail], trails[trail], open_, high,
                     low, basis, out,
                 )  # fmt: skip
                 out[0] = _fill(out[0], side, half_spread[bar - 1], tick)
-            exit_prices[number, entry] = out[0]
+            exit_prices[entry, number] = out[0]

@@ -208,7 +208,7 @@ def resolve_exits_vectorbt(
     exit_bars: Integers,
     exit_prices: Floats,
 ) -> None:
-    """Fill `exit_bars` and `exit_prices` (exit parameters × entries) for the entries from `first` to `last`.
+    """Fill `exit_bars` and `exit_prices` (entries × exit parameters) for the entries from `first` to `last`.
 
     `floor_bps` is the break-even floor of each bar without the buffer. An exit that never comes has the
     number of bars as its bar. Row x of `classes` numbers the stop, the (activation, buffer), the (target,
@@ -240,7 +240,7 @@ def resolve_exits_vectorbt(
             if arm_bars[arm] <= stopped:
                 stopped = trail_bars[trail]
             found = min(target_bars[target], stopped)
-            exit_bars[number, entry] = found
-            exit_prices[number, entry] = 0.0
+            exit_bars[entry, number] = found
+            exit_prices[entry, number] = 0.0
             if found < bars:
-                exit_prices[number, entry] = sell_price[found] if side > 0 else buy_price[found]
+                exit_prices[entry, number] = sell_price[found] if side > 0 else buy_price[found]

@@ -145,11 +145,15 @@ def _text(start: int, end: int) -> tuple[np.uint64, np.uint64]:
 
 
 @compiled
-def _symbol_number(first: np.uint64, second: np.uint64, known: int, keys: Words) -> int:
-    """Number of the symbol among the `known` ones, `known` for a new one."""
+def _symbol_number(
+    first: np.uint64, second: np.uint64, known: int, keys: Words, places: LongIntegers, start: int, end: int
+) -> int:
+    """Number of the symbol among the `known` ones, `known` after adding it."""
     for number in range(known):
         if keys[number, 0] == first and keys[number, 1] == second:
             return number
+    keys[known, 0], keys[known, 1] = first, second
+    places[known, 0], places[known, 1] = start, end
     return known
 
 
@@ -185,19 +189,17 @@ def scan_rows(
     times: LongIntegers,
     values: Floats,
     odd: LongIntegers,
-    counts: LongIntegers,
-) -> int:
+) -> tuple[int, int, int, int]:
     """The rows that begin at the address `start` or later and before `stop`; each must end in a newline.
 
     `slots` says for each column which slot it fills, -1 for none; columns behind its end are stepped over.
     `symbols` gets numbers of symbols, new ones are added to `keys` and `symbol_places` (start, end). `odd`
     gets (row, slot, start, end) of what could not be converted, and slot -1 for a row with too few columns.
-    `counts` comes back as rows, symbols and odd fields; empty lines are no rows. Returns where it stopped: at
-    `stop`, or before a row for which there is no room.
+    Empty lines are no rows. Returns where it stopped (at `stop`, or before a row for which there is no room),
+    and the numbers of rows, symbols and odd fields.
     """
     rows = known = strange = 0
-    number = -1
-    at = start
+    number, at = -1, start
     width = values.shape[1] + 2
     seen = np.zeros((keys.shape[0] * width, 2), dtype=np.uint64)
     seen_values = np.empty(keys.shape[0] * width)
@@ -208,8 +210,7 @@ def scan_rows(
             continue
         line = base = at
         ends = _commas_and_newlines(base)
-        newline = False
-        column = 0
+        newline, column = False, 0
         while column < columns and not newline:
             while ends == _ZERO:
                 base += 64
@@ -225,11 +226,8 @@ def scan_rows(
                 # Symbols tend to take turns.
                 number = number + 1 if number + 1 < known else 0
                 if not (known and keys[number, 0] == first and keys[number, 1] == second):
-                    number = _symbol_number(first, second, known, keys)
-                if number == known:
-                    keys[known, 0], keys[known, 1] = first, second
-                    symbol_places[known, 0], symbol_places[known, 1] = at, last
-                    known += 1
+                    number = _symbol_number(first, second, known, keys, symbol_places, at, last)
+                    known = max(known, number + 1)
                 symbols[rows] = number
             elif slot >= 0:
                 first, second = _text(at, last)
@@ -249,5 +247,4 @@ def scan_rows(
             strange = _note(odd, strange, rows, -1, line, at - 1)
         at = at if newline else _after_newline(at)
         rows += 1
-    counts[0], counts[1], counts[2] = rows, known, strange
-    return at
+    return at, rows, known, strange

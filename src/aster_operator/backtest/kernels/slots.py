@@ -89,7 +89,7 @@ def collect_slots(
     signals end nothing. Lists begin at `slot_offsets`, which leaves room for every exit to be distinct.
     """
     bars = opposite_price_long.shape[0]
-    exits = exit_bars.shape[0]
+    exits = exit_bars.shape[1]
     for entry in range(first, last):
         start = slot_offsets[entry]
         stop = slot_offsets[entry + 1]
@@ -103,10 +103,10 @@ def collect_slots(
         known = 0
         for number in range(exits):
             found = _find_or_add(
-                exit_bars[number, entry], exit_prices[number, entry], exit_flags[number, entry],
+                exit_bars[entry, number], exit_prices[entry, number], exit_flags[entry, number],
                 own_bars, own_prices, own_flags, known, table,
             )  # fmt: skip
-            exit_slots[number, entry] = found
+            exit_slots[entry, number] = found
             known = max(known, found + 1)
         reverses = opposite_offsets.shape[0] > 0
         begin = opposite_offsets[entry] if reverses else 0
@@ -122,7 +122,7 @@ def collect_slots(
         places = np.empty(known, dtype=np.int32)
         _sort_by_bar(own_bars, own_prices, own_flags, known, places)
         for number in range(exits):
-            exit_slots[number, entry] = places[exit_slots[number, entry]]
+            exit_slots[entry, number] = places[exit_slots[entry, number]]
         for index in range(begin, end):
             position = opposite_positions[index]
             opposite_slots[position] = places[opposite_slots[position]]

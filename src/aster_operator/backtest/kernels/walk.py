@@ -86,10 +86,10 @@ def walk_block(
                 entry = next_entry[bar - first_bar]
                 if entry < 0:
                     break
-                exit_bar = exit_bars[exit_number, entry]
+                exit_bar = exit_bars[entry, exit_number]
                 reversal = reversal_bars[entry]
                 is_exit = exit_bar <= reversal
-                slot = exit_slots[exit_number, entry] if is_exit else reversal_slots[entry]
+                slot = exit_slots[entry, exit_number] if is_exit else reversal_slots[entry]
                 bar = exit_bar + cooldown_bars if is_exit else reversal
                 slot += slot_bases[entry]
                 trades[written] = slot
