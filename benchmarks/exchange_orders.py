@@ -12,7 +12,7 @@ import statistics
 import time
 import urllib.request
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from exchange_venue import Venue, cores, venue
 
@@ -84,8 +84,7 @@ class Connection(asyncio.Protocol):
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def run(self, requests: list[bytes]) -> "asyncio.Future[None]":
         self._done = asyncio.get_running_loop().create_future()

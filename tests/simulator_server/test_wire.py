@@ -269,7 +269,7 @@ async def test_noise_is_answered_without_filling_the_screen(
     reader, writer = await asyncio.open_connection("127.0.0.1", int(live.rest_url.rpartition(":")[2]))
     writer.write(b"\x00\xff\xfe\r\n\r\n")
     async with asyncio.timeout(5):
-        assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
     assert [record for record in caplog.records if record.exc_info] == []
     writer.close()
     await writer.wait_closed()

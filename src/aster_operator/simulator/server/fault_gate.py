@@ -1,6 +1,7 @@
 """The gate before the dispatcher, where requests meet their faults."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from aster_operator.simulator.model import VenueRefusal
 from aster_operator.simulator.server.dispatcher import Dispatcher
@@ -23,11 +24,19 @@ class FaultGate:
 
     async def answer(self, request: WireRequest) -> WireResponse | None:
         """None stands for a connection that breaks without an answer."""
+        reply = self.reply(request)
+        return reply if reply is None or isinstance(reply, WireResponse) else await reply
+
+    def reply(self, request: WireRequest) -> WireResponse | Awaitable[WireResponse | None] | None:
+        """The answer at once where nothing delays it."""
         if self.in_maintenance:
             closed = VenueRefusal(-1016, "This service is no longer available.", http_status=503)
             return self._dispatcher.refused(request, closed)
         if not self._faults.strike_requests:
             return self._dispatcher.dispatch(request)
+        return self._answer_struck(request)
+
+    async def _answer_struck(self, request: WireRequest) -> WireResponse | None:
         plan = self._faults.plan_request(request, self._account_of(request))
         if plan.delay_ms > 0:
             await asyncio.sleep(plan.delay_ms / 1000)

@@ -28,7 +28,7 @@ from aster_operator.simulator.server.market_driver import MarketDriver, MarketSt
 from aster_operator.simulator.server.market_feed import MarketFeed
 from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
 from aster_operator.simulator.server.market_verbs import market_verbs
-from aster_operator.simulator.server.messages import WireRequest, WireResponse, encode_json
+from aster_operator.simulator.server.messages import encode_json
 from aster_operator.simulator.server.product_streams import ProductStreams, StreamProducts
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.routing import Services
@@ -99,7 +99,7 @@ class ExchangeServer:
         self._front = StreamHost(
             settings.host,
             settings.port,
-            self.gate.answer,
+            self.gate.reply,
             choose=self.streams.choose,
             clock=clock,
             max_body_bytes=settings.max_body_bytes,
@@ -111,7 +111,7 @@ class ExchangeServer:
         self._back = HttpHost(
             settings.host,
             settings.control_port,
-            self._answer_control,
+            self.control.dispatch,
             clock=clock,
             max_body_bytes=settings.max_body_bytes,
         )
@@ -293,6 +293,3 @@ class ExchangeServer:
         if not self.faults.touches_events:
             return (message,)
         return self.faults.deliveries(stream, self.streams.account_of(stream), message)
-
-    async def _answer_control(self, request: WireRequest) -> WireResponse | None:
-        return self.control.dispatch(request)
