@@ -54,6 +54,15 @@ class ContractSpec:
         )
 
     @cached_property
+    def notional_caps(self) -> dict[int, int]:
+        """Largest position notional in USD by leverage; what no bracket allows is missing."""
+        highest = max((bracket.initial_leverage for bracket in self.brackets), default=0)
+        return {
+            leverage: max(each.notional_cap for each in self.brackets if each.initial_leverage >= leverage)
+            for leverage in range(1, highest + 1)
+        }
+
+    @cached_property
     def mark_quantum_e8(self) -> int:
         """Marks are multiples of this, so that any number of lots at a mark is whole atoms."""
         return self._step_denominator

@@ -29,8 +29,7 @@ __all__ = [
 
 def max_notional_usd(spec: ContractSpec, leverage: int) -> int:
     """Largest position notional in USD allowed at `leverage`; 0 when no bracket allows that much leverage."""
-    caps = [bracket.notional_cap for bracket in spec.brackets if bracket.initial_leverage >= leverage]
-    return max(caps, default=0)
+    return spec.notional_caps.get(leverage, 0)
 
 
 def maintenance_margin_atoms(spec: ContractSpec, notional_atoms: int) -> int:

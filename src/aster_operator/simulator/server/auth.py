@@ -43,6 +43,9 @@ class Security(Enum):
     """Signed by the main wallet inside the payload; the endpoint verifies it itself."""
 
 
+_ANYBODY = (Security.NONE, Security.MARKET_DATA, Security.WALLET)
+
+
 class Permission(Enum):
     READ = auto()
     TRADE = auto()
@@ -132,6 +135,8 @@ def signed_by(message: bytes, signature_hex: str, signer: str, settings: AuthSet
 
 def _is_listed(peer: str, whitelist: str) -> bool:
     """True without a list; entries are addresses or networks, separated by spaces, or commas as some do."""
+    if not whitelist:
+        return True
     entries = whitelist.replace(",", " ").split()
     if not entries:
         return True
@@ -158,7 +163,7 @@ class Authenticator:
         `reuses_nonce` is for calls that name an earlier nonce (noop, guarded cancel): its age is not
         checked and it is not consumed here. Raises VenueRefusal with the codes of section 8.2.
         """
-        if security in (Security.NONE, Security.MARKET_DATA, Security.WALLET):
+        if security in _ANYBODY:
             return None
         if "signer" in params or ("nonce" in params and "x-mbx-apikey" not in request.headers):
             return self._identify_agent(request, params, security, reuses_nonce)
@@ -235,11 +240,13 @@ class Authenticator:
     def _check_agent(self, agent: Agent, security: Security, request: WireRequest) -> None:
         if agent.expires_ms is not None and agent.expires_ms <= self._clock.now_ms():
             raise refusals.invalid_api_key()
-        is_spot = request.path.startswith(SPOT_PREFIX)
-        allowed = {
-            Security.TRADE: agent.can_spot_trade if is_spot else agent.can_perp_trade,
-            Security.TRANSFER: agent.can_withdraw or agent.can_perp_trade,
-        }.get(security, agent.can_read)
+        if security is Security.TRADE:
+            is_spot = request.path.startswith(SPOT_PREFIX)
+            allowed = agent.can_spot_trade if is_spot else agent.can_perp_trade
+        elif security is Security.TRANSFER:
+            allowed = agent.can_withdraw or agent.can_perp_trade
+        else:
+            allowed = agent.can_read
         if not allowed or not _is_listed(request.peer, agent.ip_whitelist):
             raise refusals.invalid_api_key()
 

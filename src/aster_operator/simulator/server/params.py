@@ -6,9 +6,10 @@ signed query is ignored; booleans come in any case and decimals in scientific fo
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +28,13 @@ _DECIMAL = re.compile(
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Refusal = VenueRefusal | Callable[[], VenueRefusal]
+"""A refusal, or what makes it when it is needed."""
+
+
+@lru_cache(maxsize=64)
+def _members(kind: type[StrEnum]) -> dict[str, StrEnum]:
+    return {member.value: member for member in kind}
 
 
 def _decode(raw: bytes) -> str:
@@ -126,8 +134,15 @@ class Params(Mapping[str, str]):
                 return value
         raise refusals.mandatory_parameter(names[0])
 
+    def _sent(self, name: str) -> str | None:
+        """As `optional_text`, of one name: most parameters are not there, and that must cost little."""
+        value = self._values.get(name)
+        if value == "":
+            raise refusals.parameter_empty(name)
+        return value
+
     def optional_decimal(self, name: str) -> Decimal | None:
-        value = self.optional_text(name)
+        value = self._sent(name)
         if value is None:
             return None
         if not _DECIMAL.fullmatch(value):
@@ -141,7 +156,7 @@ class Params(Mapping[str, str]):
         return value
 
     def optional_integer(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
-        value = self.optional_text(name)
+        value = self._sent(name)
         if value is None:
             return None
         if not _INTEGER.fullmatch(value):
@@ -158,7 +173,7 @@ class Params(Mapping[str, str]):
         return value
 
     def optional_flag(self, name: str) -> bool | None:
-        value = self.optional_text(name)
+        value = self._sent(name)
         if value is None:
             return None
         lowered = value.lower()
@@ -170,16 +185,16 @@ class Params(Mapping[str, str]):
         self.text(name)
         return bool(self.optional_flag(name))
 
-    def optional_choice(self, name: str, kind: type[Choice], refusal: VenueRefusal) -> Choice | None:
-        value = self.optional_text(name)
+    def optional_choice(self, name: str, kind: type[Choice], refusal: Refusal) -> Choice | None:
+        value = self._sent(name)
         if value is None:
             return None
-        try:
-            return kind(value.upper())
-        except ValueError:
-            raise refusal from None
+        member = _members(kind).get(value.upper())
+        if not isinstance(member, kind):
+            raise refusal if isinstance(refusal, VenueRefusal) else refusal()
+        return member
 
-    def choice(self, name: str, kind: type[Choice], refusal: VenueRefusal) -> Choice:
+    def choice(self, name: str, kind: type[Choice], refusal: Refusal) -> Choice:
         self.text(name)
         value = self.optional_choice(name, kind, refusal)
         assert value is not None  # noqa: S101 - `text` has refused a missing one

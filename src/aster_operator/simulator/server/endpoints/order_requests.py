@@ -6,6 +6,7 @@ type takes, filters, margin and position rules are the exchange's.
 
 import re
 from decimal import Decimal
+from functools import partial
 
 from aster_operator.domain.enums import (
     OrderType,
@@ -23,6 +24,12 @@ from aster_operator.simulator.server.routing import Call
 __all__ = ["RESPONSE_TYPES", "approved_builder", "client_order_id", "order_request"]
 
 RESPONSE_TYPES = ("ACK", "RESULT")
+_BAD_SIDE = partial(VenueRefusal, -1117, "Invalid side.")
+_BAD_TYPE = partial(VenueRefusal, -1116, "Invalid orderType.")
+_BAD_POSITION_SIDE = partial(VenueRefusal, -4060, "Invalid position side.")
+_BAD_TIME_IN_FORCE = partial(VenueRefusal, -1115, "Invalid timeInForce.")
+_BAD_WORKING_TYPE = partial(VenueRefusal, -4031, "Invalid parameter working type.")
+_BAD_STP_MODE = partial(refusals.invalid_parameter, "stpMode")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 
 
@@ -78,11 +85,10 @@ def order_request(call: Call, params: Params) -> OrderRequest:
     symbol = params.text("symbol")
     if symbol not in call.exchange.contracts():
         raise refusals.bad_symbol()
-    side = params.choice("side", Side, VenueRefusal(-1117, "Invalid side."))
-    order_type = params.choice("type", OrderType, VenueRefusal(-1116, "Invalid orderType."))
+    side = params.choice("side", Side, _BAD_SIDE)
+    order_type = params.choice("type", OrderType, _BAD_TYPE)
     position_side = (
-        params.optional_choice("positionSide", PositionSide, VenueRefusal(-4060, "Invalid position side."))
-        or PositionSide.BOTH
+        params.optional_choice("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
     )
     reduce_only = params.optional_flag("reduceOnly")
     if reduce_only is not None and call.exchange.account(call.account_id).hedge_mode:
@@ -100,9 +106,7 @@ def order_request(call: Call, params: Params) -> OrderRequest:
         side=side,
         order_type=order_type,
         position_side=position_side,
-        time_in_force=params.optional_choice(
-            "timeInForce", TimeInForce, VenueRefusal(-1115, "Invalid timeInForce.")
-        ),
+        time_in_force=params.optional_choice("timeInForce", TimeInForce, _BAD_TIME_IN_FORCE),
         quantity=quantity,
         price=price,
         stop_price=_decimal_or_zero_is_absent(params, "stopPrice", order_type.is_conditional),
@@ -110,15 +114,11 @@ def order_request(call: Call, params: Params) -> OrderRequest:
         callback_rate_pct=params.optional_decimal("callbackRate"),
         reduce_only=reduce_only or False,
         close_position=params.optional_flag("closePosition") or False,
-        working_type=params.optional_choice(
-            "workingType", WorkingType, VenueRefusal(-4031, "Invalid parameter working type.")
-        )
+        working_type=params.optional_choice("workingType", WorkingType, _BAD_WORKING_TYPE)
         or WorkingType.CONTRACT_PRICE,
         price_protect=params.optional_flag("priceProtect") or False,
         client_order_id=client_order_id(params),
-        self_trade_prevention=params.optional_choice(
-            "stpMode", SelfTradePrevention, refusals.invalid_parameter("stpMode")
-        ),
+        self_trade_prevention=params.optional_choice("stpMode", SelfTradePrevention, _BAD_STP_MODE),
         received_nonce_us=None if call.identity is None else call.identity.nonce_us,
         builder=builder,
     )
