@@ -1,5 +1,6 @@
 """What a builder reads of its users."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from aster_operator.domain.clock import ManualClock
 from aster_operator.simulator.server import ExchangeServer
 from simulator_server.test_custody import Wallet
+from simulator_server.test_streams import listen
 from simulator_server.trader import Trader
 
 READS = ("userAccounts", "userOpenOrders", "userBalances", "userPositionRisk", "userTrades", "userAllOrders")
@@ -94,3 +96,85 @@ def test_pages(builder: Trader, wallet: Wallet) -> None:
     page = read(builder, "approvedUserList", page=1)
     assert (page["total"], page["rows"][0]["userAddress"]) == (1, wallet.account.user)
     assert read(builder, "approvedUserList") == page["rows"]
+
+
+def usdt(trader: Trader) -> Decimal:
+    (row,) = [row for row in trader.v3("GET", "balance").json if row["asset"] == "USDT"]
+    return Decimal(row["balance"])
+
+
+def charged(trader: Trader) -> list[dict[str, Any]]:
+    rows = trader.v3("GET", "income", incomeType="COMMISSION").json
+    assert [-Decimal(row["income"]) for row in rows] == [
+        Decimal(trade["commission"]) for trade in trader.v3("GET", "userTrades", symbol="BTCUSDT").json
+    ]
+    return list(rows)
+
+
+def test_the_builder_gets_its_share_of_every_fill_from_the_user(builder: Trader, wallet: Wallet) -> None:
+    with_code, without = wallet.v3("GET", "userTrades", symbol="BTCUSDT").json
+    notional = Decimal(with_code["quoteQty"])
+    taker = Decimal(wallet.v3("GET", "commissionRate", symbol="BTCUSDT").json["takerCommissionRate"])
+    share = notional * Decimal("0.0001")
+    assert Decimal(with_code["commission"]) == pytest.approx(notional * taker + share, abs=Decimal("2e-8"))
+    assert Decimal(without["commission"]) == pytest.approx(notional * taker, rel=Decimal("1e-4"))
+    charged(wallet)
+    (reward,) = builder.v3("GET", "income", incomeType="MARKET_MERCHANT_RETURN_REWARD").json
+    assert Decimal(reward["income"]) == pytest.approx(share, abs=Decimal("1e-8"))
+    assert (reward["symbol"], reward["tradeId"]) == ("BTCUSDT", str(with_code["id"]))
+    (row,) = read(builder, "userTrades")["rows"]
+    assert Decimal(row["builderFee"]) == -Decimal(reward["income"])
+    assert Decimal(row["fee"]) + Decimal(row["builderFee"]) == -Decimal(with_code["commission"])
+    assert wallet.server.exchange.audit().balanced
+
+
+def test_a_builder_is_told_and_a_resting_order_pays_as_it_fills(builder: Trader, wallet: Wallet) -> None:
+    ears = listen(builder)
+    before = usdt(builder)
+    order = wallet.v3("GET", "openOrders", symbol="BTCUSDT").json[0]
+    price = Decimal(order["price"])
+    wallet.server.exchange.control.gap_book("BTCUSDT", Decimal(-2))
+    trade = wallet.v3("GET", "userTrades", symbol="BTCUSDT").json[-1]
+    assert (trade["orderId"], trade["maker"], trade["price"]) == (order["orderId"], True, order["price"])
+    share = price * Decimal("0.010") * Decimal("0.0001")
+    (update,) = [event for event in ears.payloads() if event["e"] == "ACCOUNT_UPDATE"]
+    assert update["a"]["m"] == "ADJUSTMENT"
+    assert Decimal(update["a"]["B"][0]["bc"]) == pytest.approx(share, abs=Decimal("1e-8"))
+    assert usdt(builder) - before == Decimal(update["a"]["B"][0]["bc"])
+    assert wallet.server.exchange.audit().balanced
+
+
+def test_a_builder_without_an_account_here_is_paid_into_a_purse(wallet: Wallet) -> None:
+    stranger = "0x" + "12" * 20
+    wallet.approve_builder(stranger)
+    code = {"builder": stranger.upper().replace("X", "x"), "feeRate": "1e-4"}
+    answer = wallet.v3(
+        "POST", "order", symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.010", **code
+    )
+    assert answer.status == 200
+    charged(wallet)
+    audit = wallet.server.exchange.audit()
+    assert audit.balanced
+    notional = Decimal(wallet.v3("GET", "userTrades", symbol="BTCUSDT").json[0]["quoteQty"])
+    assert Decimal(audit.detail["builder_fees:USDT"]).scaleb(-8) == pytest.approx(
+        notional * Decimal("0.0001"), abs=Decimal("1e-8")
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"builder": "0x" + "34" * 20, "feeRate": "0"},
+        {"builder": "known", "feeRate": "0.0010001"},
+        {"builder": "known", "feeRate": "-0.0001"},
+        {"builder": "nonsense", "feeRate": "0.0001"},
+    ],
+)
+def test_what_was_not_approved_is_refused(builder: Trader, wallet: Wallet, code: dict[str, str]) -> None:
+    if code["builder"] == "known":
+        code = code | {"builder": builder.account.user}
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010"}
+    answer = wallet.v3("POST", "order", **order, **code)
+    assert (answer.status, answer.json["code"]) == (400, -2031)
+    [batch] = wallet.v3("POST", "batchOrders", batchOrders=json.dumps([order | code])).json
+    assert batch["code"] == -2031

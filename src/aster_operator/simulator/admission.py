@@ -83,7 +83,7 @@ class Admission:
         spec = market.spec
         best = market.book.opposite(order.side).best_matchable()
         takes = best is not None and (ticks - best) * order.side.sign >= 0
-        rate_e8 = account.fee_rates_e8(spec)[1 if takes else 0]
+        rate_e8 = account.fee_rates_e8(spec)[1 if takes else 0] + order.builder_rate_e8
         return max(0, spec.notional_atoms(ticks, order.remaining_lots) * rate_e8 // ATOMS)
 
     def available(self, account: Account, asset: str) -> int:

@@ -60,6 +60,8 @@ class Clearing:
         commission = rounded_share(notional, account.fee_rates_e8(spec)[0 if is_maker else 1], ATOMS)
         self._state.ledger.credit_realized(account, asset, realized)
         self._state.ledger.charge_fee(account, asset, commission)
+        builder_fee = rounded_share(notional, order.builder_rate_e8, ATOMS)
+        commission += builder_fee
         account.updated_ms = position.updated_ms = now_ms
         if is_maker:
             account.reserve(order, -lots, order.price_ticks)
@@ -85,15 +87,31 @@ class Clearing:
             commission,
             is_maker,
             now_ms,
+            builder_atoms=builder_fee,
         )
         account.trades.append(record)
         if realized:
             self.book_income(account, spec.symbol, "REALIZED_PNL", realized, asset, trade_id=trade_id)
         if commission:
             self.book_income(account, spec.symbol, "COMMISSION", -commission, asset, trade_id=trade_id)
+        if builder_fee:
+            self._pay_builder(account, record, order.builder)
         if self._state.listeners:
             self.publish_account(account, asset, "ORDER", (position,))
         self._desk.announce(order, ExecutionType.TRADE, record)
+
+    def _pay_builder(self, account: Account, trade: TradeRecord, builder_id: str | None) -> None:
+        """The account has paid it with its commission; the builder sees it as an income of its own."""
+        builder = None if builder_id is None else self._state.accounts.get(builder_id)
+        asset, atoms = trade.spec.instrument.margin_asset, trade.builder_atoms
+        self._state.ledger.pay_builder(account, builder, asset, atoms)
+        if builder is None:
+            return
+        builder.updated_ms = self._state.now_ms
+        symbol, reward = trade.spec.symbol, "MARKET_MERCHANT_RETURN_REWARD"
+        self.book_income(builder, symbol, reward, atoms, asset, trade_id=trade.trade_id)
+        if self._state.listeners:
+            self.publish_account(builder, asset, "ADJUSTMENT", change_atoms=atoms)
 
     def _apply(self, account: Account, position: Position, signed_lots: int, ticks: int) -> int:
         """Change the position; an isolated one takes its margin from, or returns it to, the cross wallet."""

@@ -188,6 +188,8 @@ class Engine:
                 self._amend_conditional(market, order, request, checked)
             elif request.quantity is not None and request.price is not None:
                 self.modify(account, order, request.quantity, request.price)
+        if request.builder is None:
+            request.builder, request.builder_rate_e8 = old.builder, old.builder_rate_e8
         leg.request = request
 
     def _amend_conditional(

@@ -1,9 +1,9 @@
 """The venue's books. Double entry: whatever one purse loses another gains, in whole atoms.
 
 The purses are the accounts' wallets (kept by the accounts, the insurance fund being one of them), the fees
-collected, the funding clearing (rounding residue) and the market: the nameless counterparty that owns the
-synthetic liquidity. The market carries a real position per symbol, so its unrealised result is part of
-the balance.
+collected, the fees of builders that have no account, the funding clearing (rounding residue) and the market:
+the nameless counterparty that owns the synthetic liquidity. The market carries a real position per symbol, so
+its unrealised result is part of the balance.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,6 +39,8 @@ class Ledger:
     funding_clearing: dict[str, int] = field(default_factory=dict)
     exchanged: dict[str, int] = field(default_factory=dict)
     """The other side of the auto-exchanges, by asset."""
+    builder_fees: dict[str, int] = field(default_factory=dict)
+    """Fees of builders that have no account here to be paid to, by asset."""
     market: dict[str, MarketPosition] = field(default_factory=dict)
 
     def deposit(self, account: Account, asset: str, atoms: int) -> None:
@@ -50,6 +52,11 @@ class Ledger:
         """The account pays (or, negative, is paid) a commission."""
         _add(account.wallet_atoms, asset, -atoms)
         _add(self.fees, asset, atoms)
+
+    def pay_builder(self, account: Account, builder: Account | None, asset: str, atoms: int) -> None:
+        """The account pays the builder of its order; None: one without an account here."""
+        _add(account.wallet_atoms, asset, -atoms)
+        _add(self.builder_fees if builder is None else builder.wallet_atoms, asset, atoms)
 
     def credit_realized(self, account: Account, asset: str, atoms: int) -> None:
         """Profit leaves an account's position and enters its wallet; the position's cost has absorbed it."""
@@ -122,6 +129,7 @@ class Ledger:
             ("fees", self.fees),
             ("funding_clearing", self.funding_clearing),
             ("exchanged", self.exchanged),
+            ("builder_fees", self.builder_fees),
         )
 
 

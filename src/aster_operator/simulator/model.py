@@ -5,7 +5,7 @@ Inside the exchange everything is an integer: prices in ticks, quantities in lot
 them into text. `ContractSpec` holds the conversions; nothing else may multiply ticks by lots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -91,6 +91,8 @@ class OrderRequest:
     received_nonce_us: int | None = None
     builder: str | None = None
     """Account id of the builder whose code the order carries."""
+    builder_rate_e8: int = 0
+    """What the builder gets of every fill, as a share of its notional in 10^-8."""
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ class SimulatedOrder:
     self_trade_prevention: SelfTradePrevention | None = None
     received_nonce_us: int | None = None
     builder: str | None = None
+    builder_rate_e8: int = 0
     modifications: int = 0
 
     @property
@@ -144,7 +147,11 @@ class SimulatedOrder:
 
 @dataclass(frozen=True, slots=True)
 class TradeRecord:
-    """One own execution, as userTrades lists it. Commission positive = paid."""
+    """One own execution, as userTrades lists it.
+
+    `commission_atoms` is all the account paid (negative: was paid), `builder_atoms` the part of it that went
+    to the builder of the order.
+    """
 
     trade_id: int
     order_id: int
@@ -159,6 +166,7 @@ class TradeRecord:
     commission_atoms: int
     is_maker: bool
     time_ms: int
+    builder_atoms: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

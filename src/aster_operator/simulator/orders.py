@@ -56,6 +56,7 @@ class OrderDesk:
             self_trade_prevention=self._prevention(account, request),
             received_nonce_us=request.received_nonce_us,
             builder=request.builder,
+            builder_rate_e8=request.builder_rate_e8,
         )
 
     def accept(self, account: Account, order: SimulatedOrder) -> None:

@@ -266,12 +266,12 @@ def _trade_json(user: Account, trade: TradeRecord) -> dict[str, Any]:
         "feeAsset": own["commissionAsset"],
         "totalQuota": own["quoteQty"],
         # From the user's side: negative when paid.
-        "fee": atoms_text(-trade.commission_atoms),
+        "fee": atoms_text(trade.builder_atoms - trade.commission_atoms),
         "orderId": trade.order_id,
         "realizedProfit": own["realizedPnl"],
         "marginAsset": own["marginAsset"],
         "userAddress": user.user,
-        "builderFee": atoms_text(0),
+        "builderFee": atoms_text(-trade.builder_atoms),
     }
 
 

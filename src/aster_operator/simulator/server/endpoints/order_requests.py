@@ -16,7 +16,7 @@ from aster_operator.domain.enums import (
     TimeInForce,
     WorkingType,
 )
-from aster_operator.simulator.model import OrderRequest, VenueRefusal
+from aster_operator.simulator.model import ATOMS, OrderRequest, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.routing import Call
@@ -93,7 +93,7 @@ def order_request(call: Call, params: Params) -> OrderRequest:
     reduce_only = params.optional_flag("reduceOnly")
     if reduce_only is not None and call.exchange.account(call.account_id).hedge_mode:
         raise VenueRefusal(-1106, "Parameter 'reduceOnly' sent when not required.")
-    builder = approved_builder(call, params)
+    builder, builder_rate_e8 = approved_builder(call, params)
     price = _pegged_price(call, params, symbol, side) if order_type is OrderType.LIMIT else None
     if price is None:
         price = _decimal_or_zero_is_absent(params, "price", not order_type.executes_as_market)
@@ -121,20 +121,22 @@ def order_request(call: Call, params: Params) -> OrderRequest:
         self_trade_prevention=params.optional_choice("stpMode", SelfTradePrevention, _BAD_STP_MODE),
         received_nonce_us=None if call.identity is None else call.identity.nonce_us,
         builder=builder,
+        builder_rate_e8=builder_rate_e8,
     )
 
 
-def approved_builder(call: Call, params: Params) -> str | None:
-    """The account id of the builder an order names, None without one.
+def approved_builder(call: Call, params: Params) -> tuple[str | None, int]:
+    """(account id of the builder an order names, its share of a fill in 10^-8); None and 0 without one.
 
-    It must be approved for at least the fee rate the order names. Raises VenueRefusal(-2031).
+    It must be approved for at least the fee rate the order names; an order that names none pays none. Raises
+    VenueRefusal(-2031).
     """
     builder = params.optional_text("builder")
     if builder is None:
-        return None
+        return None, 0
     account = call.services.registry.account(call.account_id)
     approved = None if account is None else account.builders.get(builder.lower())
     fee_rate = params.optional_decimal("feeRate") or Decimal(0)
-    if approved is None or fee_rate > Decimal(approved.max_fee_rate):
+    if approved is None or not 0 <= fee_rate <= Decimal(approved.max_fee_rate):
         raise VenueRefusal(-2031, "Invalid builder parameter.")
-    return builder.lower()
+    return builder.lower(), int(fee_rate * ATOMS)

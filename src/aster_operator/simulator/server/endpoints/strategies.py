@@ -101,7 +101,7 @@ def _triggers(params: Params) -> tuple[Trigger, ...]:
 
 def _sub_orders(call: Call) -> list[SubOrder]:
     legs = []
-    builder = approved_builder(call, call.params)
+    builder, builder_rate_e8 = approved_builder(call, call.params)
     for number, params in enumerate(parse_orders("subOrderList", call.params.text("subOrderList")), start=1):
         fields = dict(params)
         if params.optional_integer("strategySubId") not in (None, number):
@@ -109,7 +109,8 @@ def _sub_orders(call: Call) -> list[SubOrder]:
         if "clientOrderId" in fields:
             fields["newClientOrderId"] = fields.pop("clientOrderId")
         leg = SubOrder(number, order_request(call, Params(fields)), _triggers(params))
-        leg.request.builder = leg.request.builder or builder
+        if leg.request.builder is None:
+            leg.request.builder, leg.request.builder_rate_e8 = builder, builder_rate_e8
         legs.append(leg)
     return legs
 
