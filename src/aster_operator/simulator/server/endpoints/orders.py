@@ -15,7 +15,7 @@ from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.render import order_json
 from aster_operator.simulator.server.routing import Call, Endpoint
 
-__all__ = ["ORDER_ENDPOINTS", "order_key", "week_span"]
+__all__ = ["ORDER_ENDPOINTS", "noop", "order_key", "week_span"]
 
 MAX_BATCH = 5
 MAX_BATCH_CANCEL = 10
