@@ -94,7 +94,7 @@ class Session:
         self._journal = journal
         self._inbox: deque[Event] = deque()
         # What was settled in the start's own millisecond is in the wallet that the session began with.
-        self._income_first_ms = min(start_ms + 1, *_opened_ms(core))
+        self._income_first_ms = min((start_ms + 1, *_opened_ms(core)))
         self._income_since_ms = self._income_first_ms
         self._income_wanted = self._income_first_ms <= start_ms
         self._income_due_ms = start_ms + _INCOME_EVERY_MS
