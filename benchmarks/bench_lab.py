@@ -23,7 +23,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -40,6 +40,7 @@ from tests.backtest.markets import random_bars  # noqa: E402
 
 from aster_operator.backtest.feature_sources import CatalogSource, CsvLogSource  # noqa: E402
 from aster_operator.backtest.features import build_features  # noqa: E402
+from aster_operator.backtest.fine_prices import fine_prices  # noqa: E402
 from aster_operator.backtest.grid import ParamGrid, make_param_grid  # noqa: E402
 from aster_operator.backtest.metrics import ORIGINAL_METRICS, build_ranked_metrics, metric_columns  # noqa: E402
 from aster_operator.backtest.sweep import run_grid_backtest  # noqa: E402
@@ -47,6 +48,7 @@ from aster_operator.market_data.catalog.layout import added_name  # noqa: E402
 from aster_operator.market_data.conversion.csv_in import csv_to_catalog  # noqa: E402
 
 MONTH, YEAR = 43_200, 525_600
+TICKS = 10_000_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "ASTERUSDT")
 SAMPLE = 81
 SPACE: dict[str, list[float]] = {
@@ -155,6 +157,29 @@ def month(repeats: int) -> Iterator[Row]:
     yield Row(name, "ns/bar/config", round(exchange_ns, 4), None, None, None, "reported", True)
 
 
+def ticks(repeats: int) -> Iterator[Row]:
+    """Ten million events beside a month of bars, whose extremes they make."""
+    bars = random_bars(MONTH + 1, 1, windows=(10, 30, 60), spread_bps=0.2)
+    each = TICKS // len(bars) + 1
+    rng = np.random.default_rng(1)
+    prices = rng.uniform(bars.low[:, None], bars.high[:, None], (len(bars), each))
+    prices[:, 0], prices[:, -1] = bars.open, bars.close
+    prices[:, 1 + each // 3], prices[:, 1 + each // 2] = bars.high, bars.low
+    opened = bars.close_ms + 1 - 60_000
+    times = opened[:, None] + (np.arange(each) * 59_999 // each)[None, :]
+    nothing = (np.empty(0, dtype=np.int64), np.empty(0))
+    fine = fine_prices(bars, times.ravel(), prices.ravel(), *nothing)
+    coarse_s, fine_s = interleaved(
+        repeats,
+        lambda: whole_sweep(bars, "exchange"),
+        lambda: whole_sweep(replace(bars, fine=fine), "exchange"),
+    )
+    name = f"6,561 configurations over {len(fine):,} ticks, exits on ticks"
+    yield bounded(name, "s", fine_s, most=30)
+    yield Row(f"{name}: against exits on bars", "s", round(fine_s, 3), round(coarse_s, 3), "exits on bars",
+              round(fine_s / coarse_s, 2), "reported", True)  # fmt: skip
+
+
 def year(repeats: int) -> Iterator[Row]:
     """In a process of its own, so that its memory is its own."""
     for semantics in ("vectorbt", "exchange"):
@@ -214,7 +239,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each measurement (default 5)")
     parser.add_argument("--full", action="store_true", help="features over 30 days")
-    parser.add_argument("--only", choices=["month", "year", "features", "cold-start"], help="one part")
+    parser.add_argument(
+        "--only", choices=["month", "ticks", "year", "features", "cold-start"], help="one part"
+    )
     parser.add_argument("--year", choices=["vectorbt", "exchange"], help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -223,6 +250,7 @@ def main() -> int:
         return 0
     parts = {
         "month": lambda: month(chosen.repeats),
+        "ticks": lambda: ticks(chosen.repeats),
         "year": lambda: year(chosen.repeats),
         "features": lambda: features(chosen.repeats, 30 if chosen.full else 2),
         "cold-start": lambda: cold_start(chosen.repeats),

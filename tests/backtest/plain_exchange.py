@@ -1,6 +1,7 @@
 """The `exchange` semantics once more, bar by bar in plain Python: slow, and written from the rules alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -143,8 +144,13 @@ def fill(bars: Bars, bar: int, side: int, price: float, options: ExchangeOptions
     return price
 
 
-def run(bars: Bars, values: dict[str, float], options: ExchangeOptions) -> Account:
-    """One configuration over all bars."""
+def run(
+    bars: Bars,
+    values: dict[str, float],
+    options: ExchangeOptions,
+    ends: Callable[[Bars, int, Position, float], tuple[float, bool] | None] = leave,
+) -> Account:
+    """One configuration over all bars; `ends` says how a position ends within a bar."""
     account = Account()
     held: Position | None = None
     free_from = 0
@@ -157,7 +163,7 @@ def run(bars: Bars, values: dict[str, float], options: ExchangeOptions) -> Accou
                 paid = held.side * held.quantity * bars.mark[bar - 1] * bars.funding_bps[bar - 1] / 1e4
                 held.funding += paid
             mark_far = bars.mark_low[bar] if held.side > 0 else bars.mark_high[bar]
-            ending = leave(bars, bar, held, mark_far)
+            ending = ends(bars, bar, held, mark_far)
             if ending is not None:
                 price = fill(bars, bar, held.side, ending[0], options)
                 fees = fee * held.quantity * (held.price + price)

@@ -212,3 +212,47 @@ def test_the_verdict_is_shown_to_people_and_can_be_left_out(
     assert "BTCUSDT: " in capsys.readouterr().out
     assert sweep("--no-verdict", "--json", inputs=inputs, grid=grid, out=tmp_path / "unjudged") == 0
     assert json.loads(capsys.readouterr().out)["verdicts"] == {}
+
+
+def test_finer_prices_settle_what_a_bar_does_not_say(
+    tmp_path: Path, grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_logs(tmp_path / "logs", 400, 4)
+    inputs = tmp_path / "made.csv"
+    features = ["backtest", "features", "--log-dir", str(tmp_path / "logs"), "--windows", "10,30,60"]
+    assert main([*features, "--out-csv", str(inputs)]) == 0
+    hashes, ambiguous = set(), []
+    for number, more in enumerate(([], ["--fine-log-dir", str(tmp_path / "logs")])):
+        capsys.readouterr()
+        out = tmp_path / f"out{number}"
+        assert sweep("--no-verdict", "--json", *more, inputs=inputs, grid=grid, out=out) == 0
+        table = pl.read_csv(json.loads(capsys.readouterr().out)["results"][0])
+        assert table["n_trades"].sum() > 0
+        hashes.add(table["inputs_hash"][0])
+        ambiguous.append(table["ambiguous_bars"].sum())
+    assert len(hashes) == 2
+    assert ambiguous[1] == 0 < ambiguous[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--fine-log-dir", "{none}"], "the folder is not there"),
+        (["--fine-catalog", "{none}"], "{none}"),
+        (["--fine-log-dir", "{none}", "--fine-catalog", "{none}"], "give one of the two"),
+        (["--fine-log-dir", "{none}", "--semantics", "vectorbt"], "resolved on bars"),
+    ],
+)
+def test_finer_prices_that_cannot_be_used(
+    tmp_path: Path,
+    inputs: Path,
+    grid: Path,
+    more: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    none = str(tmp_path / "nowhere")
+    out = tmp_path / "out"
+    assert sweep(*(word.format(none=none) for word in more), inputs=inputs, grid=grid, out=out) == 2
+    assert complaint.format(none=none) in capsys.readouterr().err.replace("\n", " ")
+    assert not out.exists()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aster_operator.backtest.fine_prices import FinePrices
 from aster_operator.backtest.kernels.compiler import Booleans, Floats, LongIntegers
 
 __all__ = ["Bars"]
@@ -22,7 +23,8 @@ class Bars:
     `tw_ask` their time-weighted means over the minute, `funding_bps` the rate of the running period.
     `opening_loss_bps` belongs to the side the bar's return points at. `mark_high` and `mark_low` are the
     mark's extremes within the bar where they were recorded. What is not known is NaN.
-    `volatility_bps` and `average_volume` hold one column for each window.
+    `volatility_bps` and `average_volume` hold one column for each window. `fine` are prices within the bars,
+    where the exits are to be resolved more finely.
     """
 
     symbol: str
@@ -45,23 +47,25 @@ class Bars:
     opening_loss_bps: Floats
     volatility_bps: Mapping[int, Floats]
     average_volume: Mapping[int, Floats]
+    fine: FinePrices | None = None
 
     def __len__(self) -> int:
         return int(self.close.shape[0])
 
     def window(self, first: int, last: int) -> Bars:
         """The bars from `first` up to and not including `last`; indicators keep their history."""
-        return self._map(lambda column: column[first:last])
+        fine = None if self.fine is None else self.fine.window(first, last)
+        return replace(self._map(lambda column: column[first:last]), fine=fine)
 
     def where(self, keep: Booleans) -> Bars:
-        """The bars for which `keep` is true."""
-        return self._map(lambda column: column[keep])
+        """The bars for which `keep` is true, without finer prices."""
+        return replace(self._map(lambda column: column[keep]), fine=None)
 
     def _map(self, change: Callable[[Any], Any]) -> Bars:
         changed: dict[str, Any] = {
             field.name: np.ascontiguousarray(change(getattr(self, field.name)))
             for field in fields(self)
-            if field.name not in ("symbol", "volatility_bps", "average_volume")
+            if field.name not in ("symbol", "volatility_bps", "average_volume", "fine")
         }
         for name in ("volatility_bps", "average_volume"):
             columns = getattr(self, name)

@@ -1,4 +1,4 @@
-"""The `exchange` semantics: what the live strategy would do on Aster, as far as minute bars can tell.
+"""The `exchange` semantics: what the live strategy would do on Aster, as far as bars and finer prices tell.
 
 Entry: at the touch known at the close of the signal's bar (buy at ask, sell at bid), slippage added; the
 fixed notional is rounded up by lot to at least the target.
@@ -7,8 +7,9 @@ Exits: take-profit on the last price, stop on the mark price, trailing stop arme
 from the fill on, so the first bar that can end a trade is the one after the signal's. The trailing stop arms
 no earlier than break-even (two fees, opening loss, an eighth of the funding rate) and its buffer; the target
 lies a gap beyond. They fill as market orders: the triggering price moved by half the last known spread and
-the slippage, on the tick grid. Where the order of things within a bar matters and is not known, the worse
-ending is taken and counted as ambiguous.
+the slippage, on the tick grid. Where the order of things within a bar matters, finer prices beside the bar
+say it (the order fills at the price that triggered it); where there are none, the worse ending is taken and
+counted as ambiguous.
 
 After an exit no entry for the cooldown; no entry on a bar that follows missing minutes. Funding is settled
 at fixed hours on what is held, at the last known rate and mark.
@@ -23,11 +24,13 @@ import numpy as np
 from aster_operator.backtest.bars import Bars
 from aster_operator.backtest.engine import Entries, Slots, Trades
 from aster_operator.backtest.exit_classes import ExitClasses
+from aster_operator.backtest.fine_prices import FinePrices
 from aster_operator.backtest.grid import ParamGrid
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers
 from aster_operator.backtest.kernels.exits_exchange import Extremes, Market, resolve_exits_exchange
 from aster_operator.backtest.kernels.fixed import FIXED_COLUMNS, accumulate_fixed, describe_fixed
 from aster_operator.backtest.kernels.passage import block_extremes, block_maxima, block_minima
+from aster_operator.backtest.kernels.ticks import Fine
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS
 
 __all__ = ["ExchangeOptions", "ExchangeSemantics"]
@@ -85,6 +88,8 @@ class ExchangeSemantics:
             block_extremes(block_maxima, self.mark_high),
             block_extremes(block_minima, self.mark_low),
         )
+        fine = bars.fine if bars.fine is not None else FinePrices.none(len(bars))
+        self._fine: Fine = (fine.offsets, fine.kinds, fine.last, fine.mark)
         self.described = np.empty((0, FIXED_COLUMNS))
 
     def entry_prices(self, bars: Integers, sides: Bytes) -> Floats:
@@ -97,9 +102,9 @@ class ExchangeSemantics:
         self, first: int, last: int, entries: Entries, bars: Integers, prices: Floats, flags: Bytes
     ) -> None:
         resolve_exits_exchange(
-            first, last, entries.bars, entries.sides, entries.prices, self._market, self._extremes, self.tick,
-            self.classes.stops, self.classes.arms, self.classes.targets, self.classes.trails,
-            self.classes.numbers, bars, prices, flags,
+            first, last, entries.bars, entries.sides, entries.prices, self._market, self._extremes,
+            self._fine, self.tick, self.classes.stops, self.classes.arms, self.classes.targets,
+            self.classes.trails, self.classes.numbers, bars, prices, flags,
         )  # fmt: skip
 
     def start_block(self, slots: Slots) -> None:

@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aster_operator.cli.backtest_fine_prices import (
+    FineCatalog,
+    FineLogDir,
+    check_fine,
+    inputs_hash,
+    with_fine_prices,
+)
 from aster_operator.cli.backtest_options import (
     AllowGaps,
     ClusterAddress,
@@ -47,6 +54,7 @@ original's pipeline computed, for comparison: it fills inside the bar that made 
 Examples:
   aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
   aster-operator backtest sweep --inputs bars.parquet --grid grid.json --out results --semantics vectorbt
+  aster-operator backtest sweep --inputs bars.parquet --grid grid.json --out results --fine-catalog data
 """
 
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
@@ -73,6 +81,8 @@ def sweep(
     cooldown_min: CooldownMin = 10,
     funding_hours: FundingHours = 8,
     allow_gaps: AllowGaps = False,
+    fine_catalog: FineCatalog = None,
+    fine_log_dir: FineLogDir = None,
     file_format: _Format = "csv",
     plot_top: _PlotTop = 0,
     workers: Workers = None,
@@ -81,7 +91,7 @@ def sweep(
     seed: Seed = 1,
     json_output: JsonOutput = False,
 ) -> int:
-    from aster_operator.backtest.results import FORMATS, file_hash, write_results
+    from aster_operator.backtest.results import FORMATS, write_results
     from aster_operator.backtest.sweep import SEMANTICS
     from aster_operator.cli.backtest_verdicts import study_results, verdict_json
     from aster_operator.cli.json_output import print_json
@@ -92,12 +102,18 @@ def sweep(
     clock = WallClock()
     grids = _chosen(grid, parse_symbols(symbols))
     check_folder(out)
-    prepared = _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
+    check_fine(semantics, fine_catalog, fine_log_dir, cluster)
+    prepared = [
+        (space, with_fine_prices(own, fine_catalog, fine_log_dir), chosen)
+        for space, own, chosen in _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
+    ]
     bars = [own for _, own, _ in prepared]
     date = _today(clock)
     with cluster_or_none(cluster) as far:
         results, seconds = _run(prepared, semantics, workers, clock, far)
-        paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=file_hash(inputs))
+        paths = write_results(
+            results, out, date=date, file_format=file_format, inputs_hash=inputs_hash(inputs, bars)
+        )
         plots = _plot(results, bars, out, date, plot_top)
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
     work = sum(result.bars * len(result.grid) for result in results)

@@ -4,13 +4,15 @@ Three reduce-only orders wait from the moment of the fill: a take-profit on the 
 price, and a trailing stop on the last price that arms when its activation is reached. A bar says which
 levels were reached but not in which order. What is certain is taken as it is: a bar that opens beyond a level
 fills at its open, and a trailing stop armed before the bar is met before a stop further away. Where the order
-matters and is not known, the ending that costs more is taken, and the exit is flagged.
+matters and is not known, the ending that costs more is taken, and the exit is flagged. Where there are finer
+prices beside a bar, they say what came first.
 """
 
 import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, compiled
 from aster_operator.backtest.kernels.passage import first_at_least, first_at_most
+from aster_operator.backtest.kernels.ticks import Fine, first_mark, first_trade, trailing_stop_event
 
 __all__ = ["AMBIGUOUS_EXIT", "Extremes", "Market", "exit_levels", "resolve_exits_exchange"]
 
@@ -51,9 +53,10 @@ def _trail(
     open_: Floats,
     favourable: Floats,
     adverse: Floats,
+    fine: Fine,
     out: Floats,
 ) -> int:
-    """Bar at which a trailing stop fills; `out` gets its price and whether the ending is certain.
+    """Bar at which a trailing stop fills; `out` gets its price, whether the ending is certain, and the event.
 
     `favourable` and `adverse` are the bars' extremes for `side`. The peak before a bar is certain; a peak
     made within a bar may have come before or after that bar's adverse extreme.
@@ -64,15 +67,27 @@ def _trail(
     opened = open_[armed_at]
     peak = opened if side * (opened - activation) >= 0 else activation
     keep = 1 - side * callback
+    offsets, kinds, last, _ = fine
     for bar in range(armed_at, bars):
         level = peak * keep
         armed_before = bar > armed_at or side * (opened - activation) >= 0
+        begin, end = offsets[bar], offsets[bar + 1]
+        higher = max(peak, favourable[bar]) if side > 0 else min(peak, favourable[bar])
+        raised = higher * keep
+        out[2] = -1
+        if end > begin and side * (adverse[bar] - raised) <= 0:
+            known = peak if bar > armed_at else np.nan
+            event = trailing_stop_event(begin, end, kinds, last, side, known, activation, keep)
+            if event >= 0:
+                out[0], out[1], out[2] = last[event], _CERTAIN, event
+                return bar
+            if not (armed_before and side * (adverse[bar] - level) <= 0):
+                peak = higher
+                continue
         if bar > armed_at and side * (open_[bar] - level) <= 0:
             out[0] = open_[bar]
             out[1] = _CERTAIN
             return bar
-        higher = max(peak, favourable[bar]) if side > 0 else min(peak, favourable[bar])
-        raised = higher * keep
         if side * (adverse[bar] - level) <= 0:
             out[0] = level
             out[1] = _CERTAIN if armed_before and higher == peak else _POSSIBLE
@@ -97,6 +112,7 @@ def _at_bar(
     high: Floats,
     low: Floats,
     basis: Floats,
+    fine: Fine,
     out: Floats,
 ) -> int:
     """Price (`out[0]`) and flag of the exit within `bar`, the first bar at which any level is reached."""
@@ -104,6 +120,20 @@ def _at_bar(
     before = basis[max(bar - 1, 0)]
     stop_bar, stop_level = int(stop[0]), stop[1]
     target_bar, target_level = int(target[0]), target[1]
+    offsets, kinds, last, mark = fine
+    begin, end = offsets[bar], offsets[bar + 1]
+    if end > begin:
+        # The first event that reaches a level, if every level the bar reached is found among the events.
+        first = end
+        if stop_bar == bar:
+            first = first_mark(begin, end, kinds, mark, side, stop_level)
+        if target_bar == bar and first >= 0:
+            first = min(first, first_trade(begin, end, kinds, last, side, target_level))
+        if trail_bar == bar and first >= 0:
+            first = min(first, int(trail[2]))
+        if first >= 0:
+            out[0] = last[first]
+            return 0
     if stop_bar == bar and side * (opened * before - stop_level) <= 0:
         out[0] = opened
         return 0
@@ -198,6 +228,7 @@ def resolve_exits_exchange(
     entry_prices: Floats,
     market: Market,
     extremes: Extremes,
+    fine: Fine,
     tick: float,
     stop_values: Floats,
     arm_values: Floats,
@@ -219,7 +250,7 @@ def resolve_exits_exchange(
     arms = np.empty((arm_values.shape[0], 3))
     targets = np.empty((target_values.shape[0], 3))
     trail_bars = np.empty(trail_values.shape[0], dtype=np.int64)
-    trails = np.empty((trail_values.shape[0], 2))
+    trails = np.empty((trail_values.shape[0], 3))
     out = np.empty(1)
     for entry in range(first, last):
         start = entry_bars[entry] + 1
@@ -233,7 +264,7 @@ def resolve_exits_exchange(
             arm = arms[int(trail_values[index, 0])]
             trail_bars[index] = _trail(
                 int(arm[0]), arm[1], side, trail_values[index, 1] / 1e4, open_, favourable, adverse,
-                trails[index],
+                fine, trails[index],
             )  # fmt: skip
         for number in range(classes.shape[0]):
             stop, _, target, trail = classes[number]
@@ -244,7 +275,7 @@ def resolve_exits_exchange(
             if bar < bars:
                 exit_flags[entry, number] = _at_bar(
                     bar, side, stops[stop], targets[target], trail_bars[trail], trails[trail], open_, high,
-                    low, basis, out,
+                    low, basis, fine, out,
                 )  # fmt: skip
                 out[0] = _fill(out[0], side, half_spread[bar - 1], tick)
             exit_prices[entry, number] = out[0]
