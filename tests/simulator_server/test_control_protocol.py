@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aster_operator.simulator.server.subscriptions import ControlProtocol, Subscriptions
@@ -89,7 +89,13 @@ def test_two_hundred_streams_are_the_limit(control: ControlProtocol) -> None:
     assert ask(control, method="SUBSCRIBE", params=names[200:], id=3)["code"] == 2
 
 
-@given(st.binary(max_size=200))
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=20).map(lambda noise: b'{"method":"' + noise + b'","params":["' + noise + b'"]}')
+)
+@example(b'{"method":"SUBSCRIBE","params":["\xff"],"id":1}')
+@example(b'{"method":"SUBSCRIBE","params":["\\ud800"],"id":1}')
+@example(b'{"method":["SUBSCRIBE"],"params":[],"id":1}')
 def test_any_bytes_get_an_answer(text: bytes) -> None:
     answer = ControlProtocol(Subscriptions(), Recorder(), combined=False).answer(text)
     assert set(answer) in ({"code", "msg"}, {"result", "id"})

@@ -162,6 +162,7 @@ async def test_head_has_no_body_and_options_has_an_answer(caller: Caller) -> Non
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnothex\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(500)) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * (MAX_HEAD_BYTES + 300_000), 431),
         (b"GET /" + b"y" * (MAX_HEAD_BYTES + 300_000), 431),
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),

@@ -54,6 +54,7 @@ class RequestReader:
         "_body",
         "_body_bytes",
         "_head_bytes",
+        "_header_count",
         "_headers",
         "_in_head",
         "_max_body_bytes",
@@ -75,7 +76,7 @@ class RequestReader:
         self.refusal: WireResponse | None = None
         self.is_open = self.wants_continue = self._in_head = False
         self._upgrading: tuple[WireRequest, bool, bytes] | None = None
-        self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._header_count = self._body_bytes = 0
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -113,7 +114,7 @@ class RequestReader:
         self._target = b""
         self._headers = {}
         self._body = []
-        self._body_bytes = 0
+        self._header_count = self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -121,12 +122,12 @@ class RequestReader:
             self._refuse(_HEAD_TOO_LARGE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        headers = self._headers
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            self._refuse(_HEAD_TOO_LARGE)
         key = name.decode("latin-1").lower()
-        if key not in headers:
-            headers[key] = value.decode("utf-8", "surrogateescape")
-            if len(headers) > MAX_HEADERS:
-                self._refuse(_HEAD_TOO_LARGE)
+        if key not in self._headers:
+            self._headers[key] = value.decode("utf-8", "surrogateescape")
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -121,7 +121,7 @@ class ControlProtocol:
     def _answer(self, text: bytes) -> dict[str, Any]:
         try:
             message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise _ControlError(3, f"Invalid JSON: expected value at {_position(text)}") from None
         if not isinstance(message, dict):
             raise _invalid("expected a request object")
@@ -192,6 +192,6 @@ def _position(text: bytes) -> str:
         end = int(digits) if digits.isdigit() else len(text)
         before = text[:end]
         return f"line {before.count(10) + 1} column {len(before) - (before.rfind(10) + 1) + 1}"
-    except RecursionError:
-        pass
+    except (RecursionError, UnicodeDecodeError):
+        return "line 1 column 1"
     return "line 1 column 1"
