@@ -89,8 +89,8 @@ REFUSALS: list[tuple[str, int, str, dict[str, Any]]] = [
     ),
     (
         "trailing activated on the wrong side",
-        -4135,
-        "activation",
+        -2021,
+        "immediately",
         {"order_type": "TRAILING_STOP_MARKET", "callback_rate_pct": "1", "activation_price": "60500"},
     ),
     (

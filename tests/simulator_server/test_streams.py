@@ -209,6 +209,21 @@ def listen(trader: Trader) -> Recorder:
     return follow(trader.server, key)
 
 
+@pytest.mark.parametrize(("hedge", "sides"), [(False, ["BOTH"]), (True, ["LONG", "SHORT"])])
+def test_a_change_of_the_margin_type_is_told(trader: Trader, hedge: bool, sides: list[str]) -> None:
+    if hedge:
+        trader.v3("POST", "positionSide/dual", dualSidePosition="true")
+    recorder = listen(trader)
+    assert trader.v3("POST", "marginType", symbol="BTCUSDT", marginType="ISOLATED").status == 200
+    assert trader.v3("POST", "marginType", symbol="BTCUSDT", marginType="ISOLATED").code == -4046
+    [update] = recorder.payloads()
+    assert (update["e"], update["a"]["m"]) == ("ACCOUNT_UPDATE", "MARGIN_TYPE_CHANGE")
+    assert [(each["s"], each["ps"], each["mt"]) for each in update["a"]["P"]] == [
+        ("BTCUSDT", side, "isolated") for side in sides
+    ]
+    assert [(each["a"], each["bc"]) for each in update["a"]["B"]] == [("USDT", "0")]
+
+
 def test_a_market_order_tells_of_itself_before_it_is_answered(trader: Trader) -> None:
     recorder = listen(trader)
     answer = trader.market("BUY", "0.010", newClientOrderId="mine").json

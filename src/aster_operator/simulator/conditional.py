@@ -55,7 +55,7 @@ class ConditionalOrders:
         if order.activation_ticks:
             activation_e8 = order.activation_ticks * market.spec.price_atoms_per_tick
             if (price_e8 - activation_e8) * order.side.sign <= 0:
-                raise refuse(-4135)
+                raise refuse(-2021)
 
     def add(self, market: Market, order: SimulatedOrder) -> None:
         """Wait for the trigger; a trailing order begins to follow the current price."""

@@ -61,6 +61,10 @@ class SettingsRules:
         if any(position.spec.symbol == symbol for position in account.open_positions()):
             raise refuse(-4048)
         setting.margin_type = margin_type
+        sides = (PositionSide.LONG, PositionSide.SHORT) if account.hedge_mode else (PositionSide.BOTH,)
+        positions = tuple(account.position(market.spec, side) for side in sides)
+        asset = market.spec.instrument.margin_asset
+        self._clearing.publish_account(account, asset, "MARGIN_TYPE_CHANGE", positions)
 
     def set_hedge_mode(self, account: Account, hedge: bool) -> None:
         if account.hedge_mode == hedge:
