@@ -228,3 +228,26 @@ def test_isolated_margin_does_not_count_and_none_recorded_is_not_none_held() -> 
     assert collect_features(Records(collateral=snapshots)).asset_usd_hours == 100 * 24 * D("0.25")
     with pytest.raises(ValueError, match="programme_share must be between 0 and 1"):
         CollateralSnapshot(account="a", day_ms=0, margin_usd=D(1), programme_share=D(2), is_cross=True)
+
+
+def test_what_is_open_is_worth_what_its_prices_say() -> None:
+    history = position_history(
+        [
+            fill(0, Side.BUY, LONG, "2", price=D(100)),
+            fill(1, Side.BUY, LONG, "2", price=D(110)),
+            fill(2, Side.SELL, LONG, "1", price=D(120)),
+            fill(3, Side.SELL, LONG, "3", price=D(90)),
+        ],
+        at(9),
+    )
+    found = [history.open_pnl_at(at(hour)) for hour in (0, 1, 2, 3, 4)]
+    assert found == [0, 0, 20, 45, 0], "at the price of the last own trade, of the average paid"
+
+
+def test_two_legs_of_one_symbol_are_worth_their_entry_prices_whatever_the_price_does() -> None:
+    legs = [fill(0, Side.BUY, LONG, "2", price=D(101)), fill(0, Side.SELL, SHORT, "2", price=D(100))]
+    later = [
+        Mark(symbol=legs[0].symbol, time_ms=at(hour), price=D(price)) for hour, price in ((1, 50), (2, 999))
+    ]
+    history = position_history(legs, at(9), later)
+    assert [history.open_pnl_at(at(hour)) for hour in (1, 2, 3)] == [-2, -2, -2]

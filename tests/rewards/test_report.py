@@ -24,7 +24,7 @@ TEAM = Context(team=D("1.05"))
 
 
 def reports(
-    records: Records, profile: Profile | str, context: Context = TEAM, **times: int
+    records: Records, profile: Profile | str, context: Context = TEAM, **times: Any
 ) -> list[EpochReport]:
     loaded = load_profile(profile) if isinstance(profile, str) else profile
     given = {"since_ms": 0, "until_ms": MONDAY_MS + 52 * WEEK_MS, "known_until_ms": END_MS} | times
@@ -78,6 +78,25 @@ def test_cost_is_everything_the_books_have() -> None:
     (week,) = reports(records, "none")
     assert week.cost.total_usd == D("0.5") + D(3) - D("0.5") + D(2)
     assert week.cost_per_100k_usd == week.cost.total_usd * 1000
+
+
+def test_the_result_of_what_is_open_stands_beside_the_cost() -> None:
+    two = [
+        *pair_fills(MONDAY_MS, opens=True, quantity=D(1), fee_usd=D("0.5")),
+        *pair_fills(MONDAY_MS + WEEK_MS + HOUR_MS, opens=False, quantity=D(1), fee_usd=D(0)),
+    ]
+    worth = {MONDAY_MS: D(0), MONDAY_MS + WEEK_MS: D(-3), MONDAY_MS + 2 * WEEK_MS: D(0)}
+    found = reports(
+        records_of(two, MONDAY_MS + 2 * WEEK_MS),
+        "none",
+        known_until_ms=MONDAY_MS + 2 * WEEK_MS,
+        open_pnl_at=worth.__getitem__,
+    )
+    assert [week.cost.open_pnl_usd for week in found] == [-3, 3]
+    assert [week.cost.total_with_open_usd - week.cost.total_usd for week in found] == [3, -3]
+    assert found[0].cost_per_100k_with_open_usd == 4 * 100_000 / found[0].volume_usd
+    totals = sum_up(found)
+    assert (totals.open_pnl_usd, totals.cost_with_open_usd) == (0, totals.cost_usd)
 
 
 def test_what_earned_is_a_negative_cost() -> None:

@@ -45,7 +45,7 @@ def book_notes(book: BookReports) -> list[str]:
         )
     if any(report.position_usd_hours for report in book.epochs):
         found.append(
-            "Positions are valued at the last own trade of their symbol and counted to the last record; what "
-            "is open has no price effect in the cost yet."
+            "Positions are valued at the last own trade of their symbol and counted to the last record; "
+            "what is open is in the cost only where that is said."
         )
     return found

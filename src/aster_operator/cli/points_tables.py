@@ -77,7 +77,9 @@ def _activity_table(book: BookReports) -> Table:
 
 
 def _cost_table(book: BookReports) -> Table:
-    table = _table("cost", "Fees $", "Funding $", "Price PnL $", "Cost $", "per $100k")
+    table = _table(
+        "cost", "Fees $", "Funding $", "Price PnL $", "Cost $", "per $100k", "Open PnL $", "Cost with it"
+    )
     for report in book.epochs:
         cost = report.cost
         others = "".join(f" + {plain_text(paid)} {asset}" for asset, paid in cost.other_fees.items())
@@ -88,10 +90,20 @@ def _cost_table(book: BookReports) -> Table:
             _cents(cost.realized_pnl_usd),
             _cents(cost.total_usd),
             _cents(report.cost_per_100k_usd),
+            _cents(cost.open_pnl_usd),
+            _cents(cost.total_with_open_usd),
         )
     totals = sum_up(book.epochs)
     table.add_section()
-    cells = (_cents(totals.cost_usd), _cents(totals.cost_per_100k_usd))
+    cells = tuple(
+        _cents(figure)
+        for figure in (
+            totals.cost_usd,
+            totals.cost_per_100k_usd,
+            totals.open_pnl_usd,
+            totals.cost_with_open_usd,
+        )
+    )
     table.add_row("total", "", "", "", *cells, style="bold")
     return table
 

@@ -73,6 +73,7 @@ def _read_venue(
         since_ms=since_ms,
         until_ms=known_until_ms if selection.until_ms is None else min(selection.until_ms, known_until_ms),
         known_until_ms=known_until_ms,
+        open_pnl_at=history.open_pnl_at,
     )
     return BookReports(
         venue=keys[0].venue,

@@ -14,6 +14,8 @@ from aster_operator.domain.clock import HOUR_MS
 from aster_operator.domain.enums import LiquidityRole, PositionSide, Side
 from aster_operator.domain.fills import Fill
 from aster_operator.domain.money import ZERO
+from aster_operator.domain.pairing import Market as TradedOn
+from aster_operator.domain.pairing import market_of
 from aster_operator.rewards.epochs import first_ms_of, utc_day
 
 __all__ = [
@@ -69,7 +71,7 @@ class FillRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, fill: Fill, account: str, fee_usd: Decimal | None) -> "FillRecord":
-        """A perpetual trade of the books. `fee_usd` is its commission in USD, None when unknown."""
+        """A trade of the books. `fee_usd` is its commission in USD, None when unknown."""
         return cls(
             account=account,
             symbol=fill.symbol,
@@ -83,6 +85,7 @@ class FillRecord(msgspec.Struct, frozen=True, kw_only=True):
             fee_usd=fee_usd,
             realized_pnl=fill.realized_pnl,
             time_ms=fill.event_ms,
+            market=Market.SPOT if market_of(fill.symbol) is TradedOn.SPOT else Market.PERP,
             order_tag=fill.client_order_id,
         )
 

@@ -1,6 +1,6 @@
 """One epoch in figures: what was traded and held, what it cost, what a programme may give for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -29,7 +29,8 @@ class EpochCost(msgspec.Struct, frozen=True, kw_only=True):
 
     `funding_usd` and `realized_pnl_usd` are results: positive is received. `realized_pnl_usd` holds the price
     effects (spread, slippage, prices that moved while a leg was missing) of what was closed; what is still
-    open is not in it. `other_fees` were paid in assets without a known price and are in no sum.
+    open is not in it: `open_pnl_usd` is what that came to, more or less than at the start. `other_fees` were
+    paid in assets without a known price and are in no sum.
     """
 
     fees_usd: Decimal = ZERO
@@ -37,6 +38,12 @@ class EpochCost(msgspec.Struct, frozen=True, kw_only=True):
     funding_usd: Decimal = ZERO
     realized_pnl_usd: Decimal = ZERO
     liquidation_fees_usd: Decimal = ZERO
+    open_pnl_usd: Decimal = ZERO
+
+    @property
+    def total_with_open_usd(self) -> Decimal:
+        """The cost if what is open had been closed at the prices it is valued at, without a fee."""
+        return self.total_usd - self.open_pnl_usd
 
     @property
     def total_usd(self) -> Decimal:
@@ -75,6 +82,7 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
     hedged_share: Decimal
     cost: EpochCost
     cost_per_100k_usd: Decimal | None
+    cost_per_100k_with_open_usd: Decimal | None
     features: Features
     points: Estimate | None = None
     cost_per_1k_points_usd: CostPerPoints | None = None
@@ -90,11 +98,19 @@ class EpochReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_epochs(
-    records: Records, profile: Profile, context: Context, *, since_ms: int, until_ms: int, known_until_ms: int
+    records: Records,
+    profile: Profile,
+    context: Context,
+    *,
+    since_ms: int,
+    until_ms: int,
+    known_until_ms: int,
+    open_pnl_at: Callable[[int], Decimal] = lambda _time_ms: ZERO,
 ) -> list[EpochReport]:
     """Figures of every epoch with something in it, from `since_ms` to before `until_ms`.
 
-    `known_until_ms` is where the records end, `context` what only the owner knows.
+    `known_until_ms` is where the records end, `context` what only the owner knows, `open_pnl_at` the
+    unrealised PnL (USD) at a moment.
     """
     parts = split_by_epoch(records, since_ms, until_ms, profile.week)
     complete_until_ms = min(until_ms, known_until_ms)
@@ -105,16 +121,24 @@ def report_epochs(
             profile,
             context,
             is_complete=since_ms <= epoch.start_ms and epoch.end_ms <= complete_until_ms,
+            open_pnl_usd=open_pnl_at(min(epoch.end_ms, until_ms))
+            - open_pnl_at(max(epoch.start_ms, since_ms)),
         )
         for epoch, part in parts
     ]
 
 
 def _report(
-    epoch: Epoch, records: Records, profile: Profile, context: Context, *, is_complete: bool
+    epoch: Epoch,
+    records: Records,
+    profile: Profile,
+    context: Context,
+    *,
+    is_complete: bool,
+    open_pnl_usd: Decimal,
 ) -> EpochReport:
     features = _features(records, profile)
-    cost = cost_of(records)
+    cost = msgspec.structs.replace(cost_of(records), open_pnl_usd=open_pnl_usd)
     maker = sum((fill.notional for fill in records.fills if fill.is_maker), ZERO)
     volume = sum((fill.notional for fill in records.fills), ZERO)
     report = EpochReport(
@@ -131,6 +155,7 @@ def _report(
         hedged_share=features.hedged_share,
         cost=cost,
         cost_per_100k_usd=cost.total_usd * _HUNDRED_THOUSAND / volume if volume else None,
+        cost_per_100k_with_open_usd=cost.total_with_open_usd * _HUNDRED_THOUSAND / volume if volume else None,
         features=features,
     )
     return _with_reward(report, profile, context)

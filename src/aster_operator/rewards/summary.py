@@ -23,6 +23,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     hedged_usd_hours: Decimal
     cost_usd: Decimal
     cost_per_100k_usd: Decimal | None
+    open_pnl_usd: Decimal
+    cost_with_open_usd: Decimal
+    cost_per_100k_with_open_usd: Decimal | None
     points: Estimate | None
     cost_per_1k_points_usd: CostPerPoints | None
     break_even_point_value_usd: CostPerPoints | None
@@ -36,6 +39,7 @@ def sum_up(reports: Sequence[EpochReport]) -> Totals:
     """The epochs of one profile added up."""
     volume = sum((report.volume_usd for report in reports), ZERO)
     cost = sum((report.cost.total_usd for report in reports), ZERO)
+    open_pnl = sum((report.cost.open_pnl_usd for report in reports), ZERO)
     points = _sum_of_points([report.points for report in reports if report.points is not None])
     return Totals(
         epochs=len(reports),
@@ -44,6 +48,9 @@ def sum_up(reports: Sequence[EpochReport]) -> Totals:
         hedged_usd_hours=sum((report.hedged_usd_hours for report in reports), ZERO),
         cost_usd=cost,
         cost_per_100k_usd=cost * 100_000 / volume if volume else None,
+        open_pnl_usd=open_pnl,
+        cost_with_open_usd=cost - open_pnl,
+        cost_per_100k_with_open_usd=(cost - open_pnl) * 100_000 / volume if volume else None,
         points=points,
         cost_per_1k_points_usd=None if points is None else cost_per(Decimal(1000), cost, points),
         break_even_point_value_usd=None if points is None else cost_per(Decimal(1), cost, points),
