@@ -4,10 +4,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import structlog
 
 os.environ["ASTER_OPERATOR_ENV_FILE"] = ""
+
+# A busy machine is no fault of the code: examples have no deadline.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
