@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster_operator.cli import backtest_features, backtest_optimise, backtest_report, backtest_sweep
+from aster_operator.cli import (
+    backtest_features,
+    backtest_optimise,
+    backtest_parity,
+    backtest_report,
+    backtest_sweep,
+)
 from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
 from aster_operator.cli.pair_options import PairOption, check_kind, pair_defaults, pairs_in
@@ -29,6 +35,7 @@ Examples:
   aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
   aster-operator backtest report --results results --inputs backtest_inputs.csv
   aster-operator backtest optimise --inputs backtest_inputs.csv --space space.json --out found
+  aster-operator backtest parity --session paper-1795255283921 --catalog catalog --market ticks
 """
 
 _COMPARE_HELP = """Work the same pairs on the same recorded days in different ways, and compare the costs.
@@ -54,6 +61,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="sweep", help=backtest_sweep.HELP)(backtest_sweep.sweep)
     group.command(name="report", help=backtest_report.HELP)(backtest_report.report)
     group.command(name="optimise", help=backtest_optimise.HELP)(backtest_optimise.optimise)
+    group.command(name="parity", help=backtest_parity.HELP)(backtest_parity.parity)
     register_replay(group)
     group.callback()(lambda: None)
     app.add_typer(group, name="backtest")
