@@ -35,6 +35,13 @@ COMMANDS: dict[str, CommandSource] = {
         "aster_operator.cli.dashboard",
         "Watch a session in the browser, and steer it: what it holds, decides, trades and costs.",
     ),
+    "top": CommandSource(
+        "aster_operator.cli.top",
+        "Watch a session in the terminal, over ssh too: pairs, positions, protection, limits, messages.",
+    ),
+    "alerts": CommandSource(
+        "aster_operator.cli.alerts", "Send messages about what a session does, and test where they go."
+    ),
     "doctor": CommandSource(
         "aster_operator.cli.doctor",
         "Check the venue, the keys, the account and the settings, and say what to mend. Changes nothing.",

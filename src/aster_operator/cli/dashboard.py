@@ -10,6 +10,7 @@ from aster_operator.cli.options import DatabaseUrl, EnvFile, settings_from
 
 if TYPE_CHECKING:
     from aster_operator.domain.clock import Clock
+    from aster_operator.monitoring.alerts.sender import AlertSender
     from aster_operator.monitoring.web.book_reader import BookReader
     from aster_operator.monitoring.web.hub import DashboardHub
     from aster_operator.monitoring.web.server import DashboardAddress, DashboardOptions
@@ -68,6 +69,7 @@ def _dashboard(
 ) -> int:
     import asyncio
 
+    from aster_operator.cli.alert_parts import alert_sender
     from aster_operator.cli.dashboard_parts import dashboard_parts
     from aster_operator.config.problems import UserProblem
 
@@ -86,7 +88,9 @@ def _dashboard(
         results=results,
         profile_name=profile or settings.reward_profile,
     )
-    return asyncio.run(_serve(hub, books, options, clock, json_output=json_output, parent=parent))
+    # Beside a session it sends the alerts too; a page opened by hand would send them twice.
+    sender = alert_sender(settings, hub, clock) if parent else None
+    return asyncio.run(_serve(hub, books, options, clock, sender, json_output=json_output, parent=parent))
 
 
 async def _serve(
@@ -94,23 +98,22 @@ async def _serve(
     books: "BookReader",
     options: "DashboardOptions",
     clock: "Clock",
+    sender: "AlertSender | None",
     *,
     json_output: bool,
     parent: int,
 ) -> int:
     import asyncio
 
+    from aster_operator.cli.child_life import until_orphaned
     from aster_operator.cli.live_screen import interrupts
     from aster_operator.monitoring.web.server import dashboard
 
     stop = asyncio.Event()
-    async with dashboard(hub, books, options, clock) as address:
+    async with dashboard(hub, books, options, clock, sender) as address:
         with interrupts(stop.set):
             _announce(address, options, json_output=json_output)
-            if parent:
-                await _until_orphaned(stop)
-            else:
-                await stop.wait()
+            await (until_orphaned(stop) if parent else stop.wait())
     return 0
 
 
@@ -126,23 +129,3 @@ def _announce(address: "DashboardAddress", options: "DashboardOptions", *, json_
     link = address.url if open_to_all else f"{address.url}?token={address.token}"
     sys.stdout.write(f"dashboard: {link}   (Ctrl-C ends it)\n")
     sys.stdout.flush()
-
-
-async def _until_orphaned(stop: "object") -> None:
-    """Wait until told to stop, or until standard input closes: the session that started us has ended."""
-    import asyncio
-    from contextlib import suppress
-
-    assert isinstance(stop, asyncio.Event)  # noqa: S101 (narrows the type)
-    loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), lambda: _on_input(stop))
-    with suppress(asyncio.CancelledError):
-        await stop.wait()
-    loop.remove_reader(sys.stdin.fileno())
-
-
-def _on_input(stop: "object") -> None:
-    import os
-
-    if not os.read(sys.stdin.fileno(), 1024):
-        stop.set()  # type: ignore[attr-defined]

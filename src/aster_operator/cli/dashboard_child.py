@@ -1,4 +1,4 @@
-"""A dashboard beside a session, in a process of its own: whatever becomes of it, trading goes on."""
+"""Views beside a session, in a process of their own: whatever becomes of them, trading goes on."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
 
-__all__ = ["Dashboard", "DashboardPort", "dashboard_beside"]
+__all__ = ["Dashboard", "DashboardPort", "alerts_beside", "dashboard_beside"]
 
 Dashboard = Annotated[bool, typer.Option("--dashboard", help="Serve the web dashboard while it runs.")]
 DashboardPort = Annotated[
@@ -35,21 +35,40 @@ def dashboard_beside(
     if port is None:
         yield
         return
-    command = [sys.executable, "-m", "aster_operator.cli.entry", "dashboard", "--json", "--port", str(port)]
-    command += ["--parent", str(os.getpid())]
+    with _child(settings, ["dashboard", "--json", "--port", str(port)], env_file) as child:
+        told = threading.Event()
+        threading.Thread(target=_tell, args=(child, told), daemon=True).start()
+        if wait:
+            told.wait(_START_S)
+        yield
+
+
+@contextmanager
+def alerts_beside(settings: "Settings", env_file: str | None, *, wanted: bool) -> Iterator[None]:
+    """Send this process's session's alerts for the block, if it is `wanted` and there is somebody to tell."""
+    if not wanted or settings.notify_urls is None:
+        yield
+        return
+    with _child(settings, ["alerts", "watch"], env_file):
+        yield
+
+
+@contextmanager
+def _child(
+    settings: "Settings", arguments: list[str], env_file: str | None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command of ours, following the session of this process, for the block."""
+    command = [sys.executable, "-m", "aster_operator.cli.entry", *arguments, "--parent", str(os.getpid())]
     if env_file is not None:
         command += ["--env-file", env_file]
     # In the environment, not among the arguments: the address of a database may hold a password.
     environment = os.environ | {"STATE_DIR": settings.state_dir, "DATABASE_URL": settings.database_url}
+    # A session of its own: Ctrl-C is for whoever started it, who tells it by closing its input.
     child = subprocess.Popen(  # noqa: S603 (our own program)
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
     )
-    told = threading.Event()
-    threading.Thread(target=_tell, args=(child, told), daemon=True).start()
     try:
-        if wait:
-            told.wait(_START_S)
-        yield
+        yield child
     finally:
         _end(child)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aster_operator.cli.dashboard_child import Dashboard, DashboardPort, dashboard_beside
+from aster_operator.cli.dashboard_child import Dashboard, DashboardPort, alerts_beside, dashboard_beside
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 from aster_operator.cli.pair_options import PairOption, check_kind
 from aster_operator.cli.run_plan import (
@@ -125,7 +125,11 @@ def _run(
     settings.require_credentials()
     if settings.venue == "mainnet":
         _ask_before_mainnet(settings, plan, understood=i_understand_hedged_farming, confirmed=yes_real_money)
-    with dashboard_beside(settings, dashboard_port if dashboard else None, env_file, wait=False):
+    shown, told = (
+        dashboard_beside(settings, dashboard_port if dashboard else None, env_file, wait=False),
+        alerts_beside(settings, env_file, wanted=not dashboard),
+    )
+    with shown, told:
         return asyncio.run(_main(settings, plan, ca_file, seconds, json_output=json_output))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import PrivateAttr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from aster_operator.config.alert_settings import AlertSettings
 from aster_operator.config.fields import field_key, is_secret
 from aster_operator.config.loading import SettingProblem, SettingsProblem, load_into
 from aster_operator.config.notification_settings import NotificationSettings
@@ -31,6 +32,7 @@ class Settings(
     PairSettings,
     StrategySettings,
     NotificationSettings,
+    AlertSettings,
     SessionSettings,
     StorageSettings,
     VenueSettings,

@@ -104,6 +104,7 @@ class ActivityLog:
         self.notices_by_level: Counter[str] = Counter()
         self.blocked: Counter[str] = Counter()
         self.unprotected_ms = 0
+        self.closed = 0
         self.longest_lone_leg_ms = 0
         self._seen_fills: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._latest_decision: dict[str, LoggedDecision] = {}
@@ -199,6 +200,7 @@ class ActivityLog:
             case RecordTrade():
                 self.trades.append(command.trade)
                 self.unprotected_ms += command.trade.unprotected_ms
+                self.closed += 1
             case Notify():
                 self.notices.append(command)
                 self.notices_by_level[command.level] += 1
@@ -242,6 +244,8 @@ class ActivityLog:
         for each in reversed(self.rounds.values()):
             if command.position_ref in each.legs:
                 each.closed[command.position_ref] = command
+                # A single position ends with its own row of everything about it.
+                self.closed += each.is_closed and len(each.legs) > 1
                 break
         lone_ms = command.longest_imbalance_ms or 0
         self.longest_lone_leg_ms = max(self.longest_lone_leg_ms, lone_ms)

@@ -44,6 +44,15 @@ class Buffer(Generic[T]):
     def __reversed__(self) -> Iterator[T]:
         return reversed(self._entries)
 
+    @property
+    def total(self) -> int:
+        """How many entries there have ever been."""
+        return self.dropped + len(self._entries)
+
+    def newest(self, count: int) -> list[T]:
+        """The last `count` entries, oldest first; fewer where there are fewer."""
+        return list(self._entries)[-count:] if count > 0 else []
+
     def last(self) -> T | None:
         """The newest entry, None while there is none."""
         return self._entries[-1] if self._entries else None

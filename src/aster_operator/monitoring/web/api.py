@@ -187,7 +187,8 @@ def _number(query: _Query, text: str) -> int:
 def openapi_document() -> dict[str, Any]:
     """The API in OpenAPI 3.1, its schemas from the pictures' own types."""
     types = [endpoint.answer for endpoint in _ENDPOINTS] + [ApiProblem]
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    found = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas, components = _as_numbers(found[0]), _as_numbers(found[1])
     by_type = dict(zip(types, schemas, strict=True))
     return {
         "openapi": "3.1.0",
@@ -204,6 +205,15 @@ def openapi_document() -> dict[str, Any]:
         },
         "security": [{}, {"token": []}],
     }
+
+
+def _as_numbers(schema: Any) -> Any:
+    """Decimals are numbers here, with all their digits; the library would describe them as text."""
+    if isinstance(schema, dict):
+        if schema.get("format") == "decimal":
+            return {"type": "number"}
+        return {name: _as_numbers(inner) for name, inner in schema.items()}
+    return [_as_numbers(inner) for inner in schema] if isinstance(schema, list | tuple) else schema
 
 
 def _operation(endpoint: _Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]
     banner = ui.html("", sanitize=False)
     panels.call(lambda: state.set_content(_state_html(hub)))
     panels.call(lambda: banner.set_content(_banner_html(hub)))
-    with ui.element("main").classes("main").props('id="main" tabindex="-1"'):
+    with ui.element("div").classes("main").props('id="main" tabindex="-1"'):
         yield panels
     panels.start()
 

@@ -40,7 +40,6 @@ class DashboardHub:
         *,
         read_only: bool = False,
         versions: dict[str, str] | None = None,
-        on_facts: Callable[[SessionReplica], None] | None = None,
     ) -> None:
         self.session: FoundSession | None = None
         self.replica: SessionReplica | None = None
@@ -53,7 +52,8 @@ class DashboardHub:
         self._clock = clock
         self._stream: FactStream | None = None
         self._looked_ns = -_LOOK_EVERY_NS
-        self._on_facts = on_facts
+        self.has_caught_up = False
+        """True once the journal has been read to its end: what comes from then on is news."""
         self._pictures: dict[str, tuple[SessionReplica | None, int, Any]] = {}
 
     @property
@@ -143,6 +143,7 @@ class DashboardHub:
         if self.session is None or found.journal != self.session.journal:
             self.close()
             self.session, self.replica, self.problem = found, None, None
+            self.has_caught_up = False
             self._stream = self._source.open(found)
         self.session = found
 
@@ -161,9 +162,8 @@ class DashboardHub:
                     replica.apply(fact, written_ns)
                 if stream.budget is not None:
                     replica.budget = stream.budget
-                if facts and self._on_facts is not None:
-                    self._on_facts(replica)
             more = len(facts) == _SLICE_FACTS
+            self.has_caught_up = self.has_caught_up or (replica is not None and not more)
             if not more or self._clock.monotonic_ns() - started_ns > _SLICE_NS:
                 self.problem = None
                 return more

@@ -13,6 +13,7 @@ from nicegui import ui
 
 from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import Clock
+from aster_operator.monitoring.alerts.sender import AlertSender
 from aster_operator.monitoring.json_text import json_bytes
 from aster_operator.monitoring.pictures.lab import report_path
 from aster_operator.monitoring.web.api import add_api
@@ -53,9 +54,14 @@ class DashboardAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def dashboard(
-    hub: DashboardHub, books: BookReader, options: DashboardOptions, clock: Clock
+    hub: DashboardHub,
+    books: BookReader,
+    options: DashboardOptions,
+    clock: Clock,
+    sender: AlertSender | None = None,
 ) -> AsyncIterator[DashboardAddress]:
-    """Serve for the block. Raises UserProblem when the address cannot be listened on."""
+    """Serve for the block, and send alerts where there is a sender. Raises UserProblem when the address
+    cannot be listened on."""
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
     rules = AccessRules(
@@ -78,6 +84,8 @@ async def dashboard(
         )
     )
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(server.serve(sockets=[listener]))]
+    if sender is not None:
+        tasks.append(asyncio.create_task(sender.run()))
     try:
         while not server.started:
             if tasks[1].done():
@@ -89,7 +97,8 @@ async def dashboard(
         )
     finally:
         server.should_exit = True
-        tasks[0].cancel()
+        for task in (tasks[0], *tasks[2:]):
+            task.cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task

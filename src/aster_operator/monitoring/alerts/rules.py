@@ -1,0 +1,226 @@
+"""What is worth a message: a replica looked at again and again, and what has become different since."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from aster_operator.domain.clock import DAY_MS, utc_day_start_ms
+from aster_operator.domain.commands import NotifyLevel
+from aster_operator.domain.money import plain_text, usd_text
+from aster_operator.monitoring.pictures.now import PairRow, PositionRow, now_picture
+from aster_operator.monitoring.pictures.trades import trades_picture
+from aster_operator.monitoring.replica.replica import SessionReplica
+from aster_operator.monitoring.time_text import utc_text
+from aster_operator.strategy.limit_rules import Level
+
+__all__ = ["Alert", "AlertKind", "AlertRules"]
+
+_LONE_LEG_MS = 30_000
+_UNPROTECTED_MS = 5_000
+
+
+class AlertKind(StrEnum):
+    """The rules, each of which can be left out."""
+
+    FILL = "fill"
+    EXIT = "exit"
+    RISK_WARN = "risk_warn"
+    RISK_ACT = "risk_act"
+    LONE_LEG = "lone_leg"
+    UNPROTECTED = "unprotected"
+    STREAM_STALE = "stream_stale"
+    CRITICAL = "critical"
+    DAILY_REPORT = "daily_report"
+    UPDATE = "update"
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it is sent in quiet hours too."""
+        return self in (AlertKind.RISK_ACT, AlertKind.LONE_LEG, AlertKind.UNPROTECTED, AlertKind.CRITICAL)
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to be. `key` is what it is about: the same again within a while is not sent again."""
+
+    kind: AlertKind
+    key: str
+    title: str
+    text: str
+
+
+class _Seen(msgspec.Struct, kw_only=True):
+    """What was known at the last look."""
+
+    fills: int
+    closed: int
+    notices: int
+    feeds_down: frozenset[str]
+    standing: frozenset[str]
+    day_ms: int
+    sums: tuple[Decimal, Decimal, Decimal, Decimal]
+    ended: bool
+    blocked: str | None
+
+
+class AlertRules:
+    """Pure: the first look at a session only remembers, every later one tells what is new."""
+
+    def __init__(self) -> None:
+        self._replica: SessionReplica | None = None
+        self._seen: _Seen | None = None
+
+    def look(self, replica: SessionReplica) -> list[Alert]:
+        """Everything that has happened, begun or ended since the last look."""
+        if replica is not self._replica:
+            self._replica, self._seen = replica, None
+        before, now = self._seen, self._take(replica)
+        self._seen = now
+        if before is None:
+            return []
+        return [
+            *_fills(replica, now.fills - before.fills),
+            *_exits(replica, now.closed - before.closed),
+            *_criticals(replica, now.notices - before.notices),
+            *_standing(replica, before.standing),
+            *_feeds(replica, before.feeds_down, now.feeds_down),
+            *_day(before, now),
+            *_updates(before, now),
+        ]
+
+    def _take(self, replica: SessionReplica) -> _Seen:
+        activity, portfolio = replica.activity, replica.state.portfolio
+        return _Seen(
+            fills=activity.fills.total,
+            closed=activity.closed,
+            notices=activity.notices.total,
+            feeds_down=frozenset(str(feed) for feed in replica.state.feeds_down),
+            standing=frozenset(alert.key for alert in _standing(replica, frozenset())),
+            day_ms=utc_day_start_ms(replica.now_ms),
+            sums=(portfolio.volume, portfolio.fees, portfolio.funding, portfolio.realized_pnl),
+            ended=replica.ended,
+            blocked=replica.state.paused,
+        )
+
+
+def _fills(replica: SessionReplica, new: int) -> Iterator[Alert]:
+    for fill in replica.activity.fills.newest(new):
+        words = f"{fill.side} {plain_text(fill.quantity)} {fill.symbol} at {plain_text(fill.price)}"
+        yield Alert(
+            kind=AlertKind.FILL,
+            key=f"fill {fill.symbol} {fill.trade_id}",
+            title=f"{fill.symbol} {fill.side} filled",
+            text=f"{words}, {fill.role.lower()}, order {fill.client_order_id}",
+        )
+
+
+def _exits(replica: SessionReplica, new: int) -> Iterator[Alert]:
+    if new <= 0:
+        return
+    for row in reversed(trades_picture(replica, limit=new).rows):
+        pnl = "not known" if row.net_pnl_usd is None else usd_text(row.net_pnl_usd, 4, signed=True)
+        yield Alert(
+            kind=AlertKind.EXIT,
+            key=f"exit {row.ref}",
+            title=f"{' / '.join(row.symbols)} closed: {pnl}",
+            text=f"{row.reason}. Net PnL {pnl}. {row.ref}",
+        )
+
+
+def _criticals(replica: SessionReplica, new: int) -> Iterator[Alert]:
+    for notice in replica.activity.notices.newest(new):
+        if notice.level is NotifyLevel.CRITICAL:
+            yield Alert(
+                kind=AlertKind.CRITICAL,
+                key=f"critical {notice.message}",
+                title="Needs you",
+                text=f"{utc_text(notice.at_ms)} UTC: {notice.message}",
+            )
+
+
+def _standing(replica: SessionReplica, known: frozenset[str]) -> Iterator[Alert]:
+    """What is wrong for as long as it lasts, and was not yet at the last look."""
+    now = now_picture(replica, equity_samples=0)
+    found = [*_risks(replica), *_lone_legs(now.pairs), *_bare(now.positions)]
+    yield from (alert for alert in found if alert.key not in known)
+
+
+def _risks(replica: SessionReplica) -> Iterator[Alert]:
+    for reading in replica.limits():
+        if reading.level in (Level.WARN, Level.ACT):
+            acts = reading.level is Level.ACT
+            yield Alert(
+                kind=AlertKind.RISK_ACT if acts else AlertKind.RISK_WARN,
+                key=f"{reading.level} {reading.rule.name} {reading.subject}",
+                title=f"{reading.subject}: {reading.rule.setting} {'reached' if acts else 'is near'}",
+                text=f"{reading.reason}. {reading.rule.action if acts else 'Nothing is closed yet.'}",
+            )
+
+
+def _lone_legs(pairs: tuple[PairRow, ...]) -> Iterator[Alert]:
+    for pair in pairs:
+        if pair.imbalance_ms >= _LONE_LEG_MS:
+            yield Alert(
+                kind=AlertKind.LONE_LEG,
+                key=f"lone leg {pair.pair_ref}",
+                title=f"{pair.name}: a leg stands alone",
+                text=f"{plain_text(pair.imbalance)} for {pair.imbalance_ms / 1000:.0f} s ({pair.phase}). "
+                "The operator is closing or hedging it.",
+            )
+
+
+def _bare(positions: tuple[PositionRow, ...]) -> Iterator[Alert]:
+    for position in positions:
+        bare = position.is_ours and position.protection in ("unprotected", "partly")
+        if bare and position.unprotected_ms >= _UNPROTECTED_MS:
+            yield Alert(
+                kind=AlertKind.UNPROTECTED,
+                key=f"unprotected {position.position_ref}",
+                title=f"{position.symbol}: no stop rests",
+                text=f"{position.side} {plain_text(position.quantity)} {position.symbol} has stood without "
+                f"its stop for {position.unprotected_ms / 1000:.1f} s.",
+            )
+
+
+def _feeds(replica: SessionReplica, before: frozenset[str], now: frozenset[str]) -> Iterator[Alert]:
+    for feed, detail in replica.state.feeds_down.items():
+        if str(feed) not in before:
+            yield Alert(
+                kind=AlertKind.STREAM_STALE,
+                key=f"feed {feed} down",
+                title=f"The {feed} feed is down",
+                text=f"{detail}. Nothing is opened until it is back.",
+            )
+    for name in sorted(before - now):
+        yield Alert(
+            kind=AlertKind.STREAM_STALE,
+            key=f"feed {name} back",
+            title=f"The {name} feed is back",
+            text="Entries are free again, as far as it is concerned.",
+        )
+
+
+def _day(before: _Seen, now: _Seen) -> Iterator[Alert]:
+    if now.day_ms <= before.day_ms:
+        return
+    volume, fees, funding, realized = before.sums
+    net = realized - fees + funding
+    yield Alert(
+        kind=AlertKind.DAILY_REPORT,
+        key=f"day {before.day_ms}",
+        title=f"{utc_text(before.day_ms)[:10]}: {usd_text(net, signed=True)}",
+        text=f"The session so far, up to {utc_text(before.day_ms + DAY_MS - 1)[:10]} UTC: volume "
+        f"{usd_text(volume)}, fees {usd_text(fees)}, funding {usd_text(funding, signed=True)}, realised PnL "
+        f"{usd_text(realized, signed=True)}.",
+    )
+
+
+def _updates(before: _Seen, now: _Seen) -> Iterator[Alert]:
+    if now.ended and not before.ended:
+        yield Alert(
+            kind=AlertKind.UPDATE, key="ended", title="The session has ended", text="It stopped in order."
+        )
+    if now.blocked != before.blocked:
+        words = now.blocked or "entries are free again"
+        yield Alert(kind=AlertKind.UPDATE, key=f"paused {words}", title="Steering", text=words)
