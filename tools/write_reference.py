@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from aster_operator.cli.app import COMMANDS, build_app
+from aster_operator.config.alert_settings import AlertSettings
 from aster_operator.config.fields import allowed_text, field_extra, field_key, is_secret
 from aster_operator.config.notification_settings import NotificationSettings
 from aster_operator.config.pair_settings import PairSettings
@@ -62,6 +63,11 @@ _SECTIONS = (
         "Messages",
         NotificationSettings,
         "`aster-operator report --send` and alerts go there; an address holds tokens and is masked.",
+    ),
+    _Section(
+        "Alerts",
+        AlertSettings,
+        "What is sent to `NOTIFY_URLS` while a session runs: [alerts](../how-to/watch-and-steer.md#alerts).",
     ),
     _Section(
         "Delta-neutral: capital, size and pace",
