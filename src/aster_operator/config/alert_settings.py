@@ -55,7 +55,12 @@ class AlertSettings(BaseModel):
         form=f"a list of {', '.join(ALERT_RULES)}",
     )
     alert_max_per_hour: int = setting(
-        "ALERT_MAX_PER_HOUR", 30, "Alerts sent in an hour at most; urgent ones besides", ge=1, le=1_000
+        "ALERT_MAX_PER_HOUR",
+        30,
+        "Alerts sent in an hour at most; urgent ones besides",
+        unit="messages",
+        ge=1,
+        le=1_000,
     )
     alert_quiet_utc: Annotated[str | None, BeforeValidator(_quiet)] = setting(
         "ALERT_QUIET_UTC",
