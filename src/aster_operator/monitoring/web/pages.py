@@ -235,7 +235,12 @@ def _life_chart(replica: SessionReplica, ref: str) -> dict[str, Any]:
         life = trade_life(replica, ref)
     except KeyError:
         return {"series": []}
-    marks = [(step.at_ms, float(step.price), step.what) for step in life.steps if step.price is not None]
+    # Executions only: the limit of an order that crosses lies far from what it paid.
+    marks = [
+        (step.at_ms, float(step.price), step.what)
+        for step in life.steps
+        if step.price is not None and " filled as " in step.what
+    ]
     return charts.candle_chart(life.trade.symbols[0], life.candles, marks)
 
 

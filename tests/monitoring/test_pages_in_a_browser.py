@@ -1,0 +1,226 @@
+"""Every page in a real browser, against a demo that trades: one server, one browser, one session for all.
+
+Screenshots are kept under build/screenshots. Skipped, loudly, where there is no Chromium.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = next(
+    (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), ""
+)
+SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+PAGES = ("/", "/market", "/decisions", "/trades", "/points", "/lab", "/system")
+ALLOWED = ("favicon",)
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="NO PAGE WAS LOOKED AT: no Chromium (apt-get install chromium)"),
+    pytest.mark.timeout(300),
+]
+
+
+class Demo:
+    """A demo with its dashboard, in processes of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "aster_operator.cli.entry", "demo", "--dashboard", "--hours", "48"]
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(("ASTER", "DB_"))
+        }
+        self.process = subprocess.Popen(
+            [*command, "--speed", "400"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        self.url = next(
+            line.split()[1] for line in self.process.stderr if line.startswith("dashboard: ")
+        ).rstrip("/")
+        # Whatever it says from now on must go somewhere, or it would wait for us.
+        self._drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+
+    def api(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def until(self, holds: Any, path: str = "/api/now", patience_s: float = 90) -> Any:
+        """The API's answer once `holds` of it; fails when that takes too long."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                answer = self.api(path)
+            except OSError:
+                answer = None
+            if answer is not None and holds(answer):
+                return answer
+            assert time.monotonic() < deadline, f"{path} never came to it: {str(answer)[:400]}"
+            time.sleep(0.1)  # a page in another process: nothing to be told by
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self._drain.wait(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = Demo(tmp_path_factory.mktemp("demo"))
+    demo.until(
+        lambda now: len(now["pairs"]) == 2 and all(pair["phase"] == "holding" for pair in now["pairs"])
+    )
+    yield demo
+    demo.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails the test for every error it meets and every request that leaves this machine."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark")
+    page, faults = context.new_page(), []
+    page.set_default_timeout(30_000)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            message.type == "error"
+            and not any(word in str(message.location) for word in ALLOWED)
+            and faults.append(message.text)
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: (
+            not request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+            and faults.append(f"left this machine: {request.url}")
+        ),
+    )
+    page.faults = faults
+    yield page
+    context.close()
+
+
+def shot(page: Any, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(SHOTS / f"{name}.png"))
+
+
+def test_every_page_draws_every_panel_by_keyboard(demo: Demo, page: Any) -> None:
+    page.goto(demo.url + "/")
+    for number, path in enumerate(PAGES, 1):
+        if number > 1:
+            page.locator("body").press(str(number))
+        page.wait_for_url(demo.url + path)
+        page.wait_for_selector(".nav a[aria-current]")
+        page.wait_for_function("document.querySelectorAll('.note.loading:not([hidden])').length === 0")
+        assert page.locator(".note.error").count() == 0, path
+        assert page.locator("section.card").count() >= 2 or path == "/lab"
+        shot(page, f"dark-{path.strip('/') or 'now'}")
+    assert page.faults == []
+
+
+def test_now_shows_the_pairs_with_units_and_the_market_shows_candles(demo: Demo, page: Any) -> None:
+    page.goto(demo.url + "/")
+    page.get_by_text("BTCUSDT").first.wait_for()
+    text = page.locator("#main").inner_text()
+    for words in ("Equity", "Net delta", "Volume today", "Imbalance", "holding", "min", "MAX_DRAWDOWN_PCT"):
+        assert words in text
+    page.goto(demo.url + "/market?symbol=ETHUSDT")
+    page.locator("canvas").first.wait_for()
+    assert "bps" in page.locator("#main").inner_text()
+    assert page.faults == []
+
+
+def test_times_and_colours_follow_the_viewer(demo: Demo, browser: Any) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 840}, timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    page.goto(demo.url + "/")
+    page.get_by_text("BTCUSDT").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"
+    shot(page, "phone-now")
+    market = page.locator("header time").first
+    before = market.inner_text()
+    page.locator("body").press("u")
+    page.wait_for_function("document.querySelector('.zone-name').textContent.includes('local')")
+    hours = (int(market.inner_text()[11:13]) - int(before[11:13])) % 24
+    assert hours in (9, 10)
+    dark = page.evaluate("document.body.classList.contains('body--dark')")
+    page.locator("body").press("d")
+    page.wait_for_function(f"document.body.classList.contains('body--dark') !== {str(dark).lower()}")
+    context.close()
+
+
+def test_a_lost_connection_is_said_and_heals(demo: Demo, page: Any) -> None:
+    page.goto(demo.url + "/")
+    page.get_by_text("BTCUSDT").first.wait_for()
+    time_text = page.locator("header time").first.inner_text()
+    page.context.set_offline(True)
+    page.evaluate("window.socket.io.engine.close()")
+    page.wait_for_selector("#popup[aria-hidden='false'], .nicegui-error-popup:visible", timeout=30_000)
+    shot(page, "connection-lost")
+    page.context.set_offline(False)
+    page.wait_for_function(
+        "before => (document.querySelector('header time') ?? {}).textContent !== before", arg=time_text
+    )
+
+
+def test_steering_asks_once_and_is_journalled_with_who(demo: Demo, page: Any) -> None:
+    page.goto(demo.url + "/")
+    page.get_by_role("button", name="Pause entries").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert demo.api("/api/now")["paused"] is None
+    page.get_by_role("button", name="Pause entries").click()
+    shot(page, "steering")
+    page.get_by_role("button", name="Yes").click()
+    demo.until(lambda now: now["paused"] is not None)
+    page.get_by_text("entries paused by").first.wait_for()
+    page.get_by_role("button", name="Close one").click()
+    page.get_by_role("button", name="Yes").click()
+    demo.until(lambda now: len(now["pairs"]) == 1)
+    page.get_by_role("button", name="Flatten all").click()
+    page.get_by_role("button", name="Yes").click()
+    demo.until(lambda now: not now["pairs"] and now["gross_usd"] == 0)
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Yes").click()
+    demo.until(lambda now: now["paused"] is None)
+    wishes = demo.api("/api/system")["wishes"]
+    assert [wish["action"] for wish in wishes] == ["resume_entries", "close_all", "close", "pause_entries"]
+    assert all("(dashboard)" in wish["actor"] for wish in wishes)
+    trades = demo.until(lambda trades: trades["total"] >= 2, "/api/trades")
+    page.goto(f"{demo.url}/trades?ref={trades['rows'][0]['ref']}")
+    page.locator("ol.steps li").first.wait_for()
+    assert "closed by" in page.locator("#main").inner_text()
+    shot(page, "trade-life")
+
+
+def test_nothing_secret_is_in_any_payload(demo: Demo) -> None:
+    for path in ("/api/now", "/api/system", "/api/costs", "/metrics", "/healthz", "/"):
+        with urllib.request.urlopen(demo.url + path, timeout=20) as answer:  # noqa: S310
+            text = answer.read().decode().lower()
+            assert answer.headers["x-frame-options"] == "DENY"
+        for word in ("private_key", "api_secret", "secret_key", "password", "signature"):
+            assert word not in text, path
