@@ -20,7 +20,7 @@ from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.exchange.credentials import AgentCredentials, ApiKeyCredentials
 from aster_operator.exchange.endpoint import Security
-from aster_operator.exchange.errors import ChangeBlocked, MalformedResponse
+from aster_operator.exchange.errors import ChangeBlocked, MalformedResponse, UnknownOutcome
 from aster_operator.exchange.signing.agent import AgentSigner
 from aster_operator.exchange.signing.api_key import ApiKeySigner
 from exchange import payloads
@@ -386,3 +386,65 @@ async def test_anything_newer_is_reached_by_request(
 async def test_a_whole_path_is_taken_as_it_is(venue: ScriptedVenue, client: AsterClient, path: str) -> None:
     venue.always("GET", "/" + path.strip("/"), Answer({"fine": True}))
     assert await client.request("GET", path) == {"fine": True}
+
+
+DAY = 86_400_000
+
+
+async def test_a_history_from_the_beginning_of_time_is_asked_where_it_begins(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    end = 1_770_000_000_000
+    trades = [payloads.user_trade(n, end - 20 * DAY + n) for n in range(5, 9)]
+    venue.always("GET", V3 + "userTrades", _history(trades, page=1000))
+    venue.always("GET", V3 + "allOrders", Answer([payloads.order(orderId=7000 + n) for n in range(5, 9)]))
+    fills = await client.fills("BTCUSDT", 0, end)
+    assert [fill.trade_id for fill in fills] == [5, 6, 7, 8]
+    assert len(venue.requests_to(V3 + "userTrades")) == 1 + 3
+
+
+@pytest.mark.parametrize("keeps", ["oldest", "newest", "first week", "refuses"])
+async def test_income_from_the_beginning_of_time_is_whole_whatever_the_venue_makes_of_long_spans(
+    venue: ScriptedVenue, client: AsterClient, keeps: str
+) -> None:
+    end = 1_770_000_000_000
+    rows = [payloads.income(n, end - 200 * DAY + n * DAY // 12) for n in range(2300)]
+
+    def answer(request: Received) -> Answer:
+        start, stop = int(request.parameters["startTime"]), int(request.parameters["endTime"])
+        is_long = stop - start >= 7 * DAY
+        if is_long and keeps == "refuses":
+            return Answer({"code": -1130, "msg": "Data sent for parameter 'endTime' is not valid."}, 400)
+        if is_long and keeps == "first week":
+            stop = start + 7 * DAY
+        found = [row for row in rows if start <= row["time"] <= stop]
+        limit = int(request.parameters["limit"])
+        return Answer(found[-limit:] if keeps == "newest" else found[:limit])
+
+    venue.always("GET", V3 + "income", answer)
+    client.rest.limiter.configure(100_000, None)
+    found = await client.income_rows(0, end)
+    assert len(found) == len(rows)
+    # Where the venue does not tell where the rows begin, the walk starts with the first futures of all.
+    asked = len(venue.requests_to(V3 + "income"))
+    assert asked <= (34 if keeps in ("oldest", "newest") else 340)
+
+
+@pytest.mark.parametrize("change", ["place", "market", "cancel"])
+async def test_an_order_that_came_back_as_nonsense_is_in_doubt_not_failed(
+    venue: ScriptedVenue, client: AsterClient, change: str
+) -> None:
+    strange = Answer(payloads.order(clientOrderId="mine", status="PENDING_SOMETHING"))
+    venue.always("POST", V3 + "order", strange)
+    venue.always("DELETE", V3 + "order", strange)
+    venue.always("GET", V3 + "order", strange)
+    calls = {
+        "place": lambda: client.place_order(ORDERS[0][0]),
+        "market": lambda: client.place_market_order("BTCUSDT", Side.BUY, Decimal(1)),
+        "cancel": lambda: client.cancel_order("BTCUSDT", "mine"),
+    }
+    with pytest.raises(UnknownOutcome, match=r"order mine is unknown after .* field status") as caught:
+        await calls[change]()
+    assert caught.value.client_order_id == "mine"
+    with pytest.raises(MalformedResponse, match="GET order, field status"):
+        await client.query_order("BTCUSDT", "mine")

@@ -128,3 +128,20 @@ def test_an_unreadable_mark_does_not_stop_the_start(tmp_path: Path, content: str
     source = acquire_nonces(AGENT, "mainnet", tmp_path)
     assert source.next_us(42) == 42
     source.release()
+
+
+def test_a_clock_that_was_ahead_does_not_use_up_the_future(tmp_path: Path) -> None:
+    source = acquire_nonces(AGENT, "testnet", tmp_path)
+    try:
+        source.accepted(source.next_us(1_000_000_000))
+        assert source.next_us(90_000_000_000) == 90_000_000_000
+        source.rewind(2_000_000_000)
+        assert source.next_us(2_000_000_001) == 2_000_000_001
+        source.rewind(500_000_000)
+        assert source.next_us(500_000_001) == 1_000_000_001, "never below an accepted one"
+        source.rewind(1_000_000_000)
+        assert source.next_us(1_000_000_000) == 1_000_000_002, "a second ahead is no reason"
+    finally:
+        source.release()
+    mark = next(tmp_path.rglob("*.nonce")).read_text().splitlines()[1]
+    assert int(mark) < 10_000_000_000

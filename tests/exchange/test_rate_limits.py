@@ -172,3 +172,34 @@ async def test_a_clock_set_back_begins_no_new_minute() -> None:
     clock.set_ms(1_770_000_061_000)
     await limiter.acquire(1, 0, Priority.READ, "GET x")
     assert limiter.used_weight == 1
+
+
+async def test_too_many_orders_hold_orders_and_reads_but_no_cancels() -> None:
+    limiter, time = _limiter()
+    limiter.block(7, banned=False, orders_only=True)
+    await limiter.acquire(1, 0, Priority.CLOSE, "cancel")
+    assert time.clock.now_ms() == START_MS
+    await limiter.acquire(1, 1, Priority.CLOSE, "close")
+    assert time.clock.now_ms() == START_MS + 7_000
+    limiter.block(5, banned=False)
+    await limiter.acquire(1, 0, Priority.CLOSE, "cancel")
+    assert time.clock.now_ms() == START_MS + 12_000
+
+
+async def test_a_cancel_overtakes_a_close_that_waits_for_the_order_limit() -> None:
+    clock = ManualClock(START_MS)
+    woken = asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        await woken.wait()
+
+    limiter = RateLimiter(clock, sleep=sleep, order_limit=1)
+    await limiter.acquire(1, 1, Priority.ORDER, "order")
+    close = asyncio.create_task(limiter.acquire(1, 1, Priority.CLOSE, "close"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        await limiter.acquire(1, 0, Priority.CLOSE, "cancel")
+    assert not close.done()
+    clock.advance_ms(30_000)
+    woken.set()
+    await close

@@ -28,7 +28,7 @@ from aster_operator.exchange.errors import (
     VenueUnavailable,
 )
 from exchange import payloads
-from exchange.scripted_venue import Answer, ScriptedVenue
+from exchange.scripted_venue import Answer, Received, ScriptedVenue
 
 ORDER = "/fapi/v3/order"
 TIME = "/fapi/v3/time"
@@ -386,3 +386,78 @@ async def test_signed_calls_without_credentials_say_what_is_missing(venue: Scrip
 async def test_calls_of_the_other_scheme_say_so(key_client: AsterClient, client: AsterClient) -> None:
     assert "V3" in str(await _refusal(key_client.noop(1), MissingCredentials))
     assert "V1" in str(await _refusal(client.remaining_openable_notional("BTCUSDT", 5), MissingCredentials))
+
+
+@pytest.mark.parametrize("ahead_ms", [-10_000, 10_000, 90_000])
+async def test_a_wrong_clock_costs_one_measurement_and_one_repetition(
+    venue: ScriptedVenue, agent: AgentCredentials, ahead_ms: int
+) -> None:
+    true_ms = 1_770_000_000_000
+    clock = ManualClock(true_ms + ahead_ms)
+    accepted: list[int] = []
+
+    def judge(request: Received) -> Answer:
+        nonce = int(request.parameters["nonce"])
+        if abs(nonce - true_ms * 1000) > 5_000_000 or nonce <= max(accepted, default=0):
+            return _error(-4225, "Nonce Expired")
+        accepted.append(nonce)
+        return Answer(payloads.order())
+
+    venue.always("POST", ORDER, judge)
+    venue.always("GET", TIME, Answer({"serverTime": true_ms}))
+    async with AsterClient(
+        agent, environment="sim", base_url=venue.url, ws_url=venue.ws_url, clock=clock
+    ) as client:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(client.place_order(NEW))
+        await client.place_order(NEW)
+    assert len(accepted) == 6
+    assert accepted == sorted(set(accepted))
+    assert len(venue.requests_to(TIME)) == 3, "measured once for all of them"
+
+
+async def test_a_stale_stamp_stays_the_answer_when_the_time_cannot_be_had(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    venue.always("POST", ORDER, _error(-4225, "Nonce Expired"))
+    venue.always("GET", TIME, Answer("<html>", status=502))
+    await _refusal(client.place_order(NEW), ClockSkew)
+    assert len(venue.requests_to(ORDER)) == 1
+
+
+async def test_a_stale_stamp_with_status_200_is_repeated_too(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    venue.next("POST", ORDER, _error(-4225, "Nonce Expired", 200), Answer(payloads.order()))
+    venue.always("GET", TIME, Answer({"serverTime": client.clock.now_ms()}))
+    await client.place_order(NEW)
+    assert len(venue.requests_to(ORDER)) == 2
+
+
+@pytest.mark.parametrize("status", [200, 400, 429])
+async def test_a_broken_limit_keeps_quiet_whatever_the_status(
+    venue: ScriptedVenue, client: AsterClient, status: int
+) -> None:
+    venue.always("POST", ORDER, _error(-1003, "Too many requests", status))
+    await _refusal(client.place_order(NEW), RateLimited)
+    assert 9_000 < client.rest.limiter.blocked_until_ms - client.clock.now_ms() <= 10_000
+
+
+async def test_a_refusal_without_words_keeps_its_class(venue: ScriptedVenue, client: AsterClient) -> None:
+    venue.always("POST", ORDER, Answer({"code": -2019, "msg": None}, status=400))
+    await _refusal(client.place_order(NEW), InsufficientMargin)
+
+
+@pytest.mark.parametrize("scheme", ["v1", "v3"])
+@pytest.mark.parametrize("answer", [Answer("<html>", 500), Answer("{", 200), Answer(cut=True)])
+async def test_a_traceback_with_its_locals_shows_no_key_and_no_signature(
+    venue: ScriptedVenue, client: AsterClient, key_client: AsterClient, scheme: str, answer: Answer
+) -> None:
+    venue.always("POST", f"/fapi/{scheme}/order", answer)
+    with pytest.raises(UnknownOutcome) as caught:
+        await (client if scheme == "v3" else key_client).place_order(NEW)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    (request,) = venue.requests
+    assert request.parameters["signature"] not in shown
+    assert request.headers.get("X-MBX-APIKEY", "no key") not in shown

@@ -14,13 +14,23 @@ from aster_operator.exchange import parse
 from aster_operator.exchange.calls.account import AccountCalls
 from aster_operator.exchange.calls.trading import TradingCalls
 from aster_operator.exchange.domain_market_calls import DomainMarketCalls
-from aster_operator.exchange.errors import NoChangeNeeded, OrderNotFound, UnknownOutcome
+from aster_operator.exchange.errors import (
+    InvalidRequest,
+    MalformedResponse,
+    NoChangeNeeded,
+    OrderNotFound,
+    UnknownOutcome,
+)
 from aster_operator.exchange.wire.account import IncomeRecord
 from aster_operator.exchange.wire.orders import OrderRecord, UserTradeRecord
 
 __all__ = ["DomainCalls"]
 
 _TRADE_SPAN_MS = 7 * DAY_MS - 1
+_LONG_SPAN_MS = 182 * DAY_MS
+"""Beyond this a history is not walked week by week from its start: first it is asked where it begins."""
+_FIRST_FUTURES_MS = 1_567_296_000_000
+"""2019-09-01: before any venue of this family traded futures, so no row can be older."""
 _PAGE = 1000
 _REMEMBERED_ORDERS = 10_000
 
@@ -61,7 +71,7 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
             new_order_resp_type="RESULT",
             reduces=reduce_only,
         )
-        return self._report(record)
+        return self._outcome(record, "POST order")
 
     async def get_position_risk(self, symbol: str | None = None) -> list[PositionReport]:
         """Return the positions, flat ones too; quantities are signed.
@@ -143,7 +153,7 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
             new_order_resp_type="RESULT",
             reduces=not order.opens_position,
         )
-        return self._report(record)
+        return self._outcome(record, "POST order")
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         """Cancel by client id. Raises OrderNotFound (-2011) when it is not open, UnknownOutcome.
@@ -151,7 +161,8 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
         `symbol` as the venue lists it. `client_order_id` is the one it was placed with. Weight 1; goes before
         everything else. Section 4.4.
         """
-        return self._report(await self.cancel(symbol, orig_client_order_id=client_order_id))
+        record = await self.cancel(symbol, orig_client_order_id=client_order_id)
+        return self._outcome(record, "DELETE order")
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
         """Return the order of a client id in any state. Raises OrderNotFound (-2013).
@@ -159,14 +170,16 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
         `symbol` as the venue lists it. `client_order_id` is the one it was placed with. Weight 1. Section
         4.4.
         """
-        return self._report(await self.get_order(symbol, orig_client_order_id=client_order_id))
+        record = await self.get_order(symbol, orig_client_order_id=client_order_id)
+        return self._report(record, "GET order")
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderReport]:
         """Return the open orders of one symbol (weight 1) or of all (weight 40).
 
         `symbol` None means all. Raises as the calls underneath. Section 4.4.
         """
-        return [self._report(record) for record in await self.get_open_orders(symbol)]
+        records = await self.get_open_orders(symbol)
+        return [self._report(record, "GET openOrders") for record in records]
 
     async def cancel_all_orders(self, symbol: str) -> None:
         """Cancel all open orders of a symbol, protective ones too.
@@ -187,7 +200,7 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
         record = await self.modify_order(
             symbol, orig_client_order_id=client_order_id, quantity=quantity, price=price
         )
-        return self._report(record)
+        return self._outcome(record, "PUT order")
 
     async def resolve_unknown(self, symbol: str, outcome: UnknownOutcome) -> OrderReport | None:
         """Find out what became of an order whose request got no clear answer; None when it does not exist.
@@ -207,9 +220,16 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
                     await self.noop(outcome.nonce_us)
         return None
 
-    def _report(self, record: OrderRecord) -> OrderReport:
+    def _outcome(self, record: OrderRecord, endpoint: str) -> OrderReport:
+        """What a change came to. Something was done, so an answer that makes no sense leaves a doubt."""
+        try:
+            return self._report(record, endpoint)
+        except MalformedResponse as error:
+            raise UnknownOutcome(endpoint, str(error), record.client_order_id or None, None) from error
+
+    def _report(self, record: OrderRecord, endpoint: str) -> OrderReport:
         self._remember(record)
-        return parse.order_report(record, "order")
+        return parse.order_report(record, endpoint)
 
     def _remember(self, record: OrderRecord) -> None:
         self._client_ids[record.order_id] = record.client_order_id
@@ -272,11 +292,16 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
         """Return all own trades of the span, oldest first, without duplicates.
 
         Times in ms, both inclusive. `symbol` as the venue lists it. `start_ms` and `end_ms` bound the time
-        (ms UTC, both included). Raises as the calls underneath. Weight 5 a page. Section 4.6.
+        (ms UTC, both included); a start long ago is fine, weeks before the first trade are not asked for.
+        Raises as the calls underneath. Weight 5 a page, at least a page a week. Section 4.6.
         """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
+        first_ms = start_ms
+        if last_ms - start_ms > _LONG_SPAN_MS:
+            oldest = await self.user_trades(symbol, from_id=1, limit=1)
+            first_ms = max(start_ms, oldest[0].time) if oldest else last_ms + 1
         found: dict[int, UserTradeRecord] = {}
-        for first, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
+        for first, last in _spans(first_ms, last_ms, _TRADE_SPAN_MS):
             page = await self.user_trades(symbol, start_ms=first, end_ms=last, limit=_PAGE)
             found.update((record.id, record) for record in page)
             while len(page) == _PAGE:
@@ -305,12 +330,15 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
     ) -> list[IncomeRow]:
         """Return all income rows of the span, oldest first, without duplicates.
 
-        Times in ms, both inclusive. `start_ms` and `end_ms` bound the time (ms UTC, both included).
-        `income_type` narrows to one kind. Raises as the calls underneath. Weight 30 a page. Section 4.6.
+        Times in ms, both inclusive. `start_ms` and `end_ms` bound the time (ms UTC, both included); a start
+        long ago is fine, weeks before the first row are skipped where the venue tells when that was.
+        `income_type` narrows to one kind. Raises as the calls underneath. Weight 30 a page, at least a page
+        a week: a year takes about a minute of the venue's limit. Section 4.6.
         """
         last_ms = await self.market_time_ms() if end_ms is None else end_ms
         found: dict[tuple[str, str, str, str], IncomeRecord] = {}
-        for span_start, last in _spans(start_ms, last_ms, _TRADE_SPAN_MS):
+        first_ms = await self._income_begins_ms(start_ms, last_ms, income_type)
+        for span_start, last in _spans(first_ms, last_ms, _TRADE_SPAN_MS):
             first = span_start
             while True:
                 page = await self.income(start_ms=first, end_ms=last, income_type=income_type, limit=_PAGE)
@@ -325,6 +353,28 @@ class DomainCalls(DomainMarketCalls, TradingCalls, AccountCalls):
                     break
         rows = sorted(found.values(), key=lambda record: record.time)
         return [parse.income_row(record, "GET income") for record in rows]
+
+    async def _income_begins_ms(self, start_ms: int, end_ms: int, income_type: str | None) -> int:
+        """Where the walk through the income of a span may begin without missing a row."""
+        if end_ms - start_ms <= _LONG_SPAN_MS:
+            return start_ms
+        start_ms = max(start_ms, _FIRST_FUTURES_MS)
+        try:
+            page = await self.income(start_ms=start_ms, end_ms=end_ms, income_type=income_type, limit=_PAGE)
+        except InvalidRequest:
+            return start_ms
+        # A venue may cut so long a span to its first week without saying so; a row from beyond it shows that
+        # this one does not.
+        if not page or max(row.time for row in page) <= start_ms + _TRADE_SPAN_MS:
+            return start_ms
+        begins_ms = min(row.time for row in page)
+        while len(page) == _PAGE:
+            # A full page may be the newest rows of the span and not the oldest.
+            page = await self.income(
+                start_ms=start_ms, end_ms=begins_ms - 1, income_type=income_type, limit=_PAGE
+            )
+            begins_ms = min((row.time for row in page), default=begins_ms)
+        return begins_ms
 
 
 def _spans(start_ms: int, end_ms: int, longest_ms: int) -> Iterable[tuple[int, int]]:

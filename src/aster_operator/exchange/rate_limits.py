@@ -5,11 +5,11 @@ venue answers 429 to who goes over and 418, a ban, to who goes on; this limiter 
 """
 
 import asyncio
-import heapq
+import bisect
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.exchange.errors import IpBanned, RateLimited
@@ -35,6 +35,14 @@ _SHARE = {Priority.CLOSE: 1.0, Priority.ORDER: 0.9, Priority.READ: 0.75}
 
 class _Milliseconds(Protocol):
     def now_ms(self) -> int: ...
+
+
+class _Ticket(NamedTuple):
+    """A place in the line. Sorts by priority, then by arrival."""
+
+    priority: Priority
+    number: int
+    orders: int
 
 
 class RateLimiter:
@@ -65,8 +73,9 @@ class RateLimiter:
         self.used_orders = 0
         self._minute = -1
         self._blocked_until_ms = 0
+        self._orders_blocked_until_ms = 0
         self._banned = False
-        self._queue: list[tuple[int, int]] = []
+        self._queue: list[_Ticket] = []
         self._tickets = itertools.count()
         self.waits = 0
         """How many requests had to wait since the start."""
@@ -92,7 +101,18 @@ class RateLimiter:
         share = _SHARE[priority] * self._headroom
         if self.used_weight and self.used_weight + weight > self.weight_limit * share:
             return False
-        return not (orders and self.used_orders and self.used_orders + orders > self.order_limit * share)
+        return not (orders and self._orders_are_full(orders, priority))
+
+    def _orders_are_full(self, orders: int, priority: Priority) -> bool:
+        limit = self.order_limit * _SHARE[priority] * self._headroom
+        return bool(self.used_orders) and self.used_orders + orders > limit
+
+    def _blocked_ms(self, now_ms: int, orders: int, priority: Priority) -> int:
+        """How long a block still holds this request. One for too many orders lets cancels pass."""
+        until_ms = self._blocked_until_ms
+        if orders or priority is not Priority.CLOSE:
+            until_ms = max(until_ms, self._orders_blocked_until_ms)
+        return max(0, until_ms - now_ms)
 
     def _take(self, weight: int, orders: int) -> None:
         self.used_weight += weight
@@ -103,7 +123,8 @@ class RateLimiter:
         now_ms = self._clock.now_ms()
         self._roll(now_ms)
         # The usual case costs one comparison: nothing waits and nothing is near a limit.
-        if not self._queue and now_ms >= self._blocked_until_ms and self._fits(weight, orders, priority):
+        quiet = now_ms < self._blocked_until_ms or now_ms < self._orders_blocked_until_ms
+        if not self._queue and not quiet and self._fits(weight, orders, priority):
             self._take(weight, orders)
             return
         self.waits += 1
@@ -112,31 +133,37 @@ class RateLimiter:
     async def _wait_in_line(
         self, weight: int, orders: int, priority: Priority, endpoint: str, start_ms: int
     ) -> None:
-        ticket = (int(priority), next(self._tickets))
-        heapq.heappush(self._queue, ticket)
+        ticket = _Ticket(priority, next(self._tickets), orders)
+        bisect.insort(self._queue, ticket)
         try:
             while True:
                 now_ms = self._clock.now_ms()
                 self._roll(now_ms)
-                self._refuse_if_hopeless(endpoint, now_ms, start_ms)
-                free = now_ms >= self._blocked_until_ms and self._fits(weight, orders, priority)
-                if free and self._queue[0] == ticket:
+                blocked_ms = self._blocked_ms(now_ms, orders, priority)
+                self._refuse_if_hopeless(endpoint, now_ms, start_ms, blocked_ms)
+                fits = self._fits(weight, orders, priority)
+                if not blocked_ms and fits and self._is_next(ticket, now_ms):
                     self._take(weight, orders)
                     return
-                await self._sleep(self._wait_ms(now_ms, free) / 1000)
+                # Free but not first: the ones before take one turn of the loop each.
+                await self._sleep((blocked_ms or (1 if fits else MINUTE_MS - now_ms % MINUTE_MS)) / 1000)
         finally:
             self._queue.remove(ticket)
-            heapq.heapify(self._queue)
 
-    def _wait_ms(self, now_ms: int, free: bool) -> int:
-        if now_ms < self._blocked_until_ms:
-            return self._blocked_until_ms - now_ms
-        # Free but not first: the ones before take one turn of the loop each.
-        return 1 if free else MINUTE_MS - now_ms % MINUTE_MS
+    def _is_next(self, ticket: "_Ticket", now_ms: int) -> bool:
+        """Whether all before it in the line wait for an order limit that does not hold this one."""
+        for other in self._queue:
+            if other is ticket:
+                return True
+            held = self._blocked_ms(now_ms, other.orders, other.priority) or (
+                other.orders and self._orders_are_full(other.orders, other.priority)
+            )
+            if not held:
+                return False
+        return False
 
-    def _refuse_if_hopeless(self, endpoint: str, now_ms: int, start_ms: int) -> None:
-        remaining_ms = max(0, self._blocked_until_ms - now_ms)
-        if self._banned and remaining_ms:
+    def _refuse_if_hopeless(self, endpoint: str, now_ms: int, start_ms: int, remaining_ms: int) -> None:
+        if self._banned and now_ms < self._blocked_until_ms:
             text = f"this address is banned for {remaining_ms / 1000:.0f} s more; nothing was sent"
             raise IpBanned(-1003, text, 418, endpoint, remaining_ms / 1000)
         if now_ms + remaining_ms - start_ms > self._max_wait_ms:
@@ -157,13 +184,20 @@ class RateLimiter:
         if orders is not None and orders.isascii() and orders.isdecimal():
             self.used_orders = max(self.used_orders, int(orders))
 
-    def block(self, seconds: float, *, banned: bool) -> None:
-        """Let nothing through for a while: the venue answered 429 or, `banned`, 418."""
+    def block(self, seconds: float, *, banned: bool, orders_only: bool = False) -> None:
+        """Let nothing through for a while: the venue answered 429 or, `banned`, 418.
+
+        With `orders_only` the limit of orders was broken and not that of requests: cancels, which do not
+        count as orders, still go.
+        """
         until_ms = self._clock.now_ms() + int(seconds * 1000)
+        if orders_only and not banned:
+            self._orders_blocked_until_ms = max(self._orders_blocked_until_ms, until_ms)
+            return
         self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
         self._banned = banned
 
     @property
     def blocked_until_ms(self) -> int:
-        """Wall time until which nothing is sent; in the past when nothing is blocked."""
-        return self._blocked_until_ms
+        """Wall time until which no read or order is sent; in the past when nothing is blocked."""
+        return max(self._blocked_until_ms, self._orders_blocked_until_ms)

@@ -1,5 +1,6 @@
 """Signs, limits, sends, retries and judges REST calls. Knows no endpoint by name."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _CLOCK_SAMPLES = 3
+_TOO_MANY_ORDERS: Final = -1015
+_QUIET_S: Final = 10.0
+"""How long to keep quiet after a limit was broken and the answer does not say."""
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +57,19 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     signed_text: str | None = None
     headers: Mapping[str, str] = {}
 
+    def __repr__(self) -> str:
+        # Parameters and headers may hold keys and signatures, and a traceback may show its locals.
+        return f"_Call({self.endpoint.method} {self.endpoint.name}, {self.client_order_id})"
+
 
 class _Signed(msgspec.Struct, frozen=True):
     """Encoded parameters with the nonce they carry, if any."""
 
     text: str
     nonce_us: int | None
+
+    def __repr__(self) -> str:
+        return f"_Signed('********', nonce_us={self.nonce_us})"
 
 
 class RestSession:
@@ -103,6 +114,7 @@ class RestSession:
         self._api_key = ApiKeySigner(credentials) if isinstance(credentials, ApiKeyCredentials) else None
         self._bases = {Product.FUTURES: venue.rest_url, Product.SPOT: venue.spot_rest_url}
         self._killed_nonces: set[int] = set()
+        self._measuring = asyncio.Lock()
         self.attempts = 0
         """Requests sent since the start, repeats included."""
 
@@ -201,32 +213,56 @@ class RestSession:
             given = call.nonce_us is not None or stale.nonce_us in self._killed_nonces
             if given or self.server_time_ms is None:
                 raise stale.refusal from None
-            await self.venue_clock.measure(self.server_time_ms, _CLOCK_SAMPLES)
+            await self._resynchronise(self.server_time_ms, stale)
         try:
             return await self._attempt(call)
         except _StaleStamp as stale:
             raise stale.refusal from None
+
+    async def _resynchronise(
+        self, server_time_ms: Callable[[], Awaitable[int]], stale: "_StaleStamp"
+    ) -> None:
+        """Measure the clock, once for all calls that were refused with the same offset."""
+        async with self._measuring:
+            if self.venue_clock.measurements == stale.measurements:
+                try:
+                    await self.venue_clock.measure(server_time_ms, _CLOCK_SAMPLES)
+                except ExchangeError as error:
+                    # What the caller asked for was refused; that the time was not to be had comes second.
+                    raise stale.refusal from error
+        if self._nonces is not None:
+            self._nonces.rewind(self.venue_clock.now_us())
 
     async def _attempt(self, call: "_Call") -> Any:
         endpoint = call.endpoint
         name = f"{endpoint.method} {endpoint.path(call.version)}"
         limiter = self._limiters[endpoint.product]
         await limiter.acquire(call.weight, endpoint.orders, call.priority, name)
+        measurements = self.venue_clock.measurements
         signed = self._sign(call)
         self.attempts += 1
         try:
             response = self._scrubbed(await self._transport.send(self._request(call, signed.text, name)))
             limiter.observe(response.headers)
             refusal = refusal_in(response, name, self.venue_clock.now_ms())
-            if refusal is None:
-                return decode_answer(response, name, call.result_type)
-            if isinstance(refusal, RateLimited) and refusal.http_status in (418, 429):
-                limiter.block(refusal.retry_after_s, banned=isinstance(refusal, IpBanned))
-            if isinstance(refusal, ClockSkew):
-                raise _StaleStamp(refusal, signed.nonce_us)
-            raise refusal
-        except (_StaleStamp, RateLimited):
+            if (
+                signed.nonce_us is not None
+                and not isinstance(refusal, ClockSkew)
+                and self._nonces is not None
+            ):
+                self._nonces.accepted(signed.nonce_us)
+            if refusal is not None:
+                raise refusal
+            return decode_answer(response, name, call.result_type)
+        except RateLimited as refusal:
+            limiter.block(
+                refusal.retry_after_s or _QUIET_S,
+                banned=isinstance(refusal, IpBanned),
+                orders_only=refusal.code == _TOO_MANY_ORDERS,
+            )
             raise
+        except ClockSkew as refusal:
+            raise _StaleStamp(refusal, signed.nonce_us, measurements) from None
         except ExchangeError as error:
             if endpoint.repeatable or not _leaves_doubt(error):
                 raise
@@ -234,7 +270,7 @@ class RestSession:
 
     def _scrubbed(self, response: RawResponse) -> RawResponse:
         """A venue or a proxy may echo our headers in an error page: the key must not travel on in errors."""
-        if response.status < 400 or self._api_key is None:
+        if self._api_key is None:
             return response
         body = response.body.replace(self._api_key.api_key.encode(), b"********")
         return response._replace(body=body)
@@ -296,9 +332,12 @@ class RestSession:
 
 
 class _StaleStamp(Exception):
-    def __init__(self, refusal: ClockSkew, nonce_us: int | None) -> None:
+    """`measurements` is how often the clock had been measured when the request was stamped."""
+
+    def __init__(self, refusal: ClockSkew, nonce_us: int | None, measurements: int) -> None:
         self.refusal = refusal
         self.nonce_us = nonce_us
+        self.measurements = measurements
 
 
 def _worth_repeating(error: Exception) -> bool:

@@ -23,6 +23,8 @@ from aster_operator.exchange.wire.spot_stream import SpotAccountMessage, SpotOrd
 __all__ = ["AsterSpotMarket"]
 
 _SPAN_MS = 7 * DAY_MS - 1
+_LONG_SPAN_MS = 182 * DAY_MS
+"""Beyond this the venue is asked for the first trade before its weeks are walked."""
 _PAGE = 1000
 _REMEMBERED_ORDERS = 10_000
 
@@ -101,6 +103,9 @@ class AsterSpotMarket:
         last_ms = await self._client.market_time_ms() if end_ms is None else end_ms
         name, found = venue_symbol(symbol), dict[int, SpotTradeRecord]()
         first = start_ms
+        if last_ms - start_ms > _LONG_SPAN_MS:
+            oldest = await self._calls.user_trades(name, from_id=1, limit=1)
+            first = max(start_ms, oldest[0].time) if oldest else last_ms + 1
         while first <= last_ms:
             last = min(first + _SPAN_MS, last_ms)
             page = await self._calls.user_trades(name, start_ms=first, end_ms=last, limit=_PAGE)

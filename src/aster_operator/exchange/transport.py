@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import aiohttp
 from yarl import URL
 
-from aster_operator.exchange.errors import TransportFailed
+from aster_operator.exchange.errors import TransportFailed, shortened
 
 __all__ = ["AiohttpTransport", "RawRequest", "RawResponse", "Transport"]
 
@@ -26,6 +26,10 @@ class RawRequest(NamedTuple):
     endpoint: str
     """Method and path without parameters: the name errors call it by."""
 
+    def __repr__(self) -> str:
+        # Address, headers and body hold keys and signatures, and a traceback may show its locals.
+        return f"RawRequest({self.endpoint})"
+
 
 class RawResponse(NamedTuple):
     """`headers` are looked up without regard to case."""
@@ -33,6 +37,9 @@ class RawResponse(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"RawResponse({self.status}, {shortened(self.body)!r})"
 
 
 class Transport(Protocol):

@@ -16,6 +16,8 @@ class VenueClock:
         self._offset_us = 0
         self.offset = ClockOffset(offset_ms=0.0, uncertainty_ms=float("inf"))
         """Last measurement; the uncertainty is infinite before the first."""
+        self.measurements = 0
+        """How often the offset was measured."""
         self.jitter_ms = 0.0
         """Spread of the offsets of the last measurement: largest minus smallest."""
 
@@ -47,5 +49,6 @@ class VenueClock:
         offsets = [offset for _, offset in measured]
         self.jitter_ms = (max(offsets) - min(offsets)) / 1000
         self._offset_us = int(offset_us)
+        self.measurements += 1
         self.offset = ClockOffset(offset_ms=offset_us / 1000, uncertainty_ms=round_trip_us / 2000)
         return self.offset

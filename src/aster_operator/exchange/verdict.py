@@ -22,7 +22,7 @@ _DEFAULT_QUIET_S = {429: 10.0, 418: 120.0}
 
 class _ErrorBody(msgspec.Struct):
     code: int | str
-    msg: str = ""
+    msg: str | None = None
 
 
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
@@ -36,7 +36,7 @@ def _decoder(result_type: Hashable) -> msgspec.json.Decoder[Any]:
 def _error_body(body: bytes) -> tuple[int, str] | None:
     try:
         decoded = _error_decoder.decode(body)
-        return int(decoded.code), decoded.msg
+        return int(decoded.code), decoded.msg or ""
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None
 
@@ -72,7 +72,7 @@ def decode_answer(response: RawResponse, endpoint: str, result_type: type[T] | A
         body = _error_body(response.body)
         if body is not None and body[0] < 0:
             raise refusal_of(body[0], body[1], response.status, endpoint) from None
-        field, problem = field_of(error)
+        field, problem = field_of(error) if response.body.strip() else ("", "the body is empty")
         raise MalformedResponse(endpoint, field, problem, response.body, response.status) from None
     code = _code_in(value)
     if code < 0:

@@ -39,6 +39,7 @@ class NonceSource:
         self._lock = threading.Lock()
         self._last_us = 0
         self._reserved_us = 0
+        self._accepted_us = 0
         self._users = 0
         self._descriptor = -1 if path is None else _lock_file(path, key[1])
         if self._descriptor >= 0:
@@ -54,6 +55,25 @@ class NonceSource:
                 self._reserved_us = nonce + RESERVE_US
                 self._write_mark()
             return nonce
+
+    def accepted(self, nonce_us: int) -> None:
+        """Note that the venue did not refuse this nonce."""
+        if nonce_us > self._accepted_us:
+            self._accepted_us = nonce_us
+
+    def rewind(self, now_us: int) -> None:
+        """Begin again near `now_us` when nonces have run more than a second ahead of it and were refused.
+
+        A clock that was ahead has used up the future: without this nothing would be accepted until real time
+        has caught up. Never goes below a nonce the venue has accepted.
+        """
+        with self._lock:
+            if self._last_us - now_us <= RESERVE_US:
+                return
+            self._last_us = max(now_us, self._accepted_us)
+            if self._descriptor >= 0:
+                self._reserved_us = self._last_us + RESERVE_US
+                self._write_mark()
 
     def release(self) -> None:
         """Give up one use; the last one unlocks the agent."""
