@@ -158,6 +158,7 @@ def imported_packages() -> dict[str, set[str]]:
 OPTIONAL_MODULES = {
     "src/aster_operator/backtest/cluster/dask.py": "cluster",
     "src/aster_operator/database/postgres.py": "postgres",
+    "src/aster_operator/market_data/pipeline/warehouse.py": "gcp",
 }
 
 

@@ -102,8 +102,8 @@ _SECTIONS = (
     _Section(
         "Deployment kit",
         DeploymentSettings,
-        "Checked like all others; **no command of this version reads them**: the scripts they are meant for "
-        "are not part of it yet.",
+        "`data upload` reads the BigQuery keys, `report --send` those of mail; the keys of backtest runs are "
+        "checked like all others and **no command of this version reads them**.",
     ),
 )
 

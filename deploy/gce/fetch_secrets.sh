@@ -7,7 +7,7 @@
 #
 # aster.env says where a secret is: ASTER_AGENT_PRIVATE_KEY_SECRET_NAME=name, or with project and version
 # projects/P/secrets/NAME/versions/V; likewise ASTER_API_KEY_SECRET_NAME, ASTER_API_SECRET_SECRET_NAME,
-# DATABASE_URL_SECRET_NAME, ASTER_EMAIL_SMTP_PASS_SECRET_NAME. After a rotation: fetch, then restart.
+# DATABASE_URL_SECRET_NAME, ASTER_EMAIL_SMTP_PASS_SECRET_NAME, NOTIFY_URLS_SECRET_NAME, NOTIFY_REPORT_URLS_SECRET_NAME. After a rotation: fetch, then restart.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=deploy/gce/common.sh
@@ -15,7 +15,8 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 CREDENTIALS="$ASTER_ROOT/etc/credstore.encrypted"
 DROP_IN="$UNIT_DIR/aster.service.d/credentials.conf"
-NAMES=(ASTER_AGENT_PRIVATE_KEY ASTER_API_KEY ASTER_API_SECRET ORDER_API_KEY ORDER_SECRET_KEY DATABASE_URL ASTER_EMAIL_SMTP_PASS)
+NAMES=(ASTER_AGENT_PRIVATE_KEY ASTER_API_KEY ASTER_API_SECRET ORDER_API_KEY ORDER_SECRET_KEY DATABASE_URL ASTER_EMAIL_SMTP_PASS
+	NOTIFY_URLS NOTIFY_REPORT_URLS)
 
 known() {
 	local name

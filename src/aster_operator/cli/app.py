@@ -69,6 +69,9 @@ COMMANDS: dict[str, CommandSource] = {
         "Replay a session's journal through a fresh core and compare every command.",
     ),
     "db": CommandSource("aster_operator.cli.database", "Prepare, summarise and export the books."),
+    "report": CommandSource(
+        "aster_operator.cli.report", "Say what a day or a session brought, and send it by mail or chat."
+    ),
     "points": CommandSource(
         "aster_operator.cli.points",
         "Say what trading cost, and what a reward programme may give for it.",

@@ -33,6 +33,7 @@ _Streams = Annotated[str | None, typer.Option("--streams", help="Only these stre
 def register(app: typer.Typer) -> None:
     """Add the `data` commands to `app`."""
     from aster_operator.cli.data_download import download
+    from aster_operator.cli.data_pipeline import sync_command, upload_command
 
     group = typer.Typer(
         help=_GROUP_HELP,
@@ -47,6 +48,8 @@ def register(app: typer.Typer) -> None:
     group.command("convert")(_convert)
     group.command("download")(download)
     group.command("compact")(_compact)
+    group.command("upload")(upload_command)
+    group.command("sync")(sync_command)
     app.add_typer(group, name="data")
 
 

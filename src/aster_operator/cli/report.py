@@ -1,0 +1,177 @@
+"""`aster-operator report`: what a day or the last session brought, shown, written or sent."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+from aster_operator.config.problems import UserProblem
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from aster_operator.monitoring.daily_report import DailyReport, Period
+    from aster_operator.monitoring.notifications import Notifier
+
+__all__ = ["register"]
+
+_NOT_TAKEN = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add `report` to `app`."""
+    app.command("report", short_help="Say what a day or a session brought, and send it by mail or chat.")(
+        _report
+    )
+
+
+def _report(
+    day: Annotated[
+        str | None, typer.Option("--day", metavar="DATE", help="UTC day, 2026-02-01 (default: yesterday).")
+    ] = None,
+    last_run: Annotated[bool, typer.Option("--last-run", help="The last session instead of a day.")] = False,
+    send: Annotated[
+        bool, typer.Option("--send", help="Send it to NOTIFY_REPORT_URLS, NOTIFY_URLS and ASTER_EMAIL_*.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --send: say to whom it would go, and send nothing.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write it as an HTML page.")
+    ] = None,
+    session_log: Annotated[
+        str | None,
+        typer.Option(
+            "--session-log",
+            metavar="FILE",
+            help="JSON log lines to take warnings from; - for standard input.",
+        ),
+    ] = None,
+    sweeps: Annotated[
+        Path | None, typer.Option("--sweeps", metavar="DIR", help="Folder of backtest sweep results.")
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", metavar="DIR", help="Catalog (default: CATALOG_DIR).")
+    ] = None,
+    env_file: EnvFile = None,
+    database_url: DatabaseUrl = None,
+    json_output: JsonOutput = False,
+) -> int:
+    """Say what a day or a session brought, and send it by mail or chat.
+
+    Trades, PnL after fees and funding, cost per $100k, risk events, warnings, gaps in the data, the best
+    configurations of the last sweep. Exit code 1 when a target did not take it.
+
+    \b
+    Examples:
+      aster-operator report --day 2026-02-01
+      aster-operator report --last-run --json
+      aster-operator report --send --dry-run
+    """
+    from aster_operator.cli.json_output import print_json
+    from aster_operator.database.engine import describing_errors
+    from aster_operator.database.schema import open_books
+    from aster_operator.market_data.catalog.durable import write_durably
+    from aster_operator.monitoring.daily_report_text import report_html, report_text
+    from aster_operator.monitoring.notifications import notifier_from
+
+    settings = settings_from(env_file, database_url)
+    if last_run and day is not None:
+        raise typer.BadParameter("--last-run and --day exclude each other")
+    notifier = notifier_from(settings, "reports") if send or dry_run else None
+    if notifier is not None and not notifier.targets:
+        raise UserProblem(
+            "no target is set", "report --send", "set NOTIFY_URLS, or ASTER_EMAIL_PROD_ENABLE and its server"
+        )
+    engine = open_books(settings.database_url)
+    with describing_errors(settings.database_url), engine.connect() as connection:
+        period = _last_run(connection) if last_run else _day(day)
+        report = _build(
+            connection,
+            period,
+            session_log,
+            catalog or Path(settings.catalog_dir),
+            sweeps,
+            Path(settings.log_dir),
+        )
+    if html is not None:
+        page = report_html(report).encode()
+        write_durably(html, lambda aside: aside.write_bytes(page))
+    deliveries = [] if notifier is None else _deliver(notifier, report, dry_run)
+    if json_output:
+        print_json({"report": report, "deliveries": deliveries, "dry_run": dry_run})
+    else:
+        sys.stdout.write(report_text(report))
+        for one in deliveries:
+            words = "would be sent" if dry_run else "sent" if one["sent"] else f"not sent, {one['reason']}"
+            print(f"{one['target']}: {words}")
+    return _NOT_TAKEN if any(not one["sent"] for one in deliveries) and not dry_run else 0
+
+
+def _deliver(notifier: "Notifier", report: "DailyReport", dry_run: bool) -> list[dict[str, Any]]:
+    import msgspec
+
+    from aster_operator.monitoring.daily_report_text import report_message
+
+    if dry_run:
+        return [{"target": target.name, "sent": False, "reason": "dry run"} for target in notifier.targets]
+    return [msgspec.to_builtins(delivery) for delivery in notifier.send(report_message(report))]
+
+
+def _build(
+    connection: "Connection",
+    period: "Period",
+    session_log: str | None,
+    catalog: Path,
+    sweeps: Path | None,
+    crashes: Path,
+) -> "DailyReport":
+    from aster_operator.monitoring.daily_report import build_daily_report
+
+    lines = None
+    if session_log == "-":
+        lines = sys.stdin.read().splitlines()
+    elif session_log is not None:
+        lines = Path(session_log).read_text(encoding="utf-8", errors="replace").splitlines()
+    return build_daily_report(
+        connection,
+        period,
+        catalog_root=catalog,
+        log_lines=lines,
+        sweep_folder=sweeps,
+        crash_folder=crashes,
+    )
+
+
+def _day(text: str | None) -> "Period":
+    from aster_operator.cli.times import parse_time_ms
+    from aster_operator.domain.clock import DAY_MS, WallClock, utc_day_start_ms
+    from aster_operator.market_data.catalog.layout import date_of
+    from aster_operator.monitoring.daily_report import Period
+
+    if text is None:
+        since_ms = utc_day_start_ms(WallClock().now_ms()) - DAY_MS
+    else:
+        since_ms = parse_time_ms(text, "--day") // DAY_MS * DAY_MS
+    return Period(name=date_of(since_ms), since_ms=since_ms, until_ms=since_ms + DAY_MS)
+
+
+def _last_run(connection: "Connection") -> "Period":
+    from sqlalchemy import select
+
+    from aster_operator.database.models import SessionRun
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.monitoring.daily_report import Period
+
+    run = connection.execute(select(SessionRun).order_by(SessionRun.id.desc()).limit(1)).first()
+    if run is None:
+        raise UserProblem("the books hold no session", "report --last-run", "run one first")
+    until_ms = WallClock().now_ms() if run.ended_ms is None else run.ended_ms
+    return Period(
+        name=f"session {run.run_id} of {run.strategy} at {run.venue}",
+        since_ms=run.started_ms,
+        until_ms=until_ms + 1,
+        run_id=run.run_id,
+    )

@@ -1,0 +1,1 @@
+"""The catalog elsewhere: object storage by fsspec, and BigQuery, day by day, whole or not there."""
