@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from aster_operator.domain.client_ids import derive_client_order_id
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS
 from aster_operator.domain.enums import OrderType
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.exchange.errors import UnknownOutcome
+from aster_operator.execution.positions.position import ExitKind
+from aster_operator.execution.positions.protection import exit_order
 from aster_operator.simulator.in_process.client import InProcessClient
 from runtime.position_sessions import ACCOUNT, Life, desk_of, settings_with
 
@@ -95,6 +98,29 @@ async def test_a_restart_in_between_forgets_it_no_more(arrives: str) -> None:
     await driver.run(life.now_ms + MINUTE_MS)
     life.check_quiet(core)
     assert not [order for order in life.exchange.open_orders(ACCOUNT, symbol) if symbol not in life.held()]
+
+
+async def test_a_late_exit_of_the_position_before_is_left_to_hit_no_other() -> None:
+    life = Life(settings_with(ASTER_TAKE_PROFIT_BPS="500", ASTER_STOP_LOSS_BPS="400"))
+    driver, core = await life.session()
+    await driver.run(life.now_ms + 12 * HOUR_MS, until=lambda: bool(life.held()))
+    await driver.settle()
+    position = next(position for position in desk_of(core).book.active() if position.held > 0)
+    late = exit_order(
+        position,
+        ExitKind.TAKE_PROFIT,
+        position.held,
+        core.settings.instruments[position.symbol],
+        derive_client_order_id(
+            "run0", "midfreq", position.symbol, position.closing_side, position.position_side, 7
+        ),
+    )
+    await InProcessClient(life.exchange, ACCOUNT, life.clock).place_order(late)
+    await driver.settle()
+    await driver.run(life.now_ms + MINUTE_MS)
+    resting = {order.client_order_id for order in life.exchange.open_orders(ACCOUNT, position.symbol)}
+    assert late.client_order_id not in resting
+    assert len(resting) == 2
 
 
 async def test_what_never_turns_up_is_forgotten_in_the_end() -> None:

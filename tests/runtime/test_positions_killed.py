@@ -17,14 +17,14 @@ from aster_operator.domain.clock import WallClock
 from aster_operator.domain.enums import OrderType
 from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, embedded_venue
 from aster_operator.simulator.api import ExchangeApi
-from aster_operator.simulator.model import ExchangeEvent, OrderEvent, TradeRecord
+from aster_operator.simulator.model import ExchangeEvent, OrderEvent
 from runtime.operator_process import start_operator
 
 KILLS = int(os.environ.get("ASTER_KILLS", "6"))
 SEED = int(os.environ.get("ASTER_KILL_SEED", "1"))
-PACE = 60.0
-LOOK_S = 0.02
-QUIET_S = 20.0
+PACE = 10.0
+LOOK_S = 0.1
+QUIET_S = 40.0
 SETTINGS = {
     "ASTER_OPERATOR_ENV_FILE": "",
     "CAPITAL_USDT": "10000",
@@ -42,13 +42,9 @@ SETTINGS = {
     "ASTER_REENTRY_COOLDOWN_MIN": "0",
     "ASTER_PROTECT_DEADLINE_MS": "60000",
 }
-"""Small windows, low bars, no cooldown: entries in most minutes, of which one lasts a second."""
+"""Small windows, low bars, no cooldown: entries in most minutes, of which one lasts six seconds."""
 
 Trigger = Callable[[OrderEvent], bool]
-
-
-def _filled(event: OrderEvent) -> TradeRecord | None:
-    return event.trade
 
 
 def entry_filled(event: OrderEvent) -> bool:
@@ -130,7 +126,7 @@ class Drill:
         reconciled = self._log().count("RECONCILED")
         for _ in range(round(QUIET_S / LOOK_S)):
             assert is_alive(), self._log()
-            if self._log().count("RECONCILED") > reconciled and not self._faults():
+            if not self._faults() and self._log().count("RECONCILED") > reconciled:
                 break
             await asyncio.sleep(LOOK_S)
         assert not self._faults(), (self._faults(), self._log()[-4000:])

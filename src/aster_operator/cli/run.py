@@ -1,6 +1,7 @@
 """`aster-operator run`: the same session as the demo, on a venue that is already there."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from aster_operator.cli.dashboard_child import Dashboard, DashboardPort, alerts_beside, dashboard_beside
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 from aster_operator.cli.pair_options import PairOption, check_kind
+from aster_operator.cli.position_options import with_position_options
 from aster_operator.cli.run_plan import (
     PAIRS,
     EnableTrading,
@@ -69,7 +71,7 @@ HedgedFarming = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.command(name="run", help=_HELP)(_run)
+    app.command(name="run", help=_HELP)(with_position_options(_run))
 
 
 def _run(
@@ -103,6 +105,8 @@ def _run(
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
     json_output: JsonOutput = False,
+    *,
+    position_settings: "Mapping[str, str | None]",
 ) -> int:
     import asyncio
 
@@ -116,6 +120,7 @@ def _run(
         "VENUE": venue,
         **symbol_overrides(names, symbols),
         **check_kind(pair),
+        **position_settings,
     }
     _check_choices(on_stop, venue)
     settings = settings_from(env_file, database_url, overrides=overrides)

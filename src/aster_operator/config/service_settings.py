@@ -166,6 +166,12 @@ class MidfreqSettings(BaseModel):
     midfreq_force_exit_utc: TimeOfDayUtc = setting(
         "ASTER_FORCE_EXIT_UTC", "23:50", "Everything is closed from here on", form="HH:MM in UTC"
     )
+    midfreq_exits_with_entry: bool = setting(
+        "ASTER_EXITS_WITH_ENTRY",
+        False,
+        "Stop and target travel in the entry's own request (V3 keys); the entry is then a limit order whose "
+        "rest is cancelled at once, as the venue takes no IOC there",
+    )
     midfreq_protect_deadline_ms: int = setting(
         "ASTER_PROTECT_DEADLINE_MS",
         500,

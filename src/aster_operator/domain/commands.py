@@ -37,7 +37,10 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SubmitOrder(_Command, frozen=True):
+    """Send an order. `followers` go in the same request: the venue places them the moment it fills."""
+
     order: Approved[NewOrder]
+    followers: tuple[Approved[NewOrder], ...] = ()
 
 
 class CancelOrder(_Command, frozen=True):

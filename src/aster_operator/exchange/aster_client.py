@@ -10,12 +10,11 @@ from aster_operator.domain.clock import Clock, WallClock
 from aster_operator.exchange.calls.agents import AgentCalls
 from aster_operator.exchange.calls.builders import BuilderCalls
 from aster_operator.exchange.calls.spot import SpotCalls
-from aster_operator.exchange.calls.strategy_orders import StrategyCalls
 from aster_operator.exchange.calls.sub_accounts import SubAccountCalls
 from aster_operator.exchange.client_protocol import MarketChannel, RequestUse, StreamEvent
 from aster_operator.exchange.credentials import AgentCredentials, Credentials
-from aster_operator.exchange.domain_calls import DomainCalls
 from aster_operator.exchange.endpoint import Endpoint, Method, Product, Security
+from aster_operator.exchange.entry_with_exits import EntryWithExitsCalls
 from aster_operator.exchange.environment import Environment, Venue
 from aster_operator.exchange.rate_limits import Priority, RateLimiter
 from aster_operator.exchange.rest import RestSession
@@ -37,7 +36,7 @@ __all__ = ["AsterClient"]
 _WHOLE_PATH: Final = re.compile(r"/?(?P<product>fapi|api)/v(?P<version>\d+)/(?P<name>[^?]+?)/?")
 
 
-class AsterClient(DomainCalls, StrategyCalls, AgentCalls, BuilderCalls, SubAccountCalls):
+class AsterClient(EntryWithExitsCalls, AgentCalls, BuilderCalls, SubAccountCalls):
     """A client of one venue for one account; implements `ExchangeClient`.
 
     `credentials` choose the scheme: an agent's key signs V3 calls, an API key V1 calls, none leaves the

@@ -34,6 +34,7 @@ from aster_operator.domain.positions import AccountSnapshot, PositionReport
 __all__ = [
     "ClockOffset",
     "DeleveragingQueue",
+    "EntryWithExits",
     "EventStream",
     "ExchangeClient",
     "MarketChannel",
@@ -186,6 +187,19 @@ class RequestBudget(Protocol):
     """What a client may offer besides: how much of the venue's request limits is used."""
 
     def request_use(self) -> RequestUse: ...
+
+
+@runtime_checkable
+class EntryWithExits(Protocol):
+    """What a client may offer besides: an entry and its two exits in one request."""
+
+    @property
+    def takes_exits_with_entry(self) -> bool:
+        """Whether this account's keys may do so."""
+
+    async def place_entry_with_exits(self, entry: NewOrder, exits: tuple[NewOrder, NewOrder]) -> OrderReport:
+        """The venue rests both exits with the entry's first fill; the first to fill cancels the other. The
+        entry may be neither IOC nor FOK. Returns the entry's report."""
 
 
 @runtime_checkable

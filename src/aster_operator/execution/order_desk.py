@@ -40,11 +40,28 @@ class OrderDesk:
             self._state.settings.run_id, strategy, symbol, side, position_side, self._sequence
         )
 
-    def submit(self, order: NewOrder, *, hedges: bool = False) -> TrackedOrder | Refused:
+    def take_client_order_id(
+        self, strategy: str, symbol: str, side: Side, position_side: PositionSide
+    ) -> str:
+        """Id for an order that follows another: taken at once, since it is not sent by itself."""
+        taken = self.next_client_order_id(strategy, symbol, side, position_side)
+        self._sequence += 1
+        return taken
+
+    def submit(
+        self, order: NewOrder, *, hedges: bool = False, followers: tuple[NewOrder, ...] = ()
+    ) -> TrackedOrder | Refused:
         """Send an order, or return why the risk gate refused it.
 
-        `hedges` marks an order that only completes what another leg has already filled.
+        `hedges` marks an order that only completes what another leg has already filled. `followers` are for
+        the venue to place when it fills; none of them is sent when one is refused.
         """
+        approved = []
+        for follower in followers:
+            judged = self._state.risk_manager.approve_follower(follower, order, self._state.now_ms)
+            if isinstance(judged, Refused):
+                return judged
+            approved.append(judged)
         verdict = self._state.risk_manager.approve(order, exposure_view(self._state), hedges=hedges)
         if isinstance(verdict, Refused):
             self._state.notify(
@@ -54,7 +71,7 @@ class OrderDesk:
             return verdict
         self._sequence += 1
         tracked = self._state.tracker.submitted(order, self._state.now_ms)
-        self._state.emit(SubmitOrder(at_ms=self._state.now_ms, order=verdict))
+        self._state.emit(SubmitOrder(at_ms=self._state.now_ms, order=verdict, followers=tuple(approved)))
         return tracked
 
     def cancel(self, client_order_id: str, reason: str) -> None:
@@ -77,7 +94,7 @@ class OrderDesk:
         )
 
     def query(self, tracked: TrackedOrder) -> None:
-        tracked.last_query_ms = self._state.now_ms
+        tracked.last_query_ms, tracked.awaits_query = self._state.now_ms, True
         self._state.emit(
             QueryOrder(
                 at_ms=self._state.now_ms,
@@ -136,6 +153,7 @@ class OrderDesk:
         tracked = self._state.tracker.get(event.client_order_id)
         if tracked is None or tracked.is_final:
             return None
+        tracked.awaits_query = False
         return tracked if self._watch.not_found(tracked, self._state.now_ms) else None
 
     def on_cancel_refused(self, event: CancelRefused) -> None:

@@ -40,6 +40,8 @@ class TrackedOrder:
     average_price: Decimal = ZERO
     cancel_requested_ms: int | None = None
     last_query_ms: int | None = None
+    awaits_query: bool = False
+    """A query is under way, or its answer was lost."""
     not_found_count: int = 0
     reported: bool = False
     """The venue has reported this order itself: it exists or existed there."""
@@ -124,6 +126,7 @@ class OrderTracker:
             tracked.filled_quantity = report.filled_quantity
             tracked.average_price = report.average_price
         tracked.not_found_count = 0
+        tracked.awaits_query = False
         # An order counted as dead without a word from the venue may turn out to live.
         believed_dead = isinstance(tracked.state, Rejected) and not tracked.reported
         tracked.reported = True

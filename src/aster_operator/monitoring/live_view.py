@@ -13,6 +13,8 @@ from aster_operator.domain.commands import Notify, NotifyLevel
 from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.cycle_view import pair_status
+from aster_operator.execution.positions.desk import PositionDesk
+from aster_operator.monitoring.position_rows import position_cells
 from aster_operator.monitoring.time_text import utc_text
 from aster_operator.strategy.intents import CycleDecision, PairPhase, PairStatus
 
@@ -58,8 +60,12 @@ class LiveView:
         equity = state.equity_usd()
         shown_equity = "n/a" if equity is None else f"${equity:,.2f}"
         open_pairs = sum(1 for _ in state.pairs.active())
+        singles = [desk.open_position_count for desk in state.desks if isinstance(desk, PositionDesk)]
+        held = f"positions {sum(singles)}  " if singles else ""
+        if self._core.settings.delta_neutral is not None or not singles:
+            held = f"pairs {open_pairs}  {held}"
         return (
-            f"{utc_text(state.now_ms)}  {self._share()}pairs {open_pairs}  "
+            f"{utc_text(state.now_ms)}  {self._share()}{held}"
             f"volume ${state.portfolio.volume:,.0f}  "
             f"fees ${state.portfolio.fees:,.2f}  equity {shown_equity}"
         )
@@ -77,15 +83,24 @@ class LiveView:
         by_name = {pair.name: pair for pair in self._core.state.pairs.active()}
         for name, symbol in self._rows():
             pair = by_name.get(name)
+            desk = self._desk_of(symbol) if pair is None else None
             mark = self._core.state.market.mark_of(symbol)
             decision = self._core.decisions.get(name)
             words = Text(_words(decision), overflow="ellipsis", no_wrap=True)
             shown_mark = "" if mark is None else f"{mark:,.2f}"
-            if pair is None:
+            if desk is not None:
+                table.add_row(
+                    *position_cells(self._core.state, desk, symbol), shown_mark, _gist(desk, symbol)
+                )
+            elif pair is None:
                 table.add_row(name, "flat", "", "", "", "", "", shown_mark, words)
             else:
                 table.add_row(*self._pair_cells(pair_status(self._core.state, pair)), shown_mark, words)
         return table
+
+    def _desk_of(self, symbol: str) -> PositionDesk | None:
+        desks = (desk for desk in self._core.state.desks if isinstance(desk, PositionDesk))
+        return next((desk for desk in desks if symbol in desk.symbols), None)
 
     def _rows(self) -> list[tuple[str, str]]:
         """Names of what is shown, and the symbol whose mark stands beside: pairs first, then the rest."""
@@ -146,6 +161,10 @@ class LiveView:
             f"{done_ms / 3_600_000:.1f} of {total_ms / 3_600_000:.1f} h",
         )
         return table
+
+
+def _gist(desk: PositionDesk, symbol: str) -> Text:
+    return Text(desk.book.words.get(symbol, ""), overflow="ellipsis", no_wrap=True)
 
 
 def _words(decision: CycleDecision | None) -> str:

@@ -40,7 +40,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.orders import NewOrder, OrderReport
 from aster_operator.domain.positions import PositionReport, SpotBalance
 from aster_operator.exchange import errors
-from aster_operator.exchange.client_protocol import DeleveragingQueue, ExchangeClient
+from aster_operator.exchange.client_protocol import DeleveragingQueue, EntryWithExits, ExchangeClient
 from aster_operator.exchange.spot_protocol import SpotWallet
 
 __all__ = ["Books", "CommandRunner", "VenueCommand"]
@@ -96,7 +96,7 @@ class CommandRunner:
         """
         match command:
             case SubmitOrder():
-                return await self._submit(command.order.value, now_ms)
+                return await self._submit(command, now_ms)
             case CancelOrder():
                 return await self._cancel(command, now_ms)
             case QueryOrder():
@@ -128,10 +128,21 @@ class CommandRunner:
             case _:
                 raise TypeError(f"{type(command).__name__} needs the venue")
 
-    async def _submit(self, order: NewOrder, now_ms: int) -> Event:
-        self._books.record_order_intent(order, now_ms)
+    async def _place(self, command: SubmitOrder) -> OrderReport:
+        order, followers = command.order.value, [follower.value for follower in command.followers]
+        if not followers:
+            return await self._client.place_order(order)
+        stop, target = followers
+        if not isinstance(self._client, EntryWithExits):
+            raise TypeError(f"{type(self._client).__name__} takes no exits with an entry")
+        return await self._client.place_entry_with_exits(order, (stop, target))
+
+    async def _submit(self, command: SubmitOrder, now_ms: int) -> Event:
+        order = command.order.value
+        for each in (command.order, *command.followers):
+            self._books.record_order_intent(each.value, now_ms)
         try:
-            report = await self._client.place_order(order)
+            report = await self._place(command)
         except errors.UnknownOutcome as unknown:
             return OrderOutcomeUnknown(
                 event_ms=now_ms,

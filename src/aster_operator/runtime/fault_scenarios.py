@@ -4,7 +4,7 @@ It wraps any `ExchangeClient`, in process or over the wire: the same seed and th
 faults. What it hides is only hidden: the venue's books stay right.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ import msgspec
 
 from aster_operator.domain.events import OrderChanged
 from aster_operator.domain.orders import NewOrder, OrderReport
-from aster_operator.exchange.client_protocol import EventStream, ExchangeClient, StreamEvent
+from aster_operator.exchange.client_protocol import EntryWithExits, EventStream, ExchangeClient, StreamEvent
 from aster_operator.exchange.errors import UnknownOutcome, refusal_of
 
 __all__ = ["SCENARIOS", "FaultScenario", "with_faults"]
@@ -74,12 +74,25 @@ class _FaultyClient:
         return chance > 0 and self._random.random() < chance
 
     async def place_order(self, order: NewOrder) -> OrderReport:
+        return await self._place(order, self._client.place_order)
+
+    async def place_entry_with_exits(self, entry: NewOrder, exits: tuple[NewOrder, NewOrder]) -> OrderReport:
+        async def place(order: NewOrder) -> OrderReport:
+            if not isinstance(self._client, EntryWithExits):
+                raise TypeError("the client behind the faults takes no exits with an entry")
+            return await self._client.place_entry_with_exits(order, exits)
+
+        return await self._place(entry, place)
+
+    async def _place(
+        self, order: NewOrder, place: Callable[[NewOrder], Awaitable[OrderReport]]
+    ) -> OrderReport:
         name = order.client_order_id
         if self._strikes(self._scenario.refuse):
             raise refusal_of(-1008, "Server is currently overloaded.", 503, "POST order")
         if self._strikes(self._scenario.lose_request):
             raise UnknownOutcome("POST order", "connection lost", name, None)
-        report = await self._client.place_order(order)
+        report = await place(order)
         if self._strikes(self._scenario.lose_answer):
             raise UnknownOutcome("POST order", "answer lost", name, None)
         return report

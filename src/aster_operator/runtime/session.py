@@ -23,6 +23,7 @@ from aster_operator.domain.events import (
     OperatorAction,
     OperatorRequested,
     OrderChanged,
+    ParametersChanged,
     TimerFired,
 )
 from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
@@ -195,7 +196,8 @@ class Session:
                 self.books.record_fill(event.fill)
             case FeedStatusChanged(feed=Feed.USER, healthy=True):
                 self._fills_wanted = self._income_wanted = True
-            case FeedStatusChanged(feed=Feed.MARKET, healthy=True):
+            case FeedStatusChanged(feed=Feed.MARKET, healthy=True) | ParametersChanged():
+                # New parameters may look further back than the bars that were kept.
                 self._bars_wanted = True
             case IncomeSettled():
                 self.books.record_income(event.row)

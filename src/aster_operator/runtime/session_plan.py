@@ -131,6 +131,7 @@ def desk_settings(
         parameters=parameters,
         hedge_mode=ready.hedge_mode,
         enable_trading=chosen.enable_trading,
+        exits_with_entry=settings.midfreq_exits_with_entry and ready.takes_exits_with_entry,
         sizing=PositionSizing(
             order_notional_usd=settings.midfreq_order_notional_usd,
             risk_pct=settings.midfreq_risk_pct,

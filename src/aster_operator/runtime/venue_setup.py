@@ -17,7 +17,7 @@ from aster_operator.domain.money import ZERO, plain_text, usd_text
 from aster_operator.domain.pairing import PairKind, spot_symbol, venue_symbol
 from aster_operator.domain.positions import AccountSnapshot, PositionReport
 from aster_operator.exchange import errors
-from aster_operator.exchange.client_protocol import ClockOffset, ExchangeClient
+from aster_operator.exchange.client_protocol import ClockOffset, EntryWithExits, ExchangeClient
 from aster_operator.exchange.spot_protocol import SpotWallet
 from aster_operator.execution.positions.risk_setup import ensure_risk_setup
 from aster_operator.strategy.parameters import RiskLimits
@@ -50,6 +50,7 @@ class VenueReady(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockOffset
     hedge_mode: bool
     warnings: tuple[str, ...]
+    takes_exits_with_entry: bool = False
     notional_caps: dict[str, Decimal] = {}
     """Largest position (USD) of each pair symbol at the leverage set, where the venue tells it."""
     spot_balances: dict[str, Decimal] = {}
@@ -106,6 +107,7 @@ async def prepare_venue(
         account=account,
         clock=clock,
         hedge_mode=await client.is_hedge_mode(),
+        takes_exits_with_entry=isinstance(client, EntryWithExits) and client.takes_exits_with_entry,
         spot_balances=balances,
         notional_caps=await _notional_caps(client, symbols),
         warnings=tuple(warnings),

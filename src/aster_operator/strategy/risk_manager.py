@@ -199,6 +199,20 @@ class RiskManager:
         self._order_times_ms.append(view.now_ms)
         return Approved(order)
 
+    def approve_follower(self, order: NewOrder, entry: NewOrder, now_ms: int) -> Approved[NewOrder] | Refused:
+        """Pass or refuse an exit in its entry's request: it may close no more than that opens."""
+        instrument = self._instruments.get(order.symbol)
+        if instrument is None or order.symbol != entry.symbol:
+            return Refused(rule="symbol", reason=f"{order.symbol} is not what the entry trades")
+        refused = self._check_quantity(order, instrument)
+        if refused is not None:
+            return refused
+        closes = not order.opens_position and order.side is entry.side.opposite
+        if not closes or order.quantity is None or order.quantity > (entry.quantity or ZERO):
+            return Refused(rule="reduce", reason=f"{order.symbol}: it would do more than close the entry")
+        self._order_times_ms.append(now_ms)
+        return Approved(order)
+
     def _check_quantity(self, order: NewOrder, instrument: Instrument) -> Refused | None:
         quantity = order.quantity
         if quantity is None:

@@ -20,6 +20,8 @@ class PositionBook:
     watches: dict[str, MarketWatch] = field(default_factory=dict)
     finished: int = 0
     moves: int = 0
+    words: dict[str, str] = field(default_factory=dict)
+    """What was decided last on each symbol, for people."""
     _ended_orders: set[str] = field(default_factory=set)
     _unfilled: dict[str, ManagedPosition] = field(default_factory=dict)
     """Positions that never came to be, by the entry that was counted as never placed."""

@@ -26,7 +26,7 @@ from aster_operator.domain.events import (
 from aster_operator.domain.fills import Fill, IncomeRow
 from aster_operator.domain.market import Bar
 from aster_operator.domain.money import ZERO, plain_text
-from aster_operator.domain.orders import OrderReport
+from aster_operator.domain.orders import OrderReport, Rejected
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
 from aster_operator.execution.order_tracker import TrackedOrder
@@ -144,6 +144,9 @@ class PositionDesk:
         position = self.book.owner(tracked.client_order_id)
         if position is None and tracked.filled_quantity > 0:
             position = self._revive(tracked)
+        is_entry = position is not None and tracked.client_order_id == position.entry.client_order_id
+        if position is not None and is_entry and isinstance(tracked.state, Rejected):
+            self._entries.on_refused(position, tracked.state)
         if position is None or not self._worker.on_tracked(position, tracked):
             return
         self.book.moves += 1
@@ -316,6 +319,7 @@ class PositionDesk:
             else:
                 decision = self._entries.enter(symbol, decision, intent, self._entry_balance())
         record(state, self.name, bar, decision, verdicts)
+        self.book.words[symbol] = f"{decision.action}: {decision.reason}"
         if isinstance(intent, Exit):
             position = self.book.on_symbol(symbol)
             if position is not None:
@@ -370,6 +374,10 @@ class PositionDesk:
     def _close_all(self, reason: ExitReason, detail: str) -> None:
         for position in self.book.active():
             self._worker.begin_close(position, reason, detail)
+
+    def stands_open(self, position: ManagedPosition) -> bool:
+        """True while more of it is held than resting stops cover."""
+        return self._worker.stands_open(position)
 
     @property
     def due_ms(self) -> int | None:

@@ -120,6 +120,8 @@ class ManagedPosition:
     held: Decimal = ZERO
     reported_entry_price: Decimal = ZERO
     exits: dict[str, ExitKind] = field(default_factory=dict)
+    followers: tuple[NewOrder, ...] = ()
+    """Exits the venue places itself when the entry fills."""
     seen: dict[str, Decimal] = field(default_factory=dict)
     superseded: set[str] = field(default_factory=set)
     absorbed: set[str] = field(default_factory=set)

@@ -143,8 +143,11 @@ class Resumer:
             return
         position = self._book.on_symbol(report.symbol)
         if position is not None and position.is_active and _is_exit_of(report, position.memory()):
-            self._adopt(position, report)
-            return
+            names = {follower.client_order_id for follower in position.followers}
+            # A late exit of the position before would close this one at a price that was not meant for it.
+            if (position.resumed and position.held > 0) or report.client_order_id in names:
+                self._adopt(position, report)
+                return
         state.strays.adopt([report])
         self._orders.cancel_strays()
 

@@ -44,7 +44,8 @@ class PositionDeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     `strategy` is its name or where its class is; `parameters` the text of its parameter file, None for the
     defaults. Fee rates are fractions, the account's own. `min_callback_pct` and `max_callback_pct` bound what
     the venue's trailing stop takes. `memory` is what earlier runs left to remember, by its key. With
-    `enable_trading` False nothing is sent, what would have been is said.
+    `enable_trading` False nothing is sent, what would have been is said. With `exits_with_entry` stop and
+    target travel in the entry's own request.
     """
 
     strategy: str
@@ -52,6 +53,7 @@ class PositionDeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: str | None = None
     hedge_mode: bool = False
     enable_trading: bool = True
+    exits_with_entry: bool = False
     sizing: PositionSizing = PositionSizing()
     guards: PositionGuards = PositionGuards()
     taker_fee_rates: dict[str, Decimal] = {}

@@ -49,11 +49,13 @@ class Urgency:
                 yield tracked
 
     def _is_overdue(self, tracked: TrackedOrder) -> bool:
-        """Answers that keep finding nothing are asked for ever more rarely."""
+        """Answers that keep finding nothing are asked for ever more rarely, and never two at a time."""
         now_ms = self._state.now_ms
         if not isinstance(tracked.state, Pending | Unknown) and not tracked.ends_at_once:
             return False
         wait_ms = LOOK_EVERY_MS << min(tracked.not_found_count, _MAX_DOUBLINGS)
+        if tracked.awaits_query:
+            wait_ms = self._state.settings.policy.answer_deadline_ms
         if isinstance(tracked.state, Pending):
             wait_ms = max(wait_ms, _ANSWER_MS)
         since_ms = tracked.state.since_ms if tracked.last_query_ms is None else tracked.last_query_ms

@@ -68,6 +68,7 @@ class PositionWorker:
             position.reported_entry_price = tracked.average_price or tracked.order.price or ZERO
             if position.filled_ms is None:
                 position.filled_ms = self._state.now_ms
+                self._expect_followers(position)
             return
         if tracked.client_order_id not in position.absorbed:
             position.held -= filled
@@ -92,9 +93,20 @@ class PositionWorker:
         position.seen[entry.client_order_id] = position.seen.get(entry.client_order_id, ZERO) + filled
         position.held += filled
         position.reported_entry_price = shown.entry_price
-        position.filled_ms = position.filled_ms or self._state.now_ms
+        if position.filled_ms is None:
+            position.filled_ms = self._state.now_ms
+            self._expect_followers(position)
         position.dirty = True
         return True
+
+    def _expect_followers(self, position: ManagedPosition) -> None:
+        """The entry has filled: the venue has placed these by now, or soon they are asked about."""
+        tracker, now_ms = self._state.tracker, self._state.now_ms
+        for order in position.followers:
+            if tracker.get(order.client_order_id) is None:
+                position.exits[order.client_order_id] = ExitKind.of(order.order_type)
+                tracker.submitted(order, now_ms)
+                tracker.outcome_unknown(order.client_order_id, "placed by the venue", None, now_ms)
 
     def _on_refused_exit(self, position: ManagedPosition, kind: ExitKind, refusal: Rejected) -> None:
         if kind is ExitKind.CLOSE:
@@ -148,6 +160,8 @@ class PositionWorker:
             position.phase = PositionPhase.OPEN
             position.settling_since_ms = None
             self.begin_close(position, ExitReason.VENUE, "holds something after its end")
+        if entry is not None and isinstance(entry.state, Working | PartlyFilled) and not entry.ends_at_once:
+            self._orders.cancel(entry.client_order_id, "what is not filled at once is not wanted")
         if position.phase is PositionPhase.ENTERING and not entry_lives and position.held > 0:
             position.phase = PositionPhase.OPEN
             position.dirty = True
@@ -186,18 +200,19 @@ class PositionWorker:
             missing = position.held - self._covered(position, kind)
             if missing > 0:
                 self._arm(position, kind, missing)
-            elif missing < 0:
+            elif missing < 0 and position.phase is PositionPhase.OPEN:
                 self._shrink(position, kind)
             if position.phase is PositionPhase.CLOSING:
                 return
             self._judge_deadline(position, kind)
 
     def _arm(self, position: ManagedPosition, kind: ExitKind, quantity: Decimal) -> None:
-        tried = position.attempts.get(kind, 0)
-        if tried >= self._settings.guards.arm_attempts:
-            self._give_up(position, kind, f"{kind} was refused {tried} times")
+        """Try some times in a row, then again at every look, until it rests or its deadline has come."""
+        tried, now_ms = position.attempts.get(kind, 0), self._state.now_ms
+        if tried and tried % self._settings.guards.arm_attempts == 0 and now_ms < position.rearm_at_ms:
             return
         position.attempts[kind] = tried + 1
+        position.rearm_at_ms = now_ms + LOOK_EVERY_MS
         refused = self._submit_exit(position, kind, quantity)
         if refused is not None:
             self._give_up(position, kind, f"{kind}: {refused.reason}")

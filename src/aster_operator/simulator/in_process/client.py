@@ -42,6 +42,7 @@ from aster_operator.simulator.in_process.values import (
     account_changed,
     bar_of,
     fill_of,
+    legs_of,
     mark_of,
     money,
     order_report,
@@ -61,6 +62,7 @@ from aster_operator.simulator.model import (
     TradeEvent,
     VenueRefusal,
 )
+from aster_operator.simulator.strategy_model import StrategyType
 
 __all__ = ["InProcessClient", "Subscription", "refusals"]
 
@@ -84,6 +86,17 @@ class InProcessClient:
         with refusals():
             placed = self._exchange.place_order(self._account_id, request_of(order))
         return order_report(placed)
+
+    @property
+    def takes_exits_with_entry(self) -> bool:
+        return True
+
+    async def place_entry_with_exits(self, entry: NewOrder, exits: tuple[NewOrder, NewOrder]) -> OrderReport:
+        with refusals():
+            self._exchange.place_strategy_order(
+                self._account_id, StrategyType.OTOCO, legs_of(entry, exits), entry.client_order_id
+            )
+        return await self.query_order(entry.symbol, entry.client_order_id)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> OrderReport:
         with refusals():

@@ -27,11 +27,13 @@ from aster_operator.simulator.model import (
     SimulatedOrder,
     TradeRecord,
 )
+from aster_operator.simulator.strategy_model import DrivenOn, SubOrder, Trigger, TriggerAction
 
 __all__ = [
     "account_changed",
     "bar_of",
     "fill_of",
+    "legs_of",
     "mark_of",
     "money",
     "order_report",
@@ -63,6 +65,16 @@ def request_of(order: NewOrder) -> OrderRequest:
         client_order_id=order.client_order_id,
         self_trade_prevention=order.self_trade_prevention,
     )
+
+
+def legs_of(entry: NewOrder, exits: tuple[NewOrder, NewOrder]) -> list[SubOrder]:
+    """An entry and two exits as the legs of an OTOCO: both follow its first fill, each ends the other."""
+    filled = DrivenOn.PARTIALLY_FILLED_OR_FILLED
+    follow = Trigger(1, filled, TriggerAction.PLACE_ORDER)
+    return [SubOrder(1, request_of(entry))] + [
+        SubOrder(number, request_of(order), (follow, Trigger(5 - number, filled, TriggerAction.CANCEL_ORDER)))
+        for number, order in enumerate(exits, 2)
+    ]
 
 
 def order_report(order: SimulatedOrder) -> OrderReport:
