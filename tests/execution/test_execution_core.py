@@ -624,6 +624,76 @@ def test_a_stale_mark_ends_an_opening_that_is_under_way() -> None:
     assert list(bench.core.state.pairs.active()) == []
 
 
+def silence(bench: Bench, seconds: int, *, mark: str = "50000", liquidation: str = "0") -> list[Command]:
+    """Seconds without a word of the market stream; the account is read when it is asked for."""
+    commands: list[Command] = []
+    for _ in range(seconds):
+        new = bench.timer()
+        commands += new
+        if snapshots_in(new):
+            held = [
+                msgspec.structs.replace(
+                    position_of("0.1", side), mark_price=Decimal(mark), liquidation_price=Decimal(liquidation)
+                )
+                for side in (LONG, SHORT)
+            ]
+            commands += bench.feed(snapshot_of(held, at_ms=bench.now_ms))
+    return commands
+
+
+def test_a_held_pair_is_closed_when_the_market_stream_stays_silent() -> None:
+    bench = Bench.started(limits=limits_of(max_stale_hold_ms=60_000)).opened()
+    assert len(snapshots_in(silence(bench, 15))) <= 1, "fresh enough"
+    commands = silence(bench, 41)
+    assert orders_in(commands) == []
+    assert len(snapshots_in(commands)) >= 8, "what is held is read every few seconds"
+    warnings = notices_in(commands, NotifyLevel.WARNING)
+    assert any("is near MAX_STALE_HOLD_S" in warning for warning in warnings)
+
+    commands = silence(bench, 5)
+    assert [order.opens_position for order in orders_in(commands)] == [False]
+    assert bench.pair.close_reason.startswith("MAX_STALE_HOLD_S: the market stream has told no mark price")
+
+
+def test_silence_closes_nothing_while_rest_is_silent_too() -> None:
+    bench = Bench.started(limits=limits_of(max_stale_hold_ms=60_000)).opened()
+    silence(bench, 20)
+    bench.feed_status(Feed.REST, healthy=False)
+    for _ in range(120):
+        assert orders_in(bench.timer()) == [], "no order would arrive"
+    bench.market()
+    bench.feed_status(Feed.REST, healthy=True)
+    assert orders_in(bench.pass_time(5)) == [], "all is well again: a hedged pair is held on"
+
+
+def test_limits_are_judged_at_the_marks_of_snapshots_while_the_market_stream_is_silent() -> None:
+    bench = Bench.started().opened()
+    assert orders_in(silence(bench, 60, liquidation="52000")) == []
+    commands = silence(bench, 10, mark="51500", liquidation="52000")
+    assert [order.opens_position for order in orders_in(commands)] == [False]
+    assert bench.pair.close_reason.startswith("MIN_LIQUIDATION_DISTANCE_PCT")
+
+
+def test_what_the_venue_refused_while_it_was_away_is_tried_at_once_when_it_is_back() -> None:
+    bench = Bench.started().opened()
+    bench.feed_status(Feed.REST, healthy=False)
+    wanted = foreign_fill(bench, "0.1", LONG)
+    for _ in range(120):
+        for order in orders_in(wanted):
+            refused = OrderRefusedByVenue(
+                event_ms=bench.now_ms,
+                received_ns=0,
+                client_order_id=order.client_order_id,
+                code=0,
+                message="no answer",
+            )
+            bench.feed(refused)
+        wanted = bench.pass_time(1)
+    assert bench.pair.short.failures > 3
+    orders = orders_in(bench.feed_status(Feed.REST, healthy=True) + bench.timer())
+    assert [order.position_side for order in orders] == [SHORT]
+
+
 def test_a_held_pair_is_watched_over_rest_while_the_stream_is_down() -> None:
     bench = Bench.started().opened()
     bench.feed_status(Feed.USER, healthy=False)
