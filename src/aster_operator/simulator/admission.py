@@ -61,18 +61,16 @@ class Admission:
         """Leverage bracket and available balance if `order` opened at `ticks`: margin, loss at once, fee."""
         if is_closing(order) or self._only_reduces(account, order):
             return
-        spec, mark_e8 = market.spec, market.mark_e8
+        spec, mark_e8, lots = market.spec, market.mark_e8, order.remaining_lots
         asset = spec.instrument.margin_asset
-        account.reserve(order, order.remaining_lots, ticks)
+        account.reserve(order, lots, ticks)
         exposure = symbol_exposure_atoms(account, spec, mark_e8)
         after = self.available(account, asset)
-        account.reserve(order, -order.remaining_lots, ticks)
+        account.reserve(order, -lots, ticks)
         if exposure > max_notional_usd(spec, account.setting(spec.symbol).leverage) * ATOMS:
             raise refuse(-2027)
-        paid_over_mark = order.side.sign * (
-            spec.notional_atoms(ticks, order.remaining_lots)
-            - spec.notional_at_mark_atoms(mark_e8, order.remaining_lots)
-        )
+        at_mark = spec.notional_at_mark_atoms(mark_e8, lots)
+        paid_over_mark = order.side.sign * (spec.notional_atoms(ticks, lots) - at_mark)
         due_at_once = max(0, paid_over_mark) + self._opening_fee(account, market, order, ticks)
         if after < due_at_once and after < self.available(account, asset):
             raise refuse(-2019)

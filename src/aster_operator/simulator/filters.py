@@ -1,7 +1,6 @@
 """Checks of an order request that need no account: parameters by type, precision, filters (section 5.2)."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -141,33 +140,24 @@ def _check_parameters(request: OrderRequest) -> None:
     ):
         raise refuse(-1115)
     _check_close_position(request)
-    wanted = {
-        "quantity": not request.close_position,
-        "price": order_type in _LIMIT_TYPES,
-        "stopPrice": order_type in _STOP_TYPES,
-        "callbackRate": order_type is OrderType.TRAILING_STOP_MARKET,
-    }
-    _check_presence(request, wanted)
+    _check_presence("quantity", request.quantity, wanted=not request.close_position)
+    _check_presence("price", request.price, wanted=order_type in _LIMIT_TYPES)
+    _check_presence("stopPrice", request.stop_price, wanted=order_type in _STOP_TYPES)
+    is_trailing = order_type is OrderType.TRAILING_STOP_MARKET
+    _check_presence("callbackRate", request.callback_rate_pct, wanted=is_trailing)
+    if request.activation_price is not None and not is_trailing:
+        raise refuse(-1106, "activationPrice")
     if request.callback_rate_pct is not None:
         rate = request.callback_rate_pct
         if not rate.is_finite() or not _CALLBACK_RANGE[0] <= rate <= _CALLBACK_RANGE[1]:
             raise refuse(-1130, "callbackRate")
 
 
-def _check_presence(request: OrderRequest, wanted: Mapping[str, bool]) -> None:
-    given = {
-        "quantity": request.quantity,
-        "price": request.price,
-        "stopPrice": request.stop_price,
-        "callbackRate": request.callback_rate_pct,
-    }
-    for parameter, value in given.items():
-        if wanted[parameter] and value is None:
-            raise refuse(-1102, parameter)
-        if not wanted[parameter] and value is not None:
-            raise refuse(-1106, parameter)
-    if request.activation_price is not None and request.order_type is not OrderType.TRAILING_STOP_MARKET:
-        raise refuse(-1106, "activationPrice")
+def _check_presence(parameter: str, value: Decimal | None, *, wanted: bool) -> None:
+    if wanted and value is None:
+        raise refuse(-1102, parameter)
+    if not wanted and value is not None:
+        raise refuse(-1106, parameter)
 
 
 def _check_close_position(request: OrderRequest) -> None:
@@ -193,6 +183,8 @@ def _decimals(value: Decimal) -> int:
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or exponent >= 0:
         return 0
+    if digits[-1]:
+        return -exponent
     trailing = 0
     for digit in reversed(digits):
         if digit or trailing == -exponent:

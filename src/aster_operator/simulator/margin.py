@@ -51,7 +51,9 @@ def initial_margin_atoms(notional_atoms: int, leverage: int) -> int:
 
 def symbol_exposure_atoms(account: Account, spec: ContractSpec, mark_e8: int) -> int:
     """Largest notional the account could reach in the symbol: position and open orders together."""
-    return sum(_sides_exposure(account, spec, mark_e8)) + _one_way_exposure(account, spec, mark_e8)
+    if account.hedge_mode:
+        return sum(_sides_exposure(account, spec, mark_e8))
+    return _one_way_exposure(account, spec, mark_e8)
 
 
 def open_order_margin_atoms(account: Account, spec: ContractSpec, mark_e8: int) -> int:
@@ -60,11 +62,12 @@ def open_order_margin_atoms(account: Account, spec: ContractSpec, mark_e8: int) 
     One-way: the larger of the buy-side and the sell-side exposure net of the position. Hedge: per side.
     """
     leverage = account.setting(spec.symbol).leverage
-    held = _notional(account, spec, PositionSide.BOTH, mark_e8)
-    one_way = max(0, _one_way_exposure(account, spec, mark_e8) - abs(held))
+    if not account.hedge_mode:
+        held = abs(_notional(account, spec, PositionSide.BOTH, mark_e8))
+        return initial_margin_atoms(_one_way_exposure(account, spec, mark_e8) - held, leverage)
     long_open = account.exposure_atoms.get((spec.symbol, PositionSide.LONG, Side.BUY), 0)
     short_open = account.exposure_atoms.get((spec.symbol, PositionSide.SHORT, Side.SELL), 0)
-    return initial_margin_atoms(one_way + long_open + short_open, leverage)
+    return initial_margin_atoms(long_open + short_open, leverage)
 
 
 def _one_way_exposure(account: Account, spec: ContractSpec, mark_e8: int) -> int:

@@ -221,4 +221,8 @@ class AccountRegistry:
         raise refusals.invalid_api_key()
 
     def nonces(self, signer: str) -> NonceWindow:
-        return self._nonces.setdefault(signer.lower(), NonceWindow())
+        address = signer.lower()
+        window = self._nonces.get(address)
+        if window is None:
+            window = self._nonces[address] = NonceWindow()
+        return window

@@ -72,6 +72,10 @@ class SymbolText:
     def zero_quantity(self) -> str:
         return self.quantity(0)
 
+    @cached_property
+    def zero_average(self) -> str:
+        return self.average(Decimal(0))
+
 
 _TEXTS: dict[int, SymbolText] = {}
 

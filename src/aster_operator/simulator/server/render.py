@@ -142,14 +142,14 @@ def order_json(order: SimulatedOrder, *, acknowledged: bool = False, listed: boo
     """
     text = symbol_text(order.spec)
     filled = 0 if acknowledged else order.filled_lots
-    executed = text.quantity(filled)
+    executed = text.quantity(filled) if filled else text.zero_quantity
     payload: dict[str, Any] = {
         "orderId": order.order_id,
         "symbol": order.symbol,
         "status": OrderStatus.NEW.value if acknowledged else order.status.value,
         "clientOrderId": order.client_order_id,
         "price": text.price(order.price_ticks),
-        "avgPrice": text.average(Decimal(0) if filled == 0 else order.average_price),
+        "avgPrice": text.zero_average if filled == 0 else text.average(order.average_price),
         "origQty": text.quantity(order.lots),
         "executedQty": executed,
         "cumQuote": text.notional(0 if acknowledged else order.cost_atoms),
@@ -159,7 +159,7 @@ def order_json(order: SimulatedOrder, *, acknowledged: bool = False, listed: boo
         "closePosition": order.close_position,
         "side": order.side.value,
         "positionSide": order.position_side.value,
-        "stopPrice": text.price(order.stop_ticks),
+        "stopPrice": text.price(order.stop_ticks) if order.stop_ticks else text.zero_price,
         "workingType": order.working_type.value,
         "priceProtect": order.price_protect,
         "origType": order.original_type.value,
