@@ -17,7 +17,7 @@ RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 AUDIT := build/audit
 
-.PHONY: audit bench-exchange bench-lab bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
+.PHONY: audit bench-dashboard bench-exchange bench-lab bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -111,6 +111,9 @@ sbom: dist $(AUDIT)/.installed  ## Install the wheel alone, write its bill of ma
 
 bench-record: install-dev  ## Measure the recorder against CSV files (ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_record.py $(ARGS)
+
+bench-dashboard: install-dev  ## Measure the dashboard under load in a browser (needs Chromium; ARGS=--json for lines)
+	@exec $(BIN)/python benchmarks/bench_dashboard.py $(ARGS)
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

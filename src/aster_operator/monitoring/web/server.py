@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import uvicorn
 from fastapi import FastAPI, Response
-from nicegui import ui
+from nicegui import binding, ui
 
 from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import Clock
@@ -151,6 +151,8 @@ def _application(hub: DashboardHub, books: BookReader, options: DashboardOptions
     app.add_api_route("/lab/files/{name}", report)
     add_api(app, hub, books, options.lab_folder)
     add_pages(hub, books, options.lab_folder)
+    # A machine that is busy trading may take its time; nobody wants to read about it.
+    binding.MAX_PROPAGATION_TIME = 1.0
     ui.run_with(
         app,
         title="Aster Operator",
