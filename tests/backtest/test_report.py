@@ -14,7 +14,7 @@ from aster_operator.backtest import make_param_grid, plot_top_n, run_grid_backte
 from aster_operator.backtest.report.build import write_report
 from aster_operator.backtest.report.heatmaps import heatmaps, plateau_cells, varied_parameters
 from aster_operator.backtest.report.material import gather
-from aster_operator.backtest.report.saved import read_sweeps
+from aster_operator.backtest.report.saved import bars_of, read_sweeps
 from aster_operator.backtest.report.series import MAX_TRADES, Line, shown_trades, thin
 from aster_operator.cli.entry import main
 
@@ -135,7 +135,7 @@ def test_ten_thousand_trades_stay_small(tmp_path: Path) -> None:
 
     (saved,) = read_sweeps(results)
     assert saved.ranked["n_trades"][0] >= 10_000
-    written = write_report([gather(saved, InputFile(inputs), top=3)], tmp_path / "page.html")
+    written = write_report([gather(saved, bars_of(saved, InputFile(inputs)), top=3)], tmp_path / "page.html")
     assert written.page.stat().st_size < 6_000_000
     assert f"{saved.ranked['n_trades'][0]:,} trades drawn" in written.page.read_text(encoding="utf-8")
 

@@ -61,5 +61,5 @@ def inputs_hash(inputs: Path, bars: "list[Bars]") -> str:
     from aster_operator.backtest.results import file_hash
 
     found = file_hash(inputs)
-    digests = [own.fine.digest() for own in bars if own.fine is not None]
+    digests = sorted(own.fine.digest() for own in bars if own.fine is not None)
     return sha256("".join([found, *digests]).encode()).hexdigest()[: len(found)] if digests else found

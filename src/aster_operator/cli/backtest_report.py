@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.backtest_fine_prices import (
+    FineCatalog,
+    FineLogDir,
+    check_fine,
+    inputs_hash,
+    with_fine_prices,
+)
 from aster_operator.cli.backtest_options import Inputs, Seed, Workers
 from aster_operator.cli.option_values import parse_symbols
 from aster_operator.cli.options import JsonOutput
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
+    from aster_operator.backtest.bars import Bars
     from aster_operator.backtest.report.material import SymbolMaterial
     from aster_operator.backtest.report.saved import SavedSweep
 
@@ -50,22 +58,28 @@ def report(
     symbols: _Symbols = "all",
     top: _Top = 3,
     pictures: _Pictures = True,
+    fine_catalog: FineCatalog = None,
+    fine_log_dir: FineLogDir = None,
     seed: Seed = 1,
     workers: Workers = None,
     json_output: JsonOutput = False,
 ) -> int:
+    from aster_operator.backtest.inputs import InputFile
     from aster_operator.backtest.report.build import write_report
-    from aster_operator.backtest.report.saved import check_inputs, read_sweeps
+    from aster_operator.backtest.report.saved import bars_of, check_inputs, read_sweeps
     from aster_operator.cli.backtest_verdicts import verdict_json
     from aster_operator.cli.json_output import print_json
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"{str(out)!r} is not the name of an .html file", param_hint="--out")
     sweeps = read_sweeps(results, parse_symbols(symbols))
-    check_inputs(sweeps, inputs)
+    check_fine(sweeps[0].semantics, fine_catalog, fine_log_dir, None)
+    table = InputFile(inputs)
+    bars = [with_fine_prices(bars_of(sweep, table), fine_catalog, fine_log_dir) for sweep in sweeps]
+    check_inputs(sweeps, inputs, inputs_hash(inputs, bars))
     newest = max(sweep.date for sweep in sweeps)
     page = results / f"backtest_report_{newest}.html" if out is None else out
-    materials = _gather(sweeps, inputs, top, seed, workers)
+    materials = _gather(sweeps, bars, top, seed, workers)
     with progress_bars() as bar:
         written = write_report(
             materials, page, pictures=page.parent if pictures else None, progress=bar("drawing")
@@ -92,21 +106,19 @@ def report(
 
 
 def _gather(
-    sweeps: "list[SavedSweep]", inputs: Path, top: int, seed: int, workers: int | None
+    sweeps: "list[SavedSweep]", bars: "list[Bars]", top: int, seed: int, workers: int | None
 ) -> "list[SymbolMaterial]":
-    from aster_operator.backtest.inputs import InputFile
     from aster_operator.backtest.report.material import gather
     from aster_operator.backtest.warm_up import warm_up
     from aster_operator.cli.errors import print_warnings
 
     for semantics in sorted({sweep.semantics for sweep in sweeps}):
         warm_up(semantics)
-    table = InputFile(inputs)
     materials = []
     with progress_bars() as bar:
-        for sweep in sweeps:
+        for sweep, own in zip(sweeps, bars, strict=True):
             advance = bar(f"{sweep.symbol}: {len(sweep.grid):,} configurations")
-            materials.append(gather(sweep, table, top=top, seed=seed, workers=workers, progress=advance))
+            materials.append(gather(sweep, own, top=top, seed=seed, workers=workers, progress=advance))
     print_warnings(
         tuple(
             f"{material.changed:,} configurations of {material.sweep.symbol} earn something else than "

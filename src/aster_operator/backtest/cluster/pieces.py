@@ -45,13 +45,16 @@ class Job:
 
 
 def bars_to_parquet(bars: Bars) -> bytes:
-    """All columns, bit by bit."""
+    """All columns, bit by bit. Raises ValueError for bars with finer prices, which do not travel."""
     import polars as pl
+
+    if bars.fine is not None:
+        raise ValueError("finer prices do not travel")
 
     columns: dict[str, Any] = {
         field.name: getattr(bars, field.name)
         for field in fields(bars)
-        if field.name not in ("symbol", *_WINDOWS)
+        if field.name not in ("symbol", "fine", *_WINDOWS)
     }
     for name in _WINDOWS:
         columns |= {f"{name}:{size}": column for size, column in getattr(bars, name).items()}

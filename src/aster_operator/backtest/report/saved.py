@@ -14,7 +14,7 @@ from aster_operator.backtest.bars import Bars
 from aster_operator.backtest.grid import PARAMETERS, ParamGrid
 from aster_operator.backtest.inputs import InputFile
 from aster_operator.backtest.problems import BacktestProblem
-from aster_operator.backtest.results import FORMATS, Provenance, file_hash, result_paths
+from aster_operator.backtest.results import FORMATS, Provenance, result_paths
 from aster_operator.backtest.semantics_exchange import ExchangeOptions
 from aster_operator.backtest.sweep import SEMANTICS
 
@@ -68,18 +68,15 @@ def read_sweeps(folder: Path, symbols: Sequence[str] | None = None) -> list[Save
     return [_read(folder, symbol, newest[symbol][0], newest[symbol][2]) for symbol in chosen]
 
 
-def check_inputs(sweeps: Sequence[SavedSweep], inputs: Path) -> None:
-    """Raise BacktestProblem when the sweeps did not run over this file."""
-    if not inputs.is_file():
-        raise BacktestProblem("the file is not there", str(inputs), "check --inputs")
-    found = file_hash(inputs)
+def check_inputs(sweeps: Sequence[SavedSweep], inputs: Path, found: str) -> None:
+    """Raise BacktestProblem when the sweeps did not run over these inputs, whose hash is `found`."""
     for sweep in sweeps:
         if sweep.provenance.inputs_hash != found:
             raise BacktestProblem(
                 f"not the inputs of the sweep: their hash is {found}, the results say "
                 f"{sweep.provenance.inputs_hash}",
                 f"{inputs}, {sweep.path}",
-                f"name the file the sweep ran over, or {_AGAIN}",
+                "name what the sweep ran over, its finer prices too, all its symbols with them",
             )
 
 
