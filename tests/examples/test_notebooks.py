@@ -29,7 +29,7 @@ def printed_by(notebook: nbformat.NotebookNode) -> str:
 
 EXPECTED = {
     "1_features": "a round trip costs 8 bps",
-    "2_sweep": "total_pnl",
+    "2_sweep": "cfg_",
     "3_believe_it": "ETHUSDT: ",
     "4_report": "report.html",
     "5_replay": "True",
