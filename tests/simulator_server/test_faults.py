@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -451,6 +452,7 @@ def test_a_symbol_can_be_listed_fed_traded_and_delisted(trader: Trader) -> None:
         ("list", {"symbol": "NEWUSDT"}),
         ("list", {"symbol": "NEWUSDT", "price": "-1"}),
         ("list", {"symbol": "NEWUSDT", "price": "cheap"}),
+        ("list", {"symbol": "NEWUSDT", "price": "0.0000001"}),
         ("feed", {"symbol": "BTCUSDT", "price": "1"}),
     ],
 )
@@ -459,3 +461,39 @@ def test_senseless_listings_are_refused(
 ) -> None:
     with pytest.raises(ControlRefusal):
         do(server, verb, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("price", "tick"), [("2", "0.0001"), ("2.5", "0.0001"), ("65000", "1"), ("0.00012", "0.00000001")]
+)
+def test_a_symbol_listed_at_a_round_price_can_be_traded_and_moved(
+    trader: Trader, price: str, tick: str
+) -> None:
+    server = trader.server
+    assert do(server, "list", symbol="NEWUSDT", price=price)["tick_size"] == tick
+    server.step_to(server.exchange.now_ms + 1_000)
+    lot = server.exchange.contracts()["NEWUSDT"].instrument.lot
+    quantity = lot.step * max(1, int(10 / (Decimal(price) * lot.step)))
+    answer = trader.v3("POST", "order", symbol="NEWUSDT", side="BUY", type="MARKET", quantity=str(quantity))
+    assert answer.status == 200, answer.json
+    do(
+        server,
+        "feed",
+        symbol="NEWUSDT",
+        price=str(Decimal(price) * Decimal("1.01").quantize(Decimal("0.01"))),
+    )
+    assert server.exchange.audit().balanced
+
+
+def test_a_symbol_that_cannot_be_listed_is_not(trader: Trader) -> None:
+    with pytest.raises(ControlRefusal, match="too low"):
+        do(trader.server, "list", symbol="NEWUSDT", price="0.0000001")
+    assert "NEWUSDT" not in trader.server.exchange.contracts()
+
+
+async def test_a_ban_by_fault_says_how_long_it_lasts(trader: Trader) -> None:
+    do(trader.server, "fault", kind="banned", path="*/order")
+    request = WireRequest("POST", "/fapi/v3/order", trader.v3_query(**ORDER).encode())
+    response = await trader.server.gate.answer(request)
+    assert response is not None
+    assert (response.status, response.headers["Retry-After"]) == (418, "120")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from http import HTTPStatus
 
 from aster_operator.simulator.model import VenueRefusal
 from aster_operator.simulator.server.dispatcher import Dispatcher
@@ -42,9 +43,13 @@ class FaultGate:
             await asyncio.sleep(plan.delay_ms / 1000)
         usual = self._dispatcher.dispatch(request) if plan.is_executed else None
         limiter, clock = self._dispatcher.services.limiter, self._dispatcher.services.clock
-        answer = plan.answer(usual, clock.now_ms() + limiter.settings.first_ban_ms)
+        ban_ms = limiter.settings.first_ban_ms
+        answer = plan.answer(usual, clock.now_ms() + ban_ms)
         if isinstance(answer, VenueRefusal):
-            return self._dispatcher.refused(request, answer)
+            refused = self._dispatcher.refused(request, answer)
+            if answer.http_status == HTTPStatus.IM_A_TEAPOT:
+                refused.headers["Retry-After"] = str(-(-ban_ms // 1000))
+            return refused
         return answer
 
     def _account_of(self, request: WireRequest) -> str | None:
