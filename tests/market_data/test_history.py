@@ -117,6 +117,10 @@ BROKEN: dict[str, tuple[Callable[[], pl.DataFrame], str]] = {
         lambda: frame(open_time_ms=[TIMES[0], TIMES[2], TIMES[1], TIMES[3]]),
         f"row 3, column open_time_ms: {TIMES[1]} is earlier than the row before",
     ),
+    "microseconds": (
+        lambda: frame(open_time_ms=[time_ms * 1_000 for time_ms in TIMES]),
+        f"row 1, column open_time_ms: {TIMES[0] * 1_000} is after the year 2100: times are milliseconds",
+    ),
     "off the minute": (
         lambda: frame(open_time_ms=[TIMES[0], TIMES[1] + 1, TIMES[2], TIMES[3]]),
         "row 2, column open_time_ms",

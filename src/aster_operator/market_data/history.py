@@ -39,6 +39,7 @@ MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 KLINE_COLUMNS = ("symbol", "open_time_ms", "open", "high", "low", "close", "base_volume")
 _PRICES = ("open", "high", "low", "close")
+_YEAR_2100_MS = 4_102_444_800_000
 _FUNDING_REQUIRED = ("symbol", "funding_time_ms", "funding_rate")
 
 
@@ -284,6 +285,13 @@ def check_klines(frame: pl.DataFrame, file: Path, *, step_ms: int = MINUTE_MS) -
         wrong = taker.is_not_null() & ~((taker >= 0) & (taker <= pl.col("base_volume") * (1 + 1e-9)))
         refuse_rows(frame, wrong, file, "taker_buy_base", "is not between zero and base_volume")
     time = pl.col("open_time_ms")
+    refuse_rows(
+        frame,
+        time >= _YEAR_2100_MS,
+        file,
+        "open_time_ms",
+        "is after the year 2100: times are milliseconds since 1970",
+    )
     refuse_rows(
         frame,
         time % step_ms != 0,
