@@ -25,10 +25,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+from lab_replay import BarTrader, make_market, recorded_market
 from measurement import Row, bounded, line
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,11 @@ from aster_operator.backtest.features import build_features  # noqa: E402
 from aster_operator.backtest.fine_prices import fine_prices  # noqa: E402
 from aster_operator.backtest.grid import ParamGrid, make_param_grid  # noqa: E402
 from aster_operator.backtest.metrics import ORIGINAL_METRICS, build_ranked_metrics, metric_columns  # noqa: E402
+from aster_operator.backtest.replay import (  # noqa: E402
+    ReplayVenueOptions,
+    TickReplay,
+    compile_event_strategy,
+)
 from aster_operator.backtest.sweep import run_grid_backtest  # noqa: E402
 from aster_operator.market_data.catalog.layout import added_name  # noqa: E402
 from aster_operator.market_data.conversion.csv_in import csv_to_catalog  # noqa: E402
@@ -81,15 +87,17 @@ def times_faster(name: str, unit: str, ours: float, peer: float, peer_name: str,
     )
 
 
-def seconds_of(work: Callable[[], Any]) -> float:
-    started = perf_counter()
+def seconds_of(work: Callable[[], Any], clock: Callable[[], float] = perf_counter) -> float:
+    started = clock()
     work()
-    return perf_counter() - started
+    return clock() - started
 
 
-def interleaved(repeats: int, *works: Callable[[], Any]) -> list[float]:
+def interleaved(
+    repeats: int, *works: Callable[[], Any], clock: Callable[[], float] = perf_counter
+) -> list[float]:
     """Median seconds of each, one after the other in every turn, the first turn not counted."""
-    turns = [[seconds_of(work) for work in works] for _ in range(repeats + 1)][1:]
+    turns = [[seconds_of(work, clock) for work in works] for _ in range(repeats + 1)][1:]
     return [statistics.median(column) for column in zip(*turns, strict=True)]
 
 
@@ -180,6 +188,33 @@ def ticks(repeats: int) -> Iterator[Row]:
               round(fine_s / coarse_s, 2), "reported", True)  # fmt: skip
 
 
+def replay(repeats: int) -> Iterator[Row]:
+    """A million quotes, trades and marks beside, on one core: seconds of this process alone."""
+    events = recorded_market(1_000_000)
+    options = ReplayVenueOptions(latency_ms=20)
+    run = compile_event_strategy(make_market)
+    prints = []
+    for every_event in (False, True):
+        played = TickReplay(events, options)
+        played.run(BarTrader(), every_event=every_event)
+        prints.append((played.fingerprint(), len(played.fills)))
+    if prints[0] != prints[1] or not prints[0][1]:
+        raise SystemExit("the replay by leaps is not the replay event by event")
+    seen, skipped = interleaved(
+        repeats,
+        lambda: run(events, options),
+        lambda: TickReplay(events, options).run(BarTrader()),
+        clock=process_time,
+    )
+    name = f"replay of {len(events):,} events"
+    yield bounded(
+        f"{name}, every event seen by a compiled market maker", "events/s", len(events) / seen, least=1e6
+    )
+    yield bounded(
+        f"{name}, bars and timers in Python, same fingerprint", "events/s", len(events) / skipped, least=4e6
+    )
+
+
 def year(repeats: int) -> Iterator[Row]:
     """In a process of its own, so that its memory is its own."""
     for semantics in ("vectorbt", "exchange"):
@@ -240,7 +275,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5, help="turns of each measurement (default 5)")
     parser.add_argument("--full", action="store_true", help="features over 30 days")
     parser.add_argument(
-        "--only", choices=["month", "ticks", "year", "features", "cold-start"], help="one part"
+        "--only", choices=["month", "ticks", "replay", "year", "features", "cold-start"], help="one part"
     )
     parser.add_argument("--year", choices=["vectorbt", "exchange"], help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -251,6 +286,7 @@ def main() -> int:
     parts = {
         "month": lambda: month(chosen.repeats),
         "ticks": lambda: ticks(chosen.repeats),
+        "replay": lambda: replay(chosen.repeats),
         "year": lambda: year(chosen.repeats),
         "features": lambda: features(chosen.repeats, 30 if chosen.full else 2),
         "cold-start": lambda: cold_start(chosen.repeats),

@@ -38,7 +38,8 @@ def ticks_within(bars: Bars, seed: int, covered: float = 1.0) -> list[list[Event
                 middle = [high, low, *rng.uniform(low, high, 6)]
                 rng.shuffle(middle)
                 prices = [*middle, last] if is_mark else [first, *middle, last]
-                times = opened + np.sort(rng.integers(1, MINUTE_MS - 1, len(prices)))
+                # No two at one moment.
+                times = opened + 100 * np.sort(rng.choice(598, len(prices), replace=False)) + 7 + 50 * is_mark
                 if not is_mark:
                     times[0] = opened
                 own += [(int(time), is_mark, float(price)) for time, price in zip(times, prices, strict=True)]
