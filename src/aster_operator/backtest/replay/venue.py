@@ -2,8 +2,8 @@
 
 The market is its last quote, trade and mark. An order takes its latency to arrive and meets the market as it
 is then. A limit order waits behind what was displayed at its price when it came; trades at that price and
-quotes that show less bring it forward, trades beyond it fill it. A market order takes the touch. Orders with a
-trigger wait for the mark (stop) or the last price (take-profit, trailing stop) and then take the touch.
+quotes that show less bring it forward, trades beyond it fill it. A market order takes the touch. Orders with
+a trigger wait for the mark (stop) or the last price (take-profit, trailing stop) and then take the touch.
 
 All state is in float arrays whose columns are named here, so that a compiled strategy can read and write it.
 """
