@@ -99,8 +99,7 @@ def sweep(
     one_of(semantics, SEMANTICS, "--semantics")
     one_of(file_format, FORMATS, "--format")
     options = exchange_options(fee_bps, slippage_bps, order_notional, cooldown_min, funding_hours)
-    clock = WallClock()
-    grids = _chosen(grid, parse_symbols(symbols))
+    clock, grids = WallClock(), _chosen(grid, parse_symbols(symbols))
     check_folder(out)
     check_fine(semantics, fine_catalog, fine_log_dir, cluster)
     prepared = [
