@@ -591,3 +591,38 @@ async def test_the_listen_key_is_kept_alive(venue: ScriptedVenue, client: AsterC
     await _until(lambda: [event.healthy for event in events] == [False, True])
     await stream.close()
     assert all("k1" in r.text for r in venue.requests if r.method == "PUT")
+
+
+async def test_copies_of_an_event_that_differ_in_spelling_are_delivered_once(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    """Two connections may send one event at different times and with its members in another order."""
+    received: list[str] = []
+    stream = MessageStream(
+        ws_url=venue.ws_url,
+        streams=["btcusdt@markPrice@1s", "btcusdt@kline_1m", "!bookTicker"],
+        on_message=lambda name, _message, _at: received.append(name),
+        on_status=lambda *_: None,
+        clock=client.clock,
+        settings=QUICK._replace(max_age_s=0.1, silence_s=5, overlap_s=0.5),
+    )
+    await stream.open()
+    await venue.until_sockets(2)
+    await _until(lambda: len(stream._shards[0].link.sockets) == 2)
+    frames = [
+        _frame("btcusdt@markPrice@1s", payloads.MARK),
+        _frame("btcusdt@kline_1m", payloads.KLINE),
+        _frame("!bookTicker", [payloads.book_ticker(1), payloads.book_ticker(2)]),
+    ]
+    for frame in frames:
+        text = json.dumps(frame)
+        later = json.loads(text)
+        for event in later["data"] if isinstance(later["data"], list) else [later["data"]]:
+            event["E"] += 3
+        await venue.send(text, 0)
+        await venue.send(json.dumps(later, sort_keys=True, indent=1), 1)
+    await stream.fence()
+    await stream._shards[0].link._young.fence(2)
+    await stream.close()
+    assert received == [frame["stream"] for frame in frames]
+    assert stream.statistics[0].duplicates == 3

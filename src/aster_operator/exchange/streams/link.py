@@ -1,7 +1,8 @@
 """A connection that stays: reconnects with backoff, notices silence, changes over before the 24-hour cut.
 
 During a change-over two connections deliver the same messages. Each message is let through once: the n-th
-occurrence of a payload on one connection is the n-th on the other.
+occurrence of a content on one connection is the n-th on the other, whatever the order of its members and the
+time (`E`) at which each connection sent it.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
+
+import msgspec
 
 from aster_operator.domain.clock import Clock
 from aster_operator.exchange.errors import ExchangeError, TransportFailed
@@ -311,13 +314,13 @@ class StreamLink:
 
 
 class _Overlap:
-    """Counts the payloads of two connections so that each is delivered once, whoever brings it first."""
+    """Counts the contents of two connections so that each is delivered once, whoever brings it first."""
 
     def __init__(self) -> None:
         self._ahead: dict[bool, Counter[bytes]] = {True: Counter(), False: Counter()}
 
     def is_first(self, is_old: bool, payload: memoryview) -> bool:
-        content = bytes(payload)
+        content = _content_of(payload)
         other = self._ahead[not is_old]
         if other[content] > 0:
             other[content] -= 1
@@ -326,3 +329,16 @@ class _Overlap:
             return False
         self._ahead[is_old][content] += 1
         return True
+
+
+def _content_of(payload: memoryview) -> bytes:
+    """What two connections that tell the same event agree on; garbage as it is."""
+    try:
+        message = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return bytes(payload)
+    data = message.get("data", message) if isinstance(message, dict) else message
+    for event in data if isinstance(data, list) else [data]:
+        if isinstance(event, dict):
+            event.pop("E", None)
+    return msgspec.json.encode(message, order="sorted")
