@@ -461,3 +461,17 @@ async def test_a_traceback_with_its_locals_shows_no_key_and_no_signature(
     (request,) = venue.requests
     assert request.parameters["signature"] not in shown
     assert request.headers.get("X-MBX-APIKEY", "no key") not in shown
+
+
+async def test_numbers_as_text_and_text_as_numbers_are_understood(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    order = payloads.order()
+    swapped = order | {"orderId": str(order["orderId"]), "price": 60000.10, "reduceOnly": "false"}
+    venue.next("GET", ORDER, Answer(order), Answer(swapped), Answer(order | {"orderId": "many"}))
+    plain = await client.query_order("BTCUSDT", "x")
+    other = await client.query_order("BTCUSDT", "x")
+    assert (other.order_id, other.reduce_only) == (plain.order_id, False)
+    assert other.price == Decimal("60000.1")
+    with pytest.raises(MalformedResponse, match="field orderId"):
+        await client.query_order("BTCUSDT", "x")

@@ -30,7 +30,8 @@ _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
 @lru_cache(maxsize=256)
 def _decoder(result_type: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(cast("Any", result_type))
+    # The venue sends some numbers as text in one answer and bare in the next: either way is understood.
+    return msgspec.json.Decoder(cast("Any", result_type), strict=False)
 
 
 def _error_body(body: bytes) -> tuple[int, str] | None:

@@ -113,7 +113,7 @@ def batch_answer(endpoint: Endpoint, elements: list[Raw]) -> list[OrderRecord | 
 
 
 _refusal_decoder = msgspec.json.Decoder(BatchRefusal)
-_order_decoder = msgspec.json.Decoder(OrderRecord)
+_order_decoder = msgspec.json.Decoder(OrderRecord, strict=False)
 
 
 def identities(order_ids: Sequence[int], client_ids: Sequence[str]) -> Parameters:

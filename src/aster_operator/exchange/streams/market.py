@@ -80,7 +80,7 @@ class _Shard:
         """True from an announced loss until its repair."""
         self._url = url
         self._on_message = on_message
-        self._decoder = msgspec.json.Decoder(MarketFrame)
+        self._decoder = msgspec.json.Decoder(MarketFrame, strict=False)
         self.control = ControlChannel()
         self.malformed = 0
         self.unknown = 0

@@ -48,7 +48,7 @@ class SpotQuoteStream:
         self._clock = clock
         self._now_ms = now_ms
         self._last_event_ms = 0
-        self._decoder = msgspec.json.Decoder(_Frame)
+        self._decoder = msgspec.json.Decoder(_Frame, strict=False)
         self._messages = MessageStream(
             ws_url=ws_url,
             streams=[book_ticker(venue_symbol(symbol)) for symbol in symbols],

@@ -48,4 +48,4 @@ class SpotUserStream(UserStream):
         )
 
     def _make_decoder(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(SpotUserMessage)
+        return msgspec.json.Decoder(SpotUserMessage, strict=False)

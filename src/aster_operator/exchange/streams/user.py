@@ -86,7 +86,7 @@ class UserStream:
         )
 
     def _make_decoder(self) -> msgspec.json.Decoder[Any]:
-        return msgspec.json.Decoder(UserMessage)
+        return msgspec.json.Decoder(UserMessage, strict=False)
 
     async def open(self) -> None:
         """Get a listen key and connect. Raises TransportFailed or the refusal of the key."""
