@@ -117,3 +117,28 @@ async def test_history_may_start_where_the_plan_says() -> None:
         start = server.exchange.now_ms - HOUR_MS
         plan = ConformancePlan(symbol="ETHUSDT", history_start_ms=start, run_label="another-run-of-it")
         assert (await _report(client, plan)).ok
+
+
+async def test_an_adapter_that_lacks_methods_is_told_which() -> None:
+    class Partial:
+        async def get_mark_price(self, symbol: str) -> Decimal:
+            return Decimal(1)
+
+    report = await run_conformance(Partial(), ConformancePlan(symbol="BTCUSDT"))  # type: ignore[arg-type]
+    assert not report.ok
+    first = report.results[0].detail
+    assert "place_order" in first
+    assert "open_user_stream" in first
+    assert "get_mark_price" not in first
+    assert report.results[-1].name == "the user stream opens"
+
+
+async def test_fills_of_one_millisecond_must_come_oldest_first_too() -> None:
+    async with embedded_exchange() as server, client_of(server, "v3") as client:
+
+        async def fills(symbol: str, start_ms: int, end_ms: int | None = None):
+            told = await client.fills(symbol, start_ms, end_ms)
+            return [msgspec.structs.replace(fill, event_ms=told[-1].event_ms) for fill in reversed(told)]
+
+        report = await _report(_Faulty(client, fills=fills))
+        assert "FAIL  fills tell the same story: fills is not oldest first" in report.text()
