@@ -7,6 +7,7 @@ import typer
 
 from aster_operator.cli.option_values import parse_symbols
 from aster_operator.cli.options import JsonOutput
+from aster_operator.cli.progress import progress_bars
 
 __all__ = ["HELP", "features"]
 
@@ -65,11 +66,17 @@ def features(
         source = CsvLogSource(log_dir, chosen)
     elif catalog is not None:
         source = CatalogSource(catalog, chosen)
-    from rich.console import Console
+    with progress_bars() as bar:
+        advance = bar("reading bars, quotes, marks")
+        started: list[str] = []
 
-    console = Console(stderr=True)
-    with console.status("") if console.is_terminal else _Silent() as status:
-        found = build_features(source, lengths, progress=lambda name: status.update(f"reading {name}"))
+        def reading(name: str) -> None:
+            # Quotes and marks are the bulk, and about as long as each other.
+            started.append(name)
+            advance((0.0, 0.15, 0.6)[min(len(started), 3) - 1])
+
+        found = build_features(source, lengths, progress=reading)
+        advance(0.95)
         write_features(found, *paths)
     if json_output:
         print_json(
@@ -86,19 +93,6 @@ def features(
     names = ", ".join(str(path) for path in paths)
     typer.echo(f"{found.table.height:,} bars of {', '.join(found.symbols)}{gaps} -> {names}")
     return 0
-
-
-class _Silent:
-    """Stands for the status line where there is no terminal."""
-
-    def __enter__(self) -> "_Silent":
-        return self
-
-    def __exit__(self, *ending: object) -> None:
-        return None
-
-    def update(self, text: str) -> None:
-        """Nobody would read it."""
 
 
 def _windows(text: str) -> tuple[int, ...]:
