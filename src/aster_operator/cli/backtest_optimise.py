@@ -201,9 +201,9 @@ class _Job:
         from aster_operator.backtest.optimise.outcome import judge_search
         from aster_operator.backtest.optimise.search import search
         from aster_operator.backtest.results import file_hash
-        from aster_operator.backtest.warm_up import warm_up
+        from aster_operator.cli.backtest_kernels import load_kernels
 
-        warm_up(self._semantics)
+        load_kernels(self._semantics)
         inputs_hash = file_hash(self._inputs)
         found = []
         with progress_bars() as bar:

@@ -109,11 +109,11 @@ def _gather(
     sweeps: "list[SavedSweep]", bars: "list[Bars]", top: int, seed: int, workers: int | None
 ) -> "list[SymbolMaterial]":
     from aster_operator.backtest.report.material import gather
-    from aster_operator.backtest.warm_up import warm_up
+    from aster_operator.cli.backtest_kernels import load_kernels
     from aster_operator.cli.errors import print_warnings
 
     for semantics in sorted({sweep.semantics for sweep in sweeps}):
-        warm_up(semantics)
+        load_kernels(semantics)
     materials = []
     with progress_bars() as bar:
         for sweep, own in zip(sweeps, bars, strict=True):

@@ -192,9 +192,9 @@ def _run(
     """The results and the seconds of computing them."""
     from aster_operator.backtest.grid import make_param_grid
     from aster_operator.backtest.sweep import run_grid_backtest
-    from aster_operator.backtest.warm_up import warm_up
+    from aster_operator.cli.backtest_kernels import load_kernels
 
-    warm_up(semantics)
+    load_kernels(semantics)
     grids = [make_param_grid(space.space) for space, _, _ in prepared]
     firsts = [sum(len(grid) for grid in grids[:at]) for at in range(len(grids))]
     ids = [

@@ -35,9 +35,15 @@ def compiled(function: _Function) -> _Function:
     """Compile `function` with numba.
 
     No fast-math: results are compared with other programs to the ninth digit. Division by zero gives inf or
-    nan as in NumPy, so that no loop carries a check.
+    nan as in NumPy, so that no loop carries a check. The cache lies beside the source, or in the user's cache
+    folder where that cannot be written; where neither can, every start compiles.
     """
-    return cast(_Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        return cast(_Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return cast(_Function, njit(nogil=True, error_model="numpy")(function))
 
 
 def inlined(function: _Function) -> _Function:
