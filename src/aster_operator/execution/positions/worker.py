@@ -236,9 +236,17 @@ class PositionWorker:
             return
         if since_ms is None:
             position.unarmed_since_ms[kind] = now_ms
-        elif now_ms + LOOK_EVERY_MS - since_ms > self._settings.guards.arm_deadline_ms:
-            # The next look would come too late.
+        elif (
+            now_ms + self._time_to_close_ms(position, kind) - since_ms
+            >= self._settings.guards.arm_deadline_ms
+        ):
             self._give_up(position, kind, f"{kind} did not rest within {now_ms - since_ms} ms")
+
+    def _time_to_close_ms(self, position: ManagedPosition, kind: ExitKind) -> int:
+        """How long before the deadline to give up: the next look would come too late. Where every try was
+        refused and nothing is on its way, early enough to try the close more than once."""
+        wanted_ms = LOOK_EVERY_MS if any(self._live(position, kind)) else 3 * LOOK_EVERY_MS
+        return min(wanted_ms, self._settings.guards.arm_deadline_ms // 2)
 
     def _note_protection(self, position: ManagedPosition) -> None:
         """Add up for how long it has stood without a stop of its size, once one rests."""
