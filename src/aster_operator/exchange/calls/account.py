@@ -129,7 +129,7 @@ class AccountCalls(Calls):
     ) -> PositionMarginRecord:
         """Add or take away margin of an isolated position; `position_side` in hedge mode.
 
-        Not repeatable: raises UnknownOutcome without a clear answer, ChangeBlocked (-4049, -4054),
+        Not repeatable. Raises UnknownOutcome without a clear answer, ChangeBlocked (-4049, -4054),
         InsufficientMargin (-4051). `symbol` as the venue lists it. `amount` is in units of the asset. `add`
         False takes away. Weight 1. Section 4.6.
         """
