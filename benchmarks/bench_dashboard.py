@@ -20,6 +20,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from measurement import Row, bounded, compared, line
 
@@ -312,7 +313,8 @@ def measure(hours: str) -> list[Row]:
 
 def look(browser: Any, url: str, pid: int) -> list[Row]:
     """What one viewer costs the server on each page, and how long it waits for a table."""
-    time.sleep(8)
+    while "aster_operator_journal_lag_bytes 0.0" not in urlopen(f"{url}/metrics").read().decode():  # noqa: S310
+        time.sleep(1)
     idle = share_of_a_core(pid, 8)
     rows = [bounded("server CPU without a viewer", "cores", idle)]
     page = browser.new_page(viewport={"width": 1400, "height": 900})

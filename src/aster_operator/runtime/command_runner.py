@@ -112,6 +112,7 @@ class CommandRunner:
             case RecordPositionClosed():
                 self._books.record_position_closed(command)
             case RecordDecision():
+                _log.debug("decided", symbol=command.symbol, action=command.action, market_ms=command.at_ms)
                 self._books.record_decision(command)
             case RecordTrade():
                 self._books.record_trade(command)
@@ -140,6 +141,14 @@ class CommandRunner:
     async def _submit(self, command: SubmitOrder, now_ms: int) -> Event:
         order = command.order.value
         for each in (command.order, *command.followers):
+            # `market_ms` is that of the decision it follows from, `client_order_id` stands in the books.
+            _log.debug(
+                "order sent",
+                client_order_id=each.value.client_order_id,
+                symbol=each.value.symbol,
+                reason=each.value.reason,
+                market_ms=command.at_ms,
+            )
             self._books.record_order_intent(each.value, now_ms)
         try:
             report = await self._place(command)

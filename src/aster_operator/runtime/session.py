@@ -191,6 +191,13 @@ class Session:
             case OrderChanged():
                 self.books.record_order_report(event)
                 if event.fill is not None:
+                    _log.debug(
+                        "filled",
+                        client_order_id=event.fill.client_order_id,
+                        order_id=event.fill.order_id,
+                        trade_id=event.fill.trade_id,
+                        symbol=event.fill.symbol,
+                    )
                     self.books.record_fill(event.fill)
             case FillLearned():
                 self.books.record_fill(event.fill)

@@ -68,8 +68,13 @@ def decisions_picture(
     limit: int = 50,
 ) -> Decisions:
     """Decisions that match: of a symbol or pair, with an action, with `text` anywhere in their words."""
-    logged = replica.activity.decisions
-    matching = [each for each in reversed(logged) if _matches(each, symbol, action, text)]
+    activity, logged = replica.activity, replica.activity.decisions
+    state = (logged.total, symbol, action, text)
+    matching = activity.made_once(
+        "decisions",
+        state,
+        lambda: [each for each in reversed(logged) if _matches(each, symbol, action, text)],
+    )
     orders: dict[int, list[str]] = {}
     page = matching[offset : offset + limit]
     wanted = {each.number for each in page}
@@ -79,10 +84,16 @@ def decisions_picture(
     return Decisions(
         total=len(matching),
         dropped=logged.dropped,
-        symbols=tuple(dict.fromkeys(each.decision.symbol for each in logged)),
-        actions=tuple(sorted({each.decision.action for each in logged})),
+        symbols=activity.made_once(
+            "decided symbols",
+            logged.total,
+            lambda: tuple(dict.fromkeys(each.decision.symbol for each in logged)),
+        ),
+        actions=activity.made_once(
+            "decided actions", logged.total, lambda: tuple(sorted({each.decision.action for each in logged}))
+        ),
         rows=tuple(_row(each, tuple(orders.get(each.number, ()))) for each in page),
-        why_not=tuple(_why_not(matching)),
+        why_not=activity.made_once("why not", state, lambda: tuple(_why_not(matching))),
     )
 
 

@@ -75,8 +75,10 @@ def trades_picture(
     replica: SessionReplica, *, symbol: str | None = None, offset: int = 0, limit: int = 50
 ) -> Trades:
     """Finished trades and pairs, of one symbol if it is given."""
-    rows = [row for row in _rows(replica) if symbol is None or symbol in row.symbols]
-    rows.sort(key=lambda row: row.closed_ms or 0, reverse=True)
+    activity = replica.activity
+    rows = activity.made_once(
+        f"trades {symbol}", (activity.closed, activity.fills.total), lambda: _newest_first(replica, symbol)
+    )
     return Trades(
         total=len(rows),
         net_pnl_usd=sum((row.net_pnl_usd for row in rows if row.net_pnl_usd is not None), ZERO),
@@ -84,6 +86,11 @@ def trades_picture(
         wins=sum(1 for row in rows if row.net_pnl_usd is not None and row.net_pnl_usd > 0),
         rows=tuple(rows[offset : offset + limit]),
     )
+
+
+def _newest_first(replica: SessionReplica, symbol: str | None) -> list[TradeRow]:
+    rows = [row for row in _rows(replica) if symbol is None or symbol in row.symbols]
+    return sorted(rows, key=lambda row: row.closed_ms or 0, reverse=True)
 
 
 def trade_life(replica: SessionReplica, ref: str) -> TradeLife:

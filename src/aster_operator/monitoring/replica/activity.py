@@ -5,7 +5,9 @@ an order's client id on its fills, a position's or pair's reference on its trade
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from decimal import Decimal
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -39,6 +41,9 @@ from aster_operator.execution.core_state import CoreState
 from aster_operator.monitoring.replica.buffers import Buffer, BufferSizes
 
 __all__ = ["ActivityLog", "LoggedDecision", "LoggedOrder", "LoggedRound", "OrderStep"]
+
+
+T = TypeVar("T")
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +114,17 @@ class ActivityLog:
         self._seen_fills: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._latest_decision: dict[str, LoggedDecision] = {}
         self._most_rounds = sizes.trades
+        self.remembered: dict[str, tuple[object, object]] = {}
+        """What views made of these buffers, by name, with the state of the buffers it was made from."""
+
+    def made_once(self, name: str, state: object, make: Callable[[], T]) -> T:
+        """What `make` gives, made anew only when `state` (whatever it depends on) is another."""
+        known = self.remembered.get(name)
+        if known is not None and known[0] == state:
+            return cast(T, known[1])
+        made = make()
+        self.remembered[name] = (state, made)
+        return made
 
     # --- events ---------------------------------------------------------------------------------------
 
