@@ -17,7 +17,7 @@ RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 AUDIT := build/audit
 
-.PHONY: audit bench-dashboard bench-exchange bench-lab bench-wire dist help install install-dev run sbom test test-slow lint format clean lock
+.PHONY: audit bench-dashboard bench-exchange bench-lab bench-wire dist help install install-dev run sbom site test test-slow lint format clean lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -114,6 +114,9 @@ bench-record: install-dev  ## Measure the recorder against CSV files (ARGS=--jso
 
 bench-dashboard: install-dev  ## Measure the dashboard under load in a browser (needs Chromium; ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_dashboard.py $(ARGS)
+site: install-dev  ## Build the documents as a site into build/site
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -25,9 +25,10 @@ from aster_operator.config.session_settings import SessionSettings
 from aster_operator.config.settings import Settings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_settings import StorageSettings, VenueSettings
+from aster_operator.exchange.error_codes import ERROR_CODES
 from aster_operator.strategy.limit_rules import RULES
 
-__all__ = ["PAGES", "ROOT", "cli_page", "limits_page", "main", "outdated", "settings_page"]
+__all__ = ["PAGES", "ROOT", "cli_page", "errors_page", "limits_page", "main", "outdated", "settings_page"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -258,10 +259,32 @@ def _context(command: Any, parent: Any, name: str) -> Any:
 
 # --- writing --------------------------------------------------------------------------------------------
 
+
+def errors_page() -> str:
+    """The page of the venue's error codes."""
+    lines = [
+        "# Wire errors",
+        "",
+        _GENERATED,
+        "",
+        "What the venue's error codes mean to the operator. *Again* says whether the same request may be",
+        "sent later as it is. After *outcome unclear* a request that changes something is never repeated:",
+        "the operator asks what became of it. The embedded exchange answers with the same codes.",
+        "",
+        "| Code | Name | Kind of failure | Again |",
+        "|---|---|---|---|",
+    ]
+    for code, rule in sorted(ERROR_CODES.items(), reverse=True):
+        again = "yes" if rule.retriable else "no"
+        lines.append(f"| {code} | `{rule.name}` | {rule.failure} | {again} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/risk-limits.md": limits_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/wire-errors.md": errors_page,
 }
 """Pages by their path below the root, and what makes each."""
 

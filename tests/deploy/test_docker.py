@@ -60,7 +60,7 @@ def script(*, installs: bool) -> str:
     return "\n".join(["set -eux", *lines])
 
 
-def in_a_copy(folder: Path, inside: str, timeout_s: int = 90) -> "subprocess.CompletedProcess[str]":
+def in_a_copy(folder: Path, inside: str, timeout_s: int = 280) -> "subprocess.CompletedProcess[str]":
     """Run a script in an overlay of this machine's file system; nothing of it stays."""
     (folder / "inside.sh").write_text(inside)
     outside = f"""set -e
@@ -83,6 +83,7 @@ exec chroot {folder}/root sh /inside.sh"""
 
 
 @needs_root
+@pytest.mark.timeout(300)
 def test_the_lines_that_need_no_registry_run(tmp_path: Path) -> None:
     checks = """
 test -x /opt/aster/bin/python
