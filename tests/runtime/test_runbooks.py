@@ -97,7 +97,7 @@ async def test_exchange_down(tmp_path: Path) -> None:
     outage.is_on = True
     await cut(bench)
     fills = len(bench.books.fills)
-    await run_watching(bench, 20 * 60)
+    await run_watching(bench, 3 * 60)
     assert Feed.REST in bench.core.state.feeds_down
     assert len(bench.books.fills) == fills, "nothing is opened meanwhile"
     code, text = await follow(
@@ -163,7 +163,7 @@ async def test_key_revoked(tmp_path: Path) -> None:
 
 
 async def test_clock_off(tmp_path: Path) -> None:
-    for skew_ms, said in ((10_000, True), (0, False)):
+    for skew_ms, said in ((10_000, True), (0, False)):  # a clock that is right is not spoken of
         server_settings = ServerSettings(security_skew_ms=skew_ms)
         async with ExchangeServer(server_settings, exchange=new_exchange(), clock=WallClock()) as server:
             _, text = await follow("clock-off", tmp_path, *at(server), **sound(server))
