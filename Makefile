@@ -114,6 +114,7 @@ bench-record: install-dev  ## Measure the recorder against CSV files (ARGS=--jso
 
 bench-dashboard: install-dev  ## Measure the dashboard under load in a browser (needs Chromium; ARGS=--json for lines)
 	@exec $(BIN)/python benchmarks/bench_dashboard.py $(ARGS)
+
 site: install-dev  ## Build the documents as a site into build/site
 	@$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"

@@ -95,7 +95,6 @@ async def test_exchange_down(tmp_path: Path) -> None:
     bench, outage = await opened(SAME), Outage()
     failing(bench.client, outage)
     outage.is_on = True
-    await cut(bench)
     fills = len(bench.books.fills)
     await run_watching(bench, 3 * 60)
     assert Feed.REST in bench.core.state.feeds_down
@@ -107,7 +106,6 @@ async def test_exchange_down(tmp_path: Path) -> None:
     assert code != 0
     assert "127.0.0.1" in text
     outage.is_on = False
-    tell(bench, Feed.USER, healthy=True)
     await run_watching(bench, 90)
     assert bench.core.state.pairs.active(), "what is hedged is held on"
     await ends_flat(bench)
@@ -167,10 +165,7 @@ async def test_clock_off(tmp_path: Path) -> None:
         server_settings = ServerSettings(security_skew_ms=skew_ms)
         async with ExchangeServer(server_settings, exchange=new_exchange(), clock=WallClock()) as server:
             _, text = await follow("clock-off", tmp_path, *at(server), **sound(server))
-        line = next(line for line in text.splitlines() if line.startswith("{"))
-        clock = [check["detail"] for check in json.loads(line)["checks"] if "clock" in check["name"]]
-        assert clock
-        assert any("10.0 s" in detail or "10,0" in detail or "9.9" in detail for detail in clock) is said
+        assert ("clock" in failed(text)) is said, text
 
 
 # --- disk, books, releases ------------------------------------------------------------------------------
