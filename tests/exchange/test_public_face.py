@@ -3,15 +3,12 @@
 import importlib
 import inspect
 import pkgutil
-import re
 import subprocess
 import sys
 
 import pytest
 
 import aster_operator.exchange as room
-from aster_operator.exchange.aster_client import AsterClient
-from aster_operator.exchange.calls.spot import SpotCalls
 
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(room.__path__, f"{room.__name__}.") if not info.ispkg
@@ -44,25 +41,6 @@ def test_each_module_names_what_it_offers(name: str) -> None:
 def test_modules_and_functions_stay_readable(name: str) -> None:
     module = importlib.import_module(name)
     assert len(inspect.getsource(module).splitlines()) <= 400
-
-
-CALLS = [
-    pytest.param(member, id=f"{cls.__name__}.{name}")
-    for cls in (AsterClient, SpotCalls)
-    for name, member in inspect.getmembers(cls, inspect.iscoroutinefunction)
-    if not name.startswith("_")
-]
-
-
-@pytest.mark.parametrize("method", CALLS)
-def test_every_call_says_what_it_takes_raises_weighs_and_implements(method) -> None:
-    said = " ".join((inspect.getdoc(method) or "").split())
-    assert re.search(r"\b[Ww]eigh[ts]\b", said), "no request weight"
-    assert re.search(r"\b[Ss]ections? \d|no section", said), "no section of the protocol reference"
-    assert re.search(r"Raises|[Ee]rrors", said), "no errors"
-    parameters = inspect.signature(method).parameters.values()
-    named = [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
-    assert [name for name in named if f"`{name}`" not in said] == []
 
 
 def test_the_errors_alone_load_no_network() -> None:

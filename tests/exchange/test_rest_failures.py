@@ -475,3 +475,22 @@ async def test_numbers_as_text_and_text_as_numbers_are_understood(
     assert other.price == Decimal("60000.1")
     with pytest.raises(MalformedResponse, match="field orderId"):
         await client.query_order("BTCUSDT", "x")
+
+
+@pytest.mark.parametrize("market", ["futures", "spot"])
+async def test_an_order_without_a_name_gets_one_by_which_its_outcome_is_found(
+    venue: ScriptedVenue, client: AsterClient, market: str
+) -> None:
+    path = ORDER if market == "futures" else "/api/v3/order"
+    venue.always("POST", path, Answer("", status=504))
+    calls = {
+        "futures": lambda: client.place_market_order("BTCUSDT", Side.BUY, Decimal(1)),
+        "spot": lambda: client.spot.new_order("BTCUSDT", Side.BUY, OrderType.MARKET, quantity=Decimal(1)),
+    }
+    for _ in range(2):
+        with pytest.raises(UnknownOutcome) as caught:
+            await calls[market]()
+        name = venue.requests[-1].parameters["newClientOrderId"]
+        assert caught.value.client_order_id == name
+        assert len(name) <= 36
+    assert len({request.parameters["newClientOrderId"] for request in venue.requests}) == 2

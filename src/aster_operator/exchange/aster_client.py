@@ -98,7 +98,10 @@ class AsterClient(EntryWithExitsCalls, AgentCalls, BuilderCalls, SubAccountCalls
         return self._rest
 
     def request_use(self) -> RequestUse:
-        """Weight and orders of the running minute on the futures side, as counted here."""
+        """Weight and orders of the running minute on the futures side, as counted here. Section 3.
+
+        Asks nothing of the venue: no weight. Raises nothing.
+        """
         limiter = self._rest.limiter
         return RequestUse(limiter.used_weight, limiter.weight_limit, limiter.used_orders, limiter.order_limit)
 

@@ -1,5 +1,6 @@
 """Orders as parameters, and answers to batches of them (protocol reference, sections 4.3 and 4.4)."""
 
+import secrets
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -20,7 +21,14 @@ from aster_operator.exchange.signing.parameters import Parameters, ParameterValu
 from aster_operator.exchange.wire.orders import BatchRefusal, OrderRecord
 from aster_operator.exchange.wire.problems import field_of
 
-__all__ = ["batch_answer", "batch_text", "identities", "identity", "order_parameters"]
+__all__ = [
+    "batch_answer",
+    "batch_text",
+    "fresh_order_id",
+    "identities",
+    "identity",
+    "order_parameters",
+]
 
 
 def order_parameters(
@@ -76,6 +84,14 @@ def order_parameters(
         "builder": builder,
         "feeRate": fee_rate,
     }
+
+
+def fresh_order_id() -> str:
+    """Return a client order id for an order that was given none.
+
+    With an id of our own an order can be asked for when its answer is lost; the venue's id comes too late.
+    """
+    return f"ao-{secrets.token_hex(12)}"
 
 
 def identity(order_id: int | None, client_order_id: str | None) -> Parameters:

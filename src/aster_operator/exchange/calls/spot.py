@@ -9,7 +9,7 @@ from typing import Final
 from aster_operator.domain.enums import OrderType, Side, TimeInForce
 from aster_operator.exchange.calls.base import Calls
 from aster_operator.exchange.calls.market import depth_weight, kline_weight
-from aster_operator.exchange.calls.order_parameters import identity
+from aster_operator.exchange.calls.order_parameters import fresh_order_id, identity
 from aster_operator.exchange.endpoint import Endpoint, Method, Product, Security, read
 from aster_operator.exchange.rate_limits import Priority
 from aster_operator.exchange.rest import RestSession
@@ -189,9 +189,10 @@ class SpotCalls(Calls):
 
         `symbol` as the venue lists it. `side` is BUY or SELL. `order_type` is LIMIT, MARKET or one with a
         trigger. `price` is in units of the quote asset. `time_in_force` is how long it rests. `stop_price` is
-        the trigger. `new_client_order_id` is a name of your own. Raises FilterViolation, InsufficientMargin,
-        OrderRejected, UnknownOutcome. Weight 1, one order. Section 11.4.
+        the trigger. `new_client_order_id` is a name of your own; without one it gets one. Raises
+        FilterViolation, InsufficientMargin, OrderRejected, UnknownOutcome. Weight 1, one order. Section 11.4.
         """
+        new_client_order_id = new_client_order_id or fresh_order_id()
         parameters: Parameters = {
             "symbol": symbol,
             "side": side,

@@ -14,6 +14,7 @@ from aster_operator.exchange.calls.base import Calls
 from aster_operator.exchange.calls.order_parameters import (
     batch_answer,
     batch_text,
+    fresh_order_id,
     identities,
     identity,
     order_parameters,
@@ -75,16 +76,17 @@ class TradingCalls(Calls):
 
         `reduces` lets the request go before others when the order limit is near: say so for closes. With
         `new_order_resp_type="RESULT"` a market order answers with its fill, else as NEW. `order` holds the
-        parameters of `order_parameters`. Weight 1, one order. Raises FilterViolation, InsufficientMargin,
-        OrderRejected, PositionModeMismatch, UnknownOutcome. Sections 4.2 and 4.3.
+        parameters of `order_parameters`; without `new_client_order_id` it gets one. Weight 1, one order.
+        Raises FilterViolation, InsufficientMargin, OrderRejected, PositionModeMismatch, UnknownOutcome.
+        Sections 4.2 and 4.3.
         """
-        parameters = order_parameters(**order)  # type: ignore[arg-type]
-        client_order_id = parameters["newClientOrderId"]
+        client_order_id = str(order.get("new_client_order_id") or fresh_order_id())
+        parameters = order_parameters(**(order | {"new_client_order_id": client_order_id}))  # type: ignore[arg-type]
         return await self._rest.call(
             NEW_ORDER,
             parameters,
             OrderRecord,
-            client_order_id=None if client_order_id is None else str(client_order_id),
+            client_order_id=client_order_id,
             priority=Priority.CLOSE if reduces else Priority.ORDER,
         )
 
