@@ -61,15 +61,18 @@ class Demo:
     def until(self, holds: Any, path: str = "/api/now", patience_s: float = 90) -> Any:
         """The API's answer once `holds` of it; fails when that takes too long."""
         deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                answer = self.api(path)
-            except OSError:
-                answer = None
-            if answer is not None and holds(answer):
-                return answer
+        answer = self._answer(path)
+        while answer is None or not holds(answer):
             assert time.monotonic() < deadline, f"{path} never came to it: {str(answer)[:400]}"
             time.sleep(0.1)  # a page in another process: nothing to be told by
+            answer = self._answer(path)
+        return answer
+
+    def _answer(self, path: str) -> Any:
+        try:
+            return self.api(path)
+        except OSError:
+            return None
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -100,15 +100,15 @@ class Drill:
             await self._quiet_again(process.is_alive)
             trigger = MOMENTS[moment]
             if trigger is None:
-                await asyncio.sleep(self.random.uniform(0, 3))
+                await self._let_pass(self.random.uniform(0, 3))
                 os.kill(process.pid, signal.SIGKILL)
             else:
                 self._armed = (trigger, process.pid)
-            for _ in range(round(40 / LOOK_S)):
-                if not process.is_alive():
-                    break
+            looks = 0
+            while process.is_alive() and looks < round(40 / LOOK_S):
                 await asyncio.sleep(LOOK_S)
-            else:
+                looks += 1
+            if process.is_alive():
                 self._armed = None
                 self.seen[f"{moment} did not come"] += 1
         finally:
@@ -119,16 +119,22 @@ class Drill:
         self.seen[moment] += 1
         self.seen["died holding"] += bool(held)
         self.seen["died unprotected"] += any(not self._is_covered(key) for key in held)
-        await asyncio.sleep(self.random.uniform(0, 1))
+        await self._let_pass(self.random.uniform(0, 1))
+
+    async def _let_pass(self, seconds: float) -> None:
+        """Wait until the market has gone on by what it does in `seconds` at its pace."""
+        until_ms = self.exchange.now_ms + round(seconds * 1000 * PACE)
+        while self.exchange.now_ms < until_ms:  # noqa: ASYNC110 - the market tells nobody of its time
+            await asyncio.sleep(LOOK_S)
 
     async def _quiet_again(self, is_alive: Callable[[], bool]) -> None:
         """Wait until the operator has reconciled, all that is held is protected and no exit is left over."""
         reconciled = self._log().count("RECONCILED")
-        for _ in range(round(QUIET_S / LOOK_S)):
+        looks = 0
+        while (self._faults() or self._log().count("RECONCILED") <= reconciled) and looks < QUIET_S / LOOK_S:
             assert is_alive(), self._log()
-            if not self._faults() and self._log().count("RECONCILED") > reconciled:
-                break
             await asyncio.sleep(LOOK_S)
+            looks += 1
         assert not self._faults(), (self._faults(), self._log()[-4000:])
         for symbol in {symbol for symbol, _ in self._held()}:
             assert self._openings(symbol) == 1, f"{symbol} was entered twice\n{self._log()[-4000:]}"

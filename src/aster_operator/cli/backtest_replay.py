@@ -9,7 +9,7 @@ import typer
 from aster_operator.cli.options import EnvFile, JsonOutput
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, ReplayVenue
@@ -35,6 +35,20 @@ _MARKETS = {"minutes": "recorded", "recorded": "recorded", "ticks": "ticks"}
 _WIDE_LIMITS = {"MAX_DRAWDOWN_PCT": "100", "MAX_DAILY_LOSS_PCT": "100", "LEVERAGE": "25"}
 """Or the account's limits would end the replay of a strategy that loses, which is what one wants to see."""
 
+_Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", "--catalog", metavar="PATH", help="Klines, or a recorded catalog (default: the sample)."
+    ),
+]
+_Market = Annotated[
+    str, typer.Option("--market", help="minutes, or ticks: the recorded books, trades and marks.")
+]
+_OrderNotional = Annotated[
+    str | None,
+    typer.Option("--order-notional", "--order_notional", help="USD of one entry (ASTER_ORDER_NOTIONAL)."),
+]
+
 
 def register(group: typer.Typer) -> None:
     """Add the command to the backtest group."""
@@ -45,15 +59,8 @@ def _replay(
     strategy: Annotated[
         str, typer.Option("--strategy", help="midfreq, a file's name in strategies/, or module:Class.")
     ] = "midfreq",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", "--catalog", metavar="PATH", help="Klines, or a recorded catalog (default: the sample)."
-        ),
-    ] = None,
-    market: Annotated[
-        str, typer.Option("--market", help="minutes, or ticks: the recorded books, trades and marks.")
-    ] = "minutes",
+    data: _Data = None,
+    market: _Market = "minutes",
     symbols: Annotated[
         str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
     ] = None,
@@ -63,10 +70,7 @@ def _replay(
     hours: Annotated[
         float | None, typer.Option("--hours", min=0.02, max=87_600, help="Hours from the start (all).")
     ] = None,
-    order_notional: Annotated[
-        str | None,
-        typer.Option("--order-notional", "--order_notional", help="USD of one entry (ASTER_ORDER_NOTIONAL)."),
-    ] = None,
+    order_notional: _OrderNotional = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = 1,
     faults: Annotated[
         str, typer.Option("--faults", help="none, lost-answers, lost-events, refusals, ..., storm.")
@@ -86,12 +90,9 @@ def _replay(
     from aster_operator.runtime.session_plan import BarStrategy
     from aster_operator.runtime.strategy_replay import ReplayDriver, ReplayOptions
 
-    if faults not in SCENARIOS:
-        raise typer.BadParameter(f"{faults!r} is not one of {', '.join(SCENARIOS)}", param_hint="--faults")
-    if driver not in tuple(ReplayDriver):
-        raise typer.BadParameter(f"{driver!r} is not one of {', '.join(ReplayDriver)}", param_hint="--driver")
-    if market not in _MARKETS:
-        raise typer.BadParameter(f"{market!r} is not one of {', '.join(_MARKETS)}", param_hint="--market")
+    _check_one_of(faults, SCENARIOS, "--faults")
+    _check_one_of(driver, ReplayDriver, "--driver")
+    _check_one_of(market, _MARKETS, "--market")
     chosen = symbols or ",".join(default_symbols(data))
     overrides = {"ASTER_SYMBOLS": chosen, "TRADING_PAIRS": chosen, "ASTER_ORDER_NOTIONAL": order_notional}
     settings = settings_for_the_sim(env_file, overrides, _WIDE_LIMITS)
@@ -110,6 +111,12 @@ def _replay(
         deposit_usdt=settings.capital_usdt,
     )
     return asyncio.run(_main(settings, options, ReplayDriver(driver), json_output=json_output))
+
+
+def _check_one_of(name: str, known: "Iterable[str]", option: str) -> None:
+    names = list(known)
+    if name not in names:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(names)}", param_hint=option)
 
 
 async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, json_output: bool) -> int:

@@ -27,6 +27,20 @@ def register(app: typer.Typer) -> None:
     )
 
 
+_SessionLog = Annotated[
+    str | None,
+    typer.Option(
+        "--session-log", metavar="FILE", help="JSON log lines to take warnings from; - for standard input."
+    ),
+]
+_Sweeps = Annotated[
+    Path | None, typer.Option("--sweeps", metavar="DIR", help="Folder of backtest sweep results.")
+]
+_CatalogDir = Annotated[
+    Path | None, typer.Option("--catalog", metavar="DIR", help="Catalog (default: CATALOG_DIR).")
+]
+
+
 def _report(
     day: Annotated[
         str | None, typer.Option("--day", metavar="DATE", help="UTC day, 2026-02-01 (default: yesterday).")
@@ -41,20 +55,9 @@ def _report(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also write it as an HTML page.")
     ] = None,
-    session_log: Annotated[
-        str | None,
-        typer.Option(
-            "--session-log",
-            metavar="FILE",
-            help="JSON log lines to take warnings from; - for standard input.",
-        ),
-    ] = None,
-    sweeps: Annotated[
-        Path | None, typer.Option("--sweeps", metavar="DIR", help="Folder of backtest sweep results.")
-    ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", metavar="DIR", help="Catalog (default: CATALOG_DIR).")
-    ] = None,
+    session_log: _SessionLog = None,
+    sweeps: _Sweeps = None,
+    catalog: _CatalogDir = None,
     env_file: EnvFile = None,
     database_url: DatabaseUrl = None,
     json_output: JsonOutput = False,

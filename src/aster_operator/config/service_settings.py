@@ -169,8 +169,8 @@ class MidfreqSettings(BaseModel):
     midfreq_exits_with_entry: bool = setting(
         "ASTER_EXITS_WITH_ENTRY",
         False,
-        "Stop and target travel in the entry's own request (V3 keys); the entry is then a limit order whose "
-        "rest is cancelled at once, as the venue takes no IOC there",
+        "Stop and target travel in the entry's own request (V3 keys); the entry is then a limit order, its "
+        "rest cancelled at once",
     )
     midfreq_protect_deadline_ms: int = setting(
         "ASTER_PROTECT_DEADLINE_MS",
