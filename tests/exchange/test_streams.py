@@ -246,6 +246,35 @@ async def test_a_quiet_connection_that_answers_pings_is_left_alone(
         assert len(venue.sockets) == 1
 
 
+@pytest.mark.parametrize(
+    ("stream_name", "renewed"),
+    [("btcusdt@markPrice@1s", True), ("!markPrice@arr", True), ("btcusdt@kline_1m", False)],
+)
+async def test_a_connection_that_only_answers_pings_is_renewed_where_messages_are_due(
+    venue: ScriptedVenue, client: AsterClient, stream_name: str, renewed: bool
+) -> None:
+    statuses: list[tuple[bool, str]] = []
+    stream = MessageStream(
+        ws_url=venue.ws_url,
+        streams=[stream_name],
+        on_message=lambda *_: None,
+        on_status=lambda *status: statuses.append(status),
+        clock=client.clock,
+        settings=QUICK._replace(silence_s=0.02, idle_s=0.1),
+    )
+    await stream.open()
+    if renewed:
+        await venue.until_sockets(2)
+        await _until(lambda: len(statuses) >= 2)
+        assert statuses[0][1].startswith("idle: pings are answered")
+        assert stream.statistics[0].losses >= 1
+    else:
+        link = stream._shards[0].link
+        await _until(lambda: link.socket is not None and link.socket.reads > 12)
+        assert statuses == []
+    await stream.close()
+
+
 async def test_a_fence_across_a_loss_holds_on_the_next_connection(
     venue: ScriptedVenue, client: AsterClient
 ) -> None:

@@ -25,8 +25,10 @@ class LinkSettings(NamedTuple):
     """Timing of a connection, in seconds.
 
     `silence_s`: after this long without any frame the venue is pinged; without an answer in
-    `pong_timeout_s` the connection is given up. `max_age_s` is below the venue's 24 hours. Waits between
-    attempts double from `backoff_initial_s` to `backoff_max_s` until a connection has held for `stable_s`.
+    `pong_timeout_s` the connection is given up. `idle_s`: a connection that answers pings but brings
+    nothing for this long, though streams with a beat of their own run over it, is renewed. `max_age_s` is
+    below the venue's 24 hours. Waits between attempts double from `backoff_initial_s` to `backoff_max_s`
+    until a connection has held for `stable_s`.
     """
 
     silence_s: float = 10.0
@@ -39,6 +41,7 @@ class LinkSettings(NamedTuple):
     overlap_s: float = 2.0
     changeover_retry_s: float = 60.0
     fence_timeout_s: float = 30.0
+    idle_s: float = 60.0
 
 
 class LinkStatistics:
@@ -58,7 +61,8 @@ class StreamLink:
 
     `address` makes the URL anew for each connection (a listen key may have changed), `receive` gets each
     message once, `on_connected` is awaited with each new connection before it counts as healthy (it
-    subscribes), `on_status` hears (healthy, detail) whenever health changes.
+    subscribes), `on_status` hears (healthy, detail) whenever health changes. `is_beating` says whether the
+    venue owes a message every few seconds, so that a long pause is a fault and no quiet market.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class StreamLink:
         clock: Clock,
         settings: LinkSettings,
         ssl_context: ssl.SSLContext | None = None,
+        is_beating: Callable[[], bool] = lambda: False,
     ) -> None:
         self._address = address
+        self._is_beating = is_beating
         self._receive = receive
         self._on_connected = on_connected
         self._on_status = on_status
@@ -252,9 +258,8 @@ class StreamLink:
                 socket.abort()
                 return "the connection had to be renewed"
             if silence.done():
-                silence.result()
                 socket.abort()
-                return f"silent: no frame and no pong for {self._settings.silence_s:g} s"
+                return silence.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -262,16 +267,22 @@ class StreamLink:
         await self._change_over(socket)
         return None
 
-    async def _until_silent(self, socket: StreamSocket) -> None:
-        """Return when the connection neither sends nor answers."""
+    async def _until_silent(self, socket: StreamSocket) -> str:
+        """Return how the connection fell silent, in words: no answer to a ping, or nothing but answers."""
         seen = -1
+        idle_s = 0.0
         while True:
             if socket.reads == seen:
                 try:
                     await socket.fence(self._settings.pong_timeout_s)
                 except TransportFailed:
                     if socket.reads == seen:
-                        return
+                        return f"silent: no frame and no pong for {self._settings.silence_s:g} s"
+                idle_s += self._settings.silence_s
+                if idle_s >= self._settings.idle_s and self._is_beating():
+                    return f"idle: pings are answered, but nothing came for {idle_s:g} s"
+            else:
+                idle_s = 0.0
             seen = socket.reads
             await asyncio.sleep(self._settings.silence_s)
 

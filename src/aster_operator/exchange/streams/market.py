@@ -93,10 +93,15 @@ class _Shard:
             clock=clock,
             settings=settings,
             ssl_context=ssl_context,
+            is_beating=self._is_beating,
         )
 
     async def _address(self) -> str:
         return self._url
+
+    def _is_beating(self) -> bool:
+        """Mark prices come every one or three seconds, whether anybody trades or not (section 6.2)."""
+        return any("@markPrice" in name or name.startswith("!markPrice") for name in self.streams)
 
     async def _subscribe(self, socket: StreamSocket) -> None:
         # What is wanted may change while the venue answers, and nobody else tells this connection yet.
