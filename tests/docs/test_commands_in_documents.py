@@ -25,6 +25,7 @@ NOT_RUN = {
         "reads the real venue's public data"
     ),
     "aster-operator run --venue mainnet --i-understand-hedged-farming": "trades real money",
+    "aster-operator run --dashboard --dashboard-port 8765": "trades on the venue of the settings, with keys",
 }
 """Commands that no test may run. `make` targets are not run either, but checked with `make --dry-run`: `make
 run` and `make test` are what a fresh clone is tested with (`.ci/run`), and this very suite is `make test`."""

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_HELP = """Messages about what a session does: to chat services and mail (NOTIFY_URLS).
+_HELP = """Send messages about what a session does, and test where they go.
 
-They are sent from beside the session, which is never asked and never waits; `run` starts that by itself where
-there are targets. Which rules are on, how many an hour and when it is quiet: ALERT_RULES, ALERT_MAX_PER_HOUR,
-ALERT_QUIET_UTC.
+They go to chat services and mail (NOTIFY_URLS), sent from beside the session, which is never asked and never
+waits; `run` starts that by itself where there are targets. Which rules are on, how many an hour and when it is
+quiet: ALERT_RULES, ALERT_MAX_PER_HOUR, ALERT_QUIET_UTC.
 
 \b
 Examples:
@@ -24,13 +24,29 @@ Examples:
   aster-operator alerts watch
 """
 
+_TEST_HELP = """Send one message to every target and say what became of it.
+
+Exit code 1 when one did not take it.
+
+\b
+Examples:
+  aster-operator alerts test
+  aster-operator alerts test --json
+"""
+
+_WATCH_HELP = """Watch the session that runs here and send its alerts, until Ctrl-C.
+
+\b
+Examples:
+  aster-operator alerts watch
+  aster-operator alerts watch --journal runs/journals/delta-neutral.journal
+"""
+
 
 def register(app: typer.Typer) -> None:
     alerts = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-    alerts.command(name="test", help="Send one message to every target and say what became of it.")(_test)
-    alerts.command(name="watch", help="Watch the session that runs here and send its alerts, until Ctrl-C.")(
-        _watch
-    )
+    alerts.command(name="test", help=_TEST_HELP)(_test)
+    alerts.command(name="watch", help=_WATCH_HELP)(_watch)
     app.add_typer(alerts, name="alerts", help=_HELP)
 
 
