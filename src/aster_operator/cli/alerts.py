@@ -14,8 +14,8 @@ __all__ = ["register"]
 
 _HELP = """Send messages about what a session does, and test where they go.
 
-They go to chat services and mail (NOTIFY_URLS), sent from beside the session, which is never asked and never
-waits; `run` starts that by itself where there are targets. Which rules are on, how many an hour and when it is
+They go to chat services and mail (NOTIFY_URLS), from beside the session, which is never asked and never
+waits; `run` starts that by itself where there are targets. Which rules are on, how many an hour, when it is
 quiet: ALERT_RULES, ALERT_MAX_PER_HOUR, ALERT_QUIET_UTC.
 
 \b
