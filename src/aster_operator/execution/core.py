@@ -231,6 +231,8 @@ class TradingCore:
             state.notify(NotifyLevel.WARNING, f"{event.feed} feed: {event.detail}")
             return
         was_down = state.feeds_down.pop(event.feed, None) is not None
+        if was_down and event.feed in (Feed.REST, Feed.MARKET):
+            state.market.look_again()
         if was_down and event.feed is Feed.USER and state.reconciled:
             self._orders.query_all_live()
             self._request_snapshot("user stream was down")

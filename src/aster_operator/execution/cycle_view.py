@@ -130,9 +130,8 @@ def _leg_status(state: CoreState, leg: PairLeg, mark: Decimal) -> LegStatus:
 def _blind_ms(state: CoreState, pair: Pair) -> int | None:
     if Feed.REST in state.feeds_down:
         return None
-    marks = (state.market.of(symbol).mark for symbol in pair.symbols)
-    ages_ms = [state.now_ms - mark.event_ms for mark in marks if mark is not None]
-    oldest_ms = max(ages_ms, default=0)
+    blind_since = (state.market.of(symbol).blind_since_ms for symbol in pair.symbols)
+    oldest_ms = max((state.now_ms - since_ms for since_ms in blind_since if since_ms is not None), default=0)
     return oldest_ms if oldest_ms > state.settings.limits.max_mark_age_ms else None
 
 

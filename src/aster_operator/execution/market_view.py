@@ -16,6 +16,8 @@ _MEMORY_BARS = 60
 _LEAST_BARS = 30
 _SILENT_MS = 5_000
 """The mark price is told every second or three: a stream this far behind a snapshot is not heard."""
+_AWAY_MS = 60_000
+"""Held positions are read every few seconds: after a longer gap more than the stream was silent."""
 _MINUTES_AN_HOUR = 60
 
 
@@ -29,6 +31,9 @@ class SymbolView:
     reported_mark: tuple[Decimal, int] | None = None
     """Mark price beside a position in the newest snapshot, and its time: for limits, while the stream is
     silent. Nothing is opened by it."""
+    blind_since_ms: int | None = None
+    """Since when snapshots tell mark prices that the stream does not; None while the stream is heard. An
+    outage of everything, or a machine that slept, is no silence of this one stream."""
     last_funding_ms: int | None = None
     """The funding stamp that was ahead until the venue announced the next one."""
     _bars_seen: int = 0
@@ -55,6 +60,15 @@ class SymbolView:
         if mark is None or (reported is not None and reported[1] - mark.event_ms > _SILENT_MS):
             return reported
         return mark.mark, mark.event_ms
+
+    def report_mark(self, mark: Decimal, at_ms: int) -> None:
+        """Take in the mark price of a snapshot, and notice whether the stream has fallen behind it."""
+        self.reported_mark = (mark, at_ms)
+        if self.mark is None or at_ms - self.mark.event_ms <= _SILENT_MS:
+            self.blind_since_ms = None
+        elif self.blind_since_ms is None:
+            away = at_ms - self.mark.event_ms > _AWAY_MS
+            self.blind_since_ms = at_ms if away else self.mark.event_ms
 
     def close_bar(self, bar: Bar) -> None:
         """Take in a closed one-minute bar."""
@@ -112,7 +126,12 @@ class MarketView:
         if mark > 0:
             twin = spot_symbol(symbol)
             for name in (symbol, twin) if twin in self.spot_symbols else (symbol,):
-                self.of(name).reported_mark = (mark, at_ms)
+                self.of(name).report_mark(mark, at_ms)
+
+    def look_again(self) -> None:
+        """Begin anew to wait for the stream: the venue was away and is back."""
+        for view in self.symbols.values():
+            view.blind_since_ms = None
 
     def apply_quote(self, quote: Quote) -> None:
         view = self.of(quote.symbol)
@@ -134,6 +153,7 @@ class MarketView:
         if view.mark is not None and view.mark.next_funding_ms < mark.next_funding_ms:
             view.last_funding_ms = view.mark.next_funding_ms
         view.mark = mark
+        view.blind_since_ms = None
 
     def apply_bar(self, bar: Bar) -> None:
         view = self.of(bar.symbol)
