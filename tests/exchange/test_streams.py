@@ -25,8 +25,9 @@ from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.client_protocol import MarketChannel
 from aster_operator.exchange.credentials import AgentCredentials
 from aster_operator.exchange.errors import TransportFailed
-from aster_operator.exchange.streams.market import MarketStream, MessageStream, shards_of
+from aster_operator.exchange.streams.market import MarketStream, MessageStream
 from aster_operator.exchange.streams.names import names_of, partial_depth
+from aster_operator.exchange.streams.shard import shards_of
 from exchange import payloads
 from exchange.conftest import QUICK
 from exchange.scripted_venue import Answer, ScriptedVenue

@@ -21,9 +21,10 @@ from aster_operator.exchange.rest import RestSession
 from aster_operator.exchange.signing.nonce import acquire_nonces, default_state_dir
 from aster_operator.exchange.signing.parameters import ParameterValue
 from aster_operator.exchange.streams.link import LinkSettings
-from aster_operator.exchange.streams.market import MarketStream, MessageStream, ReceiverFactory
+from aster_operator.exchange.streams.market import MarketStream, MessageStream
 from aster_operator.exchange.streams.names import names_of
 from aster_operator.exchange.streams.order_books import OrderBooks
+from aster_operator.exchange.streams.shard import ReceiverFactory
 from aster_operator.exchange.streams.spot_quotes import SpotQuoteStream
 from aster_operator.exchange.streams.spot_user import SpotUserStream
 from aster_operator.exchange.streams.user import UserStream

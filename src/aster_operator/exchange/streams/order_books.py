@@ -8,7 +8,8 @@ from aster_operator.domain.clock import Clock
 from aster_operator.domain.market import DepthSnapshot
 from aster_operator.exchange.streams import names
 from aster_operator.exchange.streams.local_book import BookKeeper, LocalBook
-from aster_operator.exchange.streams.market import MessageStream, OnMessage, OnStatus
+from aster_operator.exchange.streams.market import MessageStream, OnStatus
+from aster_operator.exchange.streams.shard import OnMessage
 from aster_operator.exchange.wire.market import DepthRecord
 from aster_operator.exchange.wire.streams import MarketMessage
 
