@@ -50,7 +50,10 @@ run: install  ## Play a day of real minutes on the embedded exchange (flags: mak
 	@exec $(BIN)/aster-operator demo $(ARGS)
 
 test: install-dev  ## Run the whole test suite
-	@exec $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
+	@# A file stays with one worker, for what its tests share; the longest go first (tests/conftest.py).
+	@# Bytecode is kept even where the environment asks for none: dozens of tests start the program anew.
+	@unset PYTHONDONTWRITEBYTECODE
+	@exec $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: install-dev  ## Run the tests that install packages or whole systems too (minutes, the registries)
 	@SLOW_TESTS=1 exec $(BIN)/python -m pytest tests/packaging tests/deploy $(ARGS)

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -13,6 +14,28 @@ os.environ["ASTER_OPERATOR_ENV_FILE"] = ""
 # A busy machine is no fault of the code: examples have no deadline.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
+
+
+_LONGEST = (
+    "test_architecture.py",
+    "runtime/test_positions_killed.py",
+    "docs/test_commands_in_documents.py",
+    "examples/test_notebooks.py",
+    "runtime/test_delta_neutral_session.py",
+    "runtime/test_position_sessions.py",
+    "execution/test_execution_machine.py",
+    "backtest/test_validation_study.py",
+    "backtest/test_against_vectorbt.py",
+    "market_data/test_recorder_killed.py",
+)
+"""Files that take a worker half a minute and more. They go first: one that began last would keep a worker
+busy while the others stand idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all else as it was found."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,11 @@
 """The house rules that a machine can check: floors, sizes, public faces, and a few things never written."""
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,22 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file: it is parsed and walked once for all rules."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees_are_given_back() -> Iterator[None]:
+    yield
+    nodes_of.cache_clear()
+    tree_of.cache_clear()
 
 
 def code_lines(tree: ast.AST) -> int:
@@ -91,7 +107,7 @@ def test_a_function_fits_a_screen() -> None:
         f"{relative(path)}:{node.lineno} {node.name} has {code_lines(node)} lines of code"
         for path in MODULES
         if MIGRATIONS not in path.parents
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and code_lines(node) > MAX_FUNCTION_CODE_LINES
     ]
@@ -123,7 +139,7 @@ def imported_names() -> dict[str, set[str]]:
     """For each of our modules, the names that others import from it."""
     found: dict[str, set[str]] = {}
     for path in MODULES:
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
                 found.setdefault(node.module, set()).update(alias.name for alias in node.names)
     return found
@@ -172,10 +188,10 @@ def is_silent(handler: ast.ExceptHandler) -> bool:
     return wide and idle
 
 
-def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+def calls(nodes: Iterable[ast.AST], name: str) -> list[ast.Call]:
     return [
         node
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call)
         and (getattr(node.func, "id", None) == name or getattr(node.func, "attr", None) == name)
     ]
@@ -185,14 +201,14 @@ def test_no_error_is_swallowed() -> None:
     offenders = [
         f"{relative(path)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.ExceptHandler) and is_silent(node)
     ]
     assert offenders == []
 
 
 def test_only_the_risk_gate_approves() -> None:
-    makers = {relative(path) for path in MODULES if calls(tree_of(path), "Approved")}
+    makers = {relative(path) for path in MODULES if calls(nodes_of(path), "Approved")}
     assert makers <= {"src/aster_operator/strategy/risk_manager.py"}
 
 
@@ -200,7 +216,7 @@ def test_no_task_is_started_and_forgotten() -> None:
     offenders = [
         f"{relative(path)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Call)
         and getattr(node.value.func, "attr", None) in ("create_task", "ensure_future")
@@ -215,7 +231,7 @@ def test_only_the_clock_reads_a_clock() -> None:
         f"{relative(path)}:{node.lineno}"
         for path in MODULES
         if path.name != "clock.py"
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
         and getattr(node.value, "id", None) == "time"
         and node.attr in readers
@@ -227,14 +243,15 @@ def test_no_test_sleeps_and_hopes() -> None:
     """Sleeping for zero lets other tasks run, and a loop may poll its condition; nothing else sleeps."""
     offenders = []
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        tree = tree_of(path)
+        if "sleep" not in path.read_text(encoding="utf-8"):
+            continue
         polling = {
             id(call)
-            for loop in ast.walk(tree)
+            for loop in nodes_of(path)
             if isinstance(loop, ast.While) and not isinstance(loop.test, ast.Constant)
-            for call in calls(loop, "sleep")
+            for call in calls(ast.walk(loop), "sleep")
         }
-        for call in calls(tree, "sleep"):
+        for call in calls(nodes_of(path), "sleep"):
             yields = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
             if not yields and id(call) not in polling:
                 offenders.append(f"{relative(path)}:{call.lineno}")
