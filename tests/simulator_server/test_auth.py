@@ -291,7 +291,7 @@ def test_agent_refusals(trader: Trader, other_trader: Trader) -> None:
         (trader.v3_query(nonce="abc"), 400, -1130),
         (trader.v3_query() + "00", 400, -1022),
         (trader.v3_query().rpartition("&signature=")[0], 400, -1102),
-        (trader.v3_query() + "&extra=1", 400, -1102),
+        (trader.v3_query() + "&extra=1", 400, -1022),
         (trader.v3_query().rpartition("=")[0] + "=zz", 400, -1022),
         (trader.v3_query().replace("nonce=1", "nonce=2"), 400, -1022),
         (f"signer={trader.account.signer}&signature=00", 400, -1102),
@@ -353,7 +353,7 @@ def test_key_refusals(trader: Trader) -> None:
         ("a=1&signature=00", header, 400, -1102),
         (f"timestamp={now_ms}", header, 400, -1102),
         (trader.v1_query() + "0", header, 400, -1022),
-        (trader.v1_query() + "&late=1", header, 400, -1102),
+        (trader.v1_query() + "&late=1", header, 400, -1022),
     ]
     for query, headers, status, code in cases:
         answer = trader.send("GET", "/fapi/v2/balance", query, headers=headers)
@@ -400,3 +400,17 @@ def test_nonce_window_follows_the_published_rule(nonces: list[int]) -> None:
             if len(kept) >= NONCES_KEPT:
                 kept.remove(min(kept))
             kept.add(nonce)
+
+
+@pytest.mark.parametrize("scheme", ["v1", "v3"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_signature_may_stand_anywhere(trader: Trader, scheme: str, place: int) -> None:
+    """An official demonstration program sorts its parameters after signing, the signature among them."""
+    query = trader.v1_query(symbol="BTCUSDT") if scheme == "v1" else trader.v3_query(symbol="BTCUSDT")
+    headers = trader.key_header if scheme == "v1" else {}
+    signed, _, signature = query.rpartition("&signature=")
+    parts = signed.split("&")
+    parts.insert(place, f"signature={signature}")
+    text = "&".join(parts)
+    assert trader.send("GET", "/fapi/v3/openOrders", text + "1", headers=headers).code == -1022
+    assert trader.send("GET", "/fapi/v3/openOrders", text, headers=headers).status == 200

@@ -162,17 +162,17 @@ def test_migrations_that_are_refused(wallet: Wallet, target: Trader) -> None:
 
 
 @pytest.mark.parametrize("path", ["v3/aster", "aster"])
-def test_nothing_can_be_withdrawn_where_there_is_no_chain(wallet: Wallet, path: str) -> None:
+def test_what_may_be_withdrawn(wallet: Wallet, path: str) -> None:
     told = wallet.v1("POST", f"{path}/user-withdraw-info").json
-    assert told["userRemainingDailyLimit"] == "0"
-    assert told["balances"] == {
-        "USDT": {
-            "currency": "USDT",
-            "spotTotalWithdrawAmount": "0",
-            "perpTotalWithdrawAmount": "10000",
-            "dailyLimit": "0",
-            "chainBalances": {},
-        }
+    assert told["userRemainingDailyLimit"] == "1000000"
+    held = told["balances"]["USDT"]
+    assert (held["spotTotalWithdrawAmount"], held["perpTotalWithdrawAmount"]) == ("0", "10000")
+    assert held["chainBalances"]["56"] == {
+        "chainId": 56,
+        "spotMaxWithdrawAmount": "0",
+        "perpMaxWithdrawAmount": "10000",
+        "chainLimit": "10000",
+        "withdrawFee": "0.5",
     }
     assert wallet.v1("POST", f"{path}/deposit-withdraw-history").json == []
     assert wallet.send("POST", f"/fapi/{path}/deposit-withdraw-history").code == -2014

@@ -393,9 +393,9 @@ class SimulatedExchange:
             raise refuse(-4055)
         if to_spot:
             self.deposit(account_id, asset, -amount)
-            self._spot.deposit(account_id, asset, amount)
+            self._spot.deposit(account_id, asset, amount, "TRANSFER_FUTURE_TO_SPOT")
         else:
-            self._spot.deposit(account_id, asset, -amount)
+            self._spot.deposit(account_id, asset, -amount, "TRANSFER_SPOT_TO_FUTURE")
             self.deposit(account_id, asset, amount)
 
     def queue_position(self, account_id: str, symbol: str, order_id: int) -> int | None:

@@ -32,7 +32,7 @@ from aster_operator.simulator.model import (
 )
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.refusals import money_atoms, refuse
-from aster_operator.simulator.spot_books import SpotAccount, SpotClearing, SpotLedger, delivered
+from aster_operator.simulator.spot_books import SpotAccount, SpotClearing, SpotLedger, SpotMove, delivered
 from aster_operator.simulator.state import ExchangeState, Market
 
 __all__ = ["SPOT_MAKER_FEE_E8", "SPOT_TAKER_FEE_E8", "SpotBalance", "SpotExchange"]
@@ -153,13 +153,17 @@ class SpotExchange:
             for asset in account.wallet_atoms
         ]
 
-    def deposit(self, account_id: str, asset: str, amount: Decimal) -> None:
-        """Money or coins arrive (or, negative, leave). Raises VenueRefusal(-2018) for more than is free."""
+    def deposit(self, account_id: str, asset: str, amount: Decimal, kind: str = "TRANSFER") -> None:
+        """Money or coins arrive (or, negative, leave). Raises VenueRefusal(-2018) for more than is free.
+
+        `kind` is the word for it in the account's history.
+        """
         account, atoms = self._account(account_id), money_atoms(amount)
         if atoms < 0 and -atoms > account.free_atoms(asset):
             raise refuse(-2018)
         self._ledger.deposit(account, asset, atoms)
         account.updated_ms = self._clock()
+        account.moves.append(SpotMove(asset, atoms, kind, account.updated_ms))
 
     def _account(self, account_id: str) -> SpotAccount:
         found = self._accounts.get(account_id)
@@ -259,6 +263,10 @@ class SpotExchange:
     def trades(self, account_id: str, symbol: str | None) -> Sequence[TradeRecord]:
         trades = self._account(account_id).trades
         return [trade for trade in trades if symbol in (None, trade.spec.symbol)]
+
+    def moves(self, account_id: str) -> Sequence[SpotMove]:
+        """What came and left without a trade, oldest first."""
+        return self._account(account_id).moves
 
     def audit(self) -> tuple[int, dict[str, int]]:
         """(difference in atoms, every purse of the spot side)."""

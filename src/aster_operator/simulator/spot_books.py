@@ -9,7 +9,15 @@ from aster_operator.simulator.model import ATOMS, ContractSpec, ExecutionType, S
 from aster_operator.simulator.orders import OrderDesk
 from aster_operator.simulator.state import ExchangeState, Market
 
-__all__ = ["SpotAccount", "SpotClearing", "SpotLedger", "SpotTradeRecord", "base_atoms", "delivered"]
+__all__ = [
+    "SpotAccount",
+    "SpotClearing",
+    "SpotLedger",
+    "SpotMove",
+    "SpotTradeRecord",
+    "base_atoms",
+    "delivered",
+]
 
 
 def base_atoms(spec: ContractSpec, lots: int) -> int:
@@ -24,11 +32,22 @@ class SpotTradeRecord(TradeRecord):
     commission_asset: str
 
 
+@dataclass(frozen=True, slots=True)
+class SpotMove:
+    """Money that came (or, negative, left) without a trade; `kind` in the venue's words."""
+
+    asset: str
+    atoms: int
+    kind: str
+    time_ms: int
+
+
 @dataclass
 class SpotAccount(Account):
     """Balances by asset: `wallet_atoms` is the whole, `locked_atoms` what open orders hold."""
 
     locked_atoms: dict[str, int] = field(default_factory=dict)
+    moves: list[SpotMove] = field(default_factory=list)
 
     def free_atoms(self, asset: str) -> int:
         return self.wallet(asset) - self.locked_atoms.get(asset, 0)

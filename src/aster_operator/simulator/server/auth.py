@@ -75,7 +75,7 @@ class Identity:
 
 
 def split_signature(raw_query: bytes, body: bytes) -> tuple[bytes, bytes, str | None]:
-    """(query, body, signature) with the trailing `signature` taken out of whichever part carries it."""
+    """(query, body, signature) with `signature`, mostly the last, taken out of the part that carries it."""
     query, signature = _strip(raw_query)
     if signature is None:
         body, signature = _strip(body)
@@ -86,9 +86,19 @@ def _strip(part: bytes) -> tuple[bytes, str | None]:
     if part.startswith(b"signature=") and b"&" not in part:
         return b"", part[len(b"signature=") :].decode("latin-1")
     head, marker, value = part.rpartition(b"&signature=")
-    if not marker or b"&" in value:
-        return part, None
-    return head, value.decode("latin-1")
+    if marker and b"&" not in value:
+        return head, value.decode("latin-1")
+    return _strip_anywhere(part) if b"signature=" in part else (part, None)
+
+
+def _strip_anywhere(part: bytes) -> tuple[bytes, str | None]:
+    """An official demonstration program sorts its parameters after signing, `signature` among them."""
+    segments = part.split(b"&")
+    for index, segment in enumerate(segments):
+        if segment.startswith(b"signature="):
+            value = segment[len(b"signature=") :].decode("latin-1")
+            return b"&".join(segments[:index] + segments[index + 1 :]), value
+    return part, None
 
 
 def _signed_texts(query: bytes, body: bytes) -> tuple[bytes, ...]:

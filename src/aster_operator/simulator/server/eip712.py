@@ -19,6 +19,7 @@ __all__ = [
     "message_digest",
     "recover_address",
     "struct_digest",
+    "withdrawal_digest",
 ]
 
 FieldValue = str | int | bool
@@ -27,6 +28,11 @@ _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,
 _NAME = keccak(b"AsterSignTransaction")
 _VERSION = keccak(b"1")
 _MESSAGE_TYPE = keccak(b"Message(string msg)")
+_WITHDRAWAL_NAME = keccak(b"Aster")
+_WITHDRAWAL_TYPE = keccak(
+    b"Action(string type,address destination,string destination Chain,string token,string amount,string fee,"
+    b"uint256 nonce,string aster chain)"
+)
 
 
 @lru_cache(maxsize=64)
@@ -66,6 +72,22 @@ def struct_digest(primary_type: str, fields: Sequence[tuple[str, FieldValue]], c
     type_text = f"{primary_type}({','.join(f'{kind} {name}' for name, kind, _ in encoded)})"
     struct_hash = keccak(keccak(type_text.encode()) + b"".join(word for _, _, word in encoded))
     return keccak(b"\x19\x01" + domain_separator(chain_id) + struct_hash)
+
+
+def withdrawal_digest(
+    *, chain_id: int, chain: str, receiver: bytes, asset: str, amount: str, fee: str, nonce: int, venue: str
+) -> bytes:
+    """The 32 bytes a wallet signs to withdraw: a type and a domain of their own, names with spaces in them.
+
+    `chain` is where the money goes (`BSC`), `venue` is `Mainnet` or `Testnet`, `receiver` 20 bytes.
+    """
+    domain = keccak(_DOMAIN_TYPE + _WITHDRAWAL_NAME + _VERSION + chain_id.to_bytes(32, "big") + bytes(32))
+    before, after = ("Withdraw",), (chain, asset, amount, fee)
+    words = [keccak(text.encode()) for text in before]
+    words.append(receiver.rjust(32, b"\0"))
+    words.extend(keccak(text.encode()) for text in after)
+    words.extend((nonce.to_bytes(32, "big"), keccak(venue.encode())))
+    return keccak(b"\x19\x01" + domain + keccak(_WITHDRAWAL_TYPE + b"".join(words)))
 
 
 _recover = address_recoverer()

@@ -19,7 +19,7 @@ from aster_operator.simulator.server.params import Params
 from aster_operator.simulator.server.rate_limits import RateLimiter
 from aster_operator.simulator.server.spot_wallets import SpotWallets
 
-__all__ = ["Call", "Endpoint", "MarginChange", "MovedAsset", "Services"]
+__all__ = ["Call", "Endpoint", "MarginChange", "MovedAsset", "Services", "Withdrawal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,18 @@ class MovedAsset:
     transfer_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What has left an account. `amount` as text, `wallet` is `spot` or `perp`."""
+
+    number: str
+    asset: str
+    amount: str
+    chain_id: int
+    wallet: str
+    time_ms: int
+
+
 @dataclass(slots=True)
 class Services:
     """Everything behind the front door. `clock` is the security clock; market time is the exchange's."""
@@ -61,6 +73,8 @@ class Services:
     margin_changes: dict[str, deque[MarginChange]] = field(default_factory=dict)
     migrations: dict[tuple[str, str], tuple[MovedAsset, ...]] = field(default_factory=dict)
     """By account, source or target, and batch."""
+    withdrawals: dict[str, dict[bytes, Withdrawal]] = field(default_factory=dict)
+    """By account, then by the digest that was signed."""
 
 
 @dataclass(slots=True)

@@ -9,9 +9,11 @@ from aster_operator.simulator.server.endpoints.market import MARKET_ENDPOINTS
 from aster_operator.simulator.server.endpoints.orders import ORDER_ENDPOINTS
 from aster_operator.simulator.server.endpoints.protection import PROTECTION_ENDPOINTS
 from aster_operator.simulator.server.endpoints.spot import SPOT_ENDPOINTS
+from aster_operator.simulator.server.endpoints.spot_history import SPOT_HISTORY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.strategies import STRATEGY_ENDPOINTS
 from aster_operator.simulator.server.endpoints.sub_accounts import SUB_ACCOUNT_ENDPOINTS
 from aster_operator.simulator.server.endpoints.user_stream import USER_STREAM_ENDPOINTS
+from aster_operator.simulator.server.endpoints.withdrawals import WITHDRAWAL_ENDPOINTS
 
 __all__ = ["ENDPOINTS"]
 
@@ -27,5 +29,7 @@ ENDPOINTS = (
     *BUILDER_ENDPOINTS,
     *SUB_ACCOUNT_ENDPOINTS,
     *CUSTODY_ENDPOINTS,
+    *WITHDRAWAL_ENDPOINTS,
     *SPOT_ENDPOINTS,
+    *SPOT_HISTORY_ENDPOINTS,
 )

@@ -1,18 +1,17 @@
-"""Moving everything to another account, withdrawals, announcements (protocol reference, section 4.8).
+"""Moving everything to another account, and announcements (protocol reference, section 4.8).
 
-There is no chain behind this exchange and nobody announces anything: the answers say so.
+Nobody announces anything here: the answers say so.
 """
 
 from decimal import Decimal
 from typing import Any
 
-from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import ATOMS, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.accounts import Account
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.endpoints.agents import wallet_account
-from aster_operator.simulator.server.number_text import atoms_text, trimmed_atoms_text
+from aster_operator.simulator.server.number_text import atoms_text
 from aster_operator.simulator.server.routing import Call, Endpoint, MovedAsset
 
 __all__ = ["CUSTODY_ENDPOINTS"]
@@ -102,40 +101,6 @@ def migration_history(call: Call) -> Any:
     }
 
 
-def withdraw_info(call: Call) -> Any:
-    """What could leave each wallet; no chain to leave to, so every limit is zero."""
-    spot = call.services.spot.balances(call.account_id)
-    perpetual = {
-        view.asset: view.max_withdraw_atoms for view in call.exchange.account(call.account_id).assets
-    }
-    held = [
-        (asset, perpetual.get(asset, 0), spot.get(asset, (Decimal(0), Decimal(0)))[0])
-        for asset in dict.fromkeys([*perpetual, *spot])
-    ]
-    return {
-        "userDailyLimit": "0",
-        "userRemainingDailyLimit": "0",
-        "totalDailyLimit": "0",
-        "totalRemainingDailyLimit": "0",
-        "balances": {
-            asset: {
-                "currency": asset,
-                "spotTotalWithdrawAmount": plain_text(free),
-                "perpTotalWithdrawAmount": trimmed_atoms_text(atoms),
-                "dailyLimit": "0",
-                "chainBalances": {},
-            }
-            for asset, atoms, free in held
-            if atoms or free
-        },
-    }
-
-
-def deposit_withdraw_history(_call: Call) -> Any:
-    """Nothing: what is on these accounts has come over no chain."""
-    return []
-
-
 def announcements(call: Call) -> Any:
     """A page of the account's announcements, of which there are none."""
     for name in ("page", "size"):
@@ -154,8 +119,6 @@ _READ, _WALLET = Security.USER_DATA, Security.WALLET
 CUSTODY_ENDPOINTS = (
     Endpoint("POST", "asset/migrateUser", (3,), _WALLET, migrate, 50),
     Endpoint("GET", "asset/migrateUser/history", (3,), _READ, migration_history, 50),
-    Endpoint("POST", "aster/user-withdraw-info", (0, 3), _READ, withdraw_info),
-    Endpoint("POST", "aster/deposit-withdraw-history", (0, 3), _READ, deposit_withdraw_history),
     Endpoint("GET", "announcement/direct", (3,), _READ, announcements),
     Endpoint("GET", "announcement/directById", (3,), _READ, announcement),
 )

@@ -22,7 +22,7 @@ from aster_operator.simulator.server.render import (
 )
 from aster_operator.simulator.server.routing import Call, Endpoint
 
-__all__ = ["MARKET_ENDPOINTS", "depth_limit", "klines_weight", "ping", "server_time"]
+__all__ = ["MARKET_ENDPOINTS", "TRADES_SEARCHED", "depth_limit", "klines_weight", "ping", "server_time"]
 
 DEPTH_LIMITS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 TRADES_SEARCHED = 100_000

@@ -5,7 +5,7 @@ An exchange without a spot side answers with empty lists and knows no spot symbo
 
 from typing import Any
 
-from aster_operator.domain.clock import DAY_MS, MINUTE_MS
+from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import ContractSpec, TradeEvent
 from aster_operator.simulator.server import refusals
@@ -13,6 +13,7 @@ from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.bars import klines_of
 from aster_operator.simulator.server.endpoints.exchange_info import instrument_filters
 from aster_operator.simulator.server.endpoints.market import (
+    TRADES_SEARCHED,
     depth_limit,
     klines_weight,
     ping,
@@ -98,9 +99,30 @@ def recent_trades(call: Call) -> Any:
     return [_trade_json(trade) for trade in spot.recent_trades(spec.symbol, call.params.limit(500, 1000))]
 
 
-def aggregate_trades(call: Call) -> Any:
-    """Public spot trades, each an aggregate of itself."""
+def historical_trades(call: Call) -> Any:
+    """Public spot trades from an id on."""
     spot, spec = spot_spec(call)
+    limit, from_id = call.params.limit(500, 1000), call.params.optional_integer("fromId", low=0)
+    if from_id is None:
+        return [_trade_json(trade) for trade in spot.recent_trades(spec.symbol, limit)]
+    trades = spot.recent_trades(spec.symbol, TRADES_SEARCHED)
+    return [_trade_json(trade) for trade in trades if trade.trade_id >= from_id][:limit]
+
+
+def aggregate_trades(call: Call) -> Any:
+    """Public spot trades, each an aggregate of itself; both times together may span less than an hour."""
+    spot, spec = spot_spec(call)
+    start_ms, end_ms = call.params.time_span()
+    if start_ms is not None and end_ms is not None and end_ms - start_ms >= HOUR_MS:
+        raise refusals.window_too_wide(1)
+    from_id, limit = call.params.optional_integer("fromId", low=0), call.params.limit(500, 1000)
+    found = [
+        trade
+        for trade in spot.recent_trades(spec.symbol, TRADES_SEARCHED)
+        if trade.trade_id >= (from_id or 0)
+        and (start_ms is None or trade.time_ms >= start_ms)
+        and (end_ms is None or trade.time_ms <= end_ms)
+    ]
     text = symbol_text(spec)
     return [
         {
@@ -112,7 +134,7 @@ def aggregate_trades(call: Call) -> Any:
             "T": trade.time_ms,
             "m": trade.buyer_is_maker,
         }
-        for trade in spot.recent_trades(spec.symbol, call.params.limit(500, 1000))
+        for trade in (found[-limit:] if from_id is None and start_ms is None else found[:limit])
     ]
 
 
@@ -230,6 +252,7 @@ SPOT_ENDPOINTS = (
     Endpoint("GET", "exchangeInfo", _BOTH, _NONE, exchange_info, product="api"),
     Endpoint("GET", "depth", _BOTH, _NONE, depth, 5, product="api"),
     Endpoint("GET", "trades", _BOTH, _NONE, recent_trades, product="api"),
+    Endpoint("GET", "historicalTrades", _BOTH, Security.MARKET_DATA, historical_trades, 20, product="api"),
     Endpoint("GET", "aggTrades", _BOTH, _NONE, aggregate_trades, 20, product="api"),
     Endpoint("GET", "klines", _BOTH, _NONE, klines, klines_weight, product="api"),
     Endpoint("GET", "ticker/24hr", _BOTH, _NONE, ticker_24h, product="api"),

@@ -236,4 +236,7 @@ STRATEGY_ENDPOINTS = (
     Endpoint("POST", "updateStrategyOrder", (3,), Security.TRADE, update_strategy, 50, orders=_legs),
     Endpoint("GET", "strategyOpenOrder", (3,), Security.USER_DATA, open_strategy, 5),
     Endpoint("GET", "strategyHistoryOrder", (3,), Security.USER_DATA, strategy_history, 5),
+    # The change log of the API documents the same two by these names.
+    Endpoint("GET", "strategyOrder", (3,), Security.USER_DATA, open_strategy, 5),
+    Endpoint("GET", "strategyOrder/history", (3,), Security.USER_DATA, strategy_history, 5),
 )
