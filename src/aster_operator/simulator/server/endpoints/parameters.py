@@ -15,6 +15,8 @@ _LISTS = "symbol*:symbol orderIdList:list origClientOrderIdList:list"
 _AGENT = "canSpotTrade*:flag canPerpTrade*:flag canWithdraw*:flag ipWhitelist"
 _WALLET = "asterChain* user* nonce*:integer signatureChainId:integer signature*"
 _BUILDER_PAGE = "userAddresses page:integer limit:integer"
+_WITHDRAWAL = "chainId*:integer asset* amount*:decimal fee*:decimal receiver* userNonce"
+_STRATEGY = "strategyType* strategyId:integer clientStrategyId"
 _TRANSFER = "asset* amount*:decimal clientTranId* kindType*"
 
 PARAMETERS: dict[tuple[str, str], str] = {
@@ -54,10 +56,15 @@ PARAMETERS: dict[tuple[str, str], str] = {
     ("POST", "chase"): "symbol*:symbol side* quantity*:decimal quantityUnit* positionSide reduceOnly:flag "
     "chaseOffset:decimal chaseOffsetType maxChaseOffset:decimal maxChaseOffsetType timeInForce "
     "clientStrategyId",
-    ("POST", "placeStrategyOrder"): "strategyType* subOrderList*:list clientStrategyId",
+    (
+        "POST",
+        "placeStrategyOrder",
+    ): "strategyType* subOrderList*:list clientStrategyId builder feeRate:decimal",
     ("POST", "updateStrategyOrder"): "strategyId*:integer strategyType* subOrderList*:list",
-    ("GET", "strategyOpenOrder"): "strategyType* strategyId:integer clientStrategyId",
-    ("GET", "strategyHistoryOrder"): f"strategyType* strategyId:integer clientStrategyId {_SPAN}",
+    ("GET", "strategyOpenOrder"): _STRATEGY,
+    ("GET", "strategyOrder"): _STRATEGY,
+    ("GET", "strategyHistoryOrder"): f"{_STRATEGY} {_SPAN}",
+    ("GET", "strategyOrder/history"): f"{_STRATEGY} {_SPAN}",
     ("GET", "balance"): "",
     ("GET", "account"): "",
     ("GET", "accountWithJoinMargin"): "",
@@ -118,6 +125,11 @@ PARAMETERS: dict[tuple[str, str], str] = {
     ("GET", "asset/migrateUser/history"): "batchId*",
     ("POST", "aster/user-withdraw-info"): "",
     ("POST", "aster/deposit-withdraw-history"): "",
+    ("POST", "aster/user-withdraw"): f"{_WITHDRAWAL} userSignature*",
+    ("POST", "aster/user-solana-withdraw"): f"{_WITHDRAWAL} userSignature",
+    ("GET", "aster/withdraw/estimateFee"): "chainId*:integer asset*",
+    ("GET", "transactionHistory"): f"asset type {_SPAN}",
+    ("POST", "asset/sendToAddress"): "asset* amount*:decimal toAddress* clientTranId",
     ("GET", "announcement/direct"): "page:integer size:integer",
     ("GET", "announcement/directById"): "id*:integer",
     ("POST", "asset/wallet/transfer"): _TRANSFER,
