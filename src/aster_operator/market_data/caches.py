@@ -22,12 +22,12 @@ from aster_operator.exchange.wire.market_floats import (
     AggregateTradeTick,
     BookTick,
     DepthTick,
-    FloatFrame,
     KlineTick,
     KlineTickPayload,
     MarkPriceTick,
 )
 from aster_operator.exchange.wire.streams import MarketMessage
+from aster_operator.market_data.cache_reader import CachePlaces, CacheReader, CacheStatistics
 from aster_operator.market_data.rest_ticks import depth_tick, kline_tick, mark_tick, quote_tick, trade_tick
 
 __all__ = ["CacheStatistics", "MarketCaches", "Staleness"]
@@ -52,20 +52,6 @@ class Staleness(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Received(Protocol):
     received_ns: int
-
-
-class CacheStatistics:
-    """What the caches noticed and repaired."""
-
-    __slots__ = ("out_of_order", "seed_failures", "seeds", "trade_gaps")
-
-    def __init__(self) -> None:
-        self.trade_gaps = 0
-        """Aggregate trades whose number did not follow the one before."""
-        self.out_of_order = 0
-        """Trades that were already there, and trades, quotes and books older than what was; all dropped."""
-        self.seeds = 0
-        self.seed_failures = 0
 
 
 class MarketCaches:
@@ -168,55 +154,17 @@ class MarketCaches:
     # --- live ------------------------------------------------------------------------------------------
 
     def _make_receiver(self, general: Receiver) -> Receiver:
-        """The inner loop: decode, put into place, note when. What it does not know goes to `general`."""
-        decode = msgspec.json.Decoder(FloatFrame, strict=False).decode
-        problems = (msgspec.DecodeError, UnicodeDecodeError)
-        latest_bbo, latest_l2 = self.latest_bbo, self.latest_l2
-        recent_trades, statistics = self.recent_agg_trades, self.statistics
-        take_other, is_late = self._take_other, self._is_late
-
-        def receive(payload: memoryview, received_ns: int) -> None:
-            try:
-                message = decode(payload).data
-            except problems:
-                general(payload, received_ns)
-                return
-            kind = type(message)
-            if kind is BookTick:
-                symbol = message.symbol  # type: ignore[union-attr]
-                held = latest_bbo.get(symbol)
-                if held is not None and message.update_id < held.update_id and is_late(held, message):  # type: ignore[union-attr, arg-type]
-                    statistics.out_of_order += 1
-                    return
-                message.received_ns = received_ns  # type: ignore[union-attr]
-                latest_bbo[symbol] = message  # type: ignore[assignment]
-            elif kind is AggregateTradeTick:
-                message.received_ns = received_ns  # type: ignore[union-attr]
-                trades = recent_trades[message.symbol]  # type: ignore[union-attr]
-                if trades and message.trade_id != trades[-1].trade_id + 1:  # type: ignore[union-attr]
-                    if message.trade_id <= trades[-1].trade_id:  # type: ignore[union-attr]
-                        statistics.out_of_order += 1
-                        return
-                    statistics.trade_gaps += 1
-                trades.append(message)  # type: ignore[arg-type]
-            elif kind is DepthTick:
-                symbol = message.symbol  # type: ignore[union-attr]
-                book = latest_l2.get(symbol)
-                if (
-                    book is not None
-                    and message.last_update_id < book.last_update_id  # type: ignore[union-attr]
-                    and is_late(book, message)  # type: ignore[arg-type]
-                ):
-                    statistics.out_of_order += 1
-                    return
-                message.received_ns = received_ns  # type: ignore[union-attr]
-                latest_l2[symbol] = message  # type: ignore[assignment]
-            elif message is None:
-                general(payload, received_ns)
-            else:
-                take_other(message, received_ns)
-
-        return receive
+        return CacheReader(
+            CachePlaces(
+                latest_bbo=self.latest_bbo,
+                recent_agg_trades=self.recent_agg_trades,
+                latest_l2=self.latest_l2,
+                statistics=self.statistics,
+                is_late=self._is_late,
+                take_other=self._take_other,
+                general=general,
+            )
+        )
 
     def _is_late(self, held: BookTick | DepthTick, message: BookTick | DepthTick) -> bool:
         """Whether a message with a lower number is an old one, not the first of a venue that began anew."""

@@ -6,6 +6,7 @@ by a count of reads, so that no frame costs a look at the clock.
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +15,14 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 
 from aster_operator.exchange.errors import TransportFailed
 
-__all__ = ["Receiver", "SocketClosed", "SocketListener", "StreamSocket"]
+__all__ = [
+    "FrameHandler",
+    "FrameReader",
+    "Receiver",
+    "SocketClosed",
+    "SocketListener",
+    "StreamSocket",
+]
 
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
@@ -23,6 +31,7 @@ _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 
 Receiver = Callable[[memoryview, int], None]
 """Takes the payload of one message, valid only during the call, and when it was received (ns)."""
+FrameHandler = Callable[[WSTransport, WSFrame], None]
 
 
 class SocketClosed(TransportFailed):
@@ -36,56 +45,70 @@ class SocketListener(WSListener):
     """Receives the frames of one connection.
 
     All messages of one read carry one time of receipt: the clock is asked at the first of them, and the last
-    of them takes the mark back. `on_ws_frame` runs for every message of the market: each look at the frame or
-    at an attribute in it is felt. A callback for each read would be felt more: when messages come one by one
-    it doubles the turns of the loop.
+    of them takes the mark back. `on_ws_frame` runs for every message of the market, so that each look at the
+    frame or at an attribute is felt: it is a closure in a slot, made for the receiver. A callback for each
+    read would be felt more: when messages come one by one it doubles the turns of the loop.
     """
 
     __slots__ = (
         "_fragments",
         "_now_ns",
-        "_received_ns",
+        "_receive",
         "close_reason",
         "failure",
         "on_pong",
+        "on_ws_frame",
         "reads",
-        "receive",
     )
 
     def __init__(self, receive: Receiver, now_ns: Callable[[], int]) -> None:
-        self.receive = receive
         self._now_ns = now_ns
-        self._received_ns = 0
         self.reads = 0
         self.failure: Exception | None = None
         self.close_reason = ""
         self.on_pong: Callable[[bytes], None] = lambda _payload: None
         self._fragments: list[bytes] = []
+        self.set_receiver(receive)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        received_ns = self._received_ns or self._begin_read()
-        if frame.last_in_buffer:
-            self._received_ns = 0
-        if frame.msg_type is _TEXT and frame.fin:
-            try:
-                self.receive(frame.get_payload_as_memoryview(), received_ns)
-            except Exception as error:
-                self._fail(transport, error)
-            return
-        self._other_frame(transport, frame, received_ns)
+    def set_receiver(self, receive: Receiver) -> None:
+        """Hand messages to `receive` from now on."""
+        self._receive = receive
+        handler = receive.frame_handler if isinstance(receive, FrameReader) else self._frame_handler
+        self.on_ws_frame = handler(self)  # type: ignore[method-assign, assignment]
 
-    def _fail(self, transport: WSTransport, error: Exception) -> None:
-        # A consumer that fails must be heard: the connection ends and its owner raises this.
+    def _frame_handler(self, _listener: "SocketListener") -> FrameHandler:
+        receive, received_ns = self._receive, 0
+
+        def on_ws_frame(transport: WSTransport, frame: WSFrame) -> None:
+            nonlocal received_ns
+            if frame.msg_type is _TEXT and frame.fin:
+                if not received_ns:
+                    received_ns = self.begin_read()
+                try:
+                    receive(frame.get_payload_as_memoryview(), received_ns)
+                except Exception as error:
+                    self.fail(transport, error)
+            else:
+                self.take_other(transport, frame)
+            if frame.last_in_buffer:
+                received_ns = 0
+
+        return on_ws_frame
+
+    def fail(self, transport: WSTransport, error: Exception) -> None:
+        """End the connection: a consumer that fails must be heard, and the connection's owner raises this."""
         self.failure = error
         transport.disconnect()
 
-    def _begin_read(self) -> int:
-        # Never zero, which stands for "not yet asked", also for clocks that begin at zero.
-        self._received_ns = self._now_ns() or 1
+    def begin_read(self) -> int:
+        """Return the time of receipt of what is being read; for the first frame of a read."""
         self.reads += 1
-        return self._received_ns
+        # Never zero, which stands for "not yet asked", also for clocks that begin at zero.
+        return self._now_ns() or 1
 
-    def _other_frame(self, transport: WSTransport, frame: WSFrame, received_ns: int) -> None:
+    def take_other(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take what is no whole text: control frames and fragments."""
+        received_ns = self.begin_read()
         kind = frame.msg_type
         if kind is WSMsgType.PONG:
             self.on_pong(frame.get_payload_as_bytes())
@@ -100,9 +123,25 @@ class SocketListener(WSListener):
                 whole = b"".join(self._fragments)
                 self._fragments.clear()
                 try:
-                    self.receive(memoryview(whole), received_ns)
+                    self._receive(memoryview(whole), received_ns)
                 except Exception as error:
-                    self._fail(transport, error)
+                    self.fail(transport, error)
+
+
+class FrameReader(ABC):
+    """A receiver that reads the frames of a connection itself: one call less for every message."""
+
+    @abstractmethod
+    def frame_handler(self, listener: SocketListener) -> FrameHandler:
+        """Return what takes every frame of the connection of `listener`.
+
+        It hands what is no whole text to `listener.take_other`, tells a failure to `listener.fail` and asks
+        `listener.begin_read` when the first frame of a read was received.
+        """
+
+    @abstractmethod
+    def __call__(self, payload: memoryview, received_ns: int) -> None:
+        """Take one message that came some other way: put together, or let through by a filter."""
 
 
 class StreamSocket:
@@ -156,7 +195,7 @@ class StreamSocket:
 
     def set_receiver(self, receive: Receiver) -> None:
         """Hand messages to another receiver from now on."""
-        self._listener.receive = receive
+        self._listener.set_receiver(receive)
 
     @property
     def is_open(self) -> bool:
