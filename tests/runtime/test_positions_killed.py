@@ -22,7 +22,7 @@ from runtime.operator_process import start_operator
 
 KILLS = int(os.environ.get("ASTER_KILLS", "6"))
 SEED = int(os.environ.get("ASTER_KILL_SEED", "1"))
-PACE = 10.0
+PACE = 20.0
 LOOK_S = 0.1
 QUIET_S = 40.0
 SETTINGS = {

@@ -64,7 +64,8 @@ def _finish(
     out: Floats, running: Floats, value: float, price: float, exit_price: float, long: bool, kept: float
 ) -> None:
     """Describe a trade of which `running` is known up to the bar before its exit."""
-    out[:] = running
+    for column in range(running.shape[0]):
+        out[column] = running[column]
     out[_FACTOR] = value
     out[_TURNOVER] = 1.0
     out[_LINK] = 1.0

@@ -34,7 +34,7 @@ def exit_levels(price: float, side: int, distance_bps: float, tick: float) -> fl
     """The price `distance_bps` away in favour of `side`, on the nearest tick (`tick` 0: any price)."""
     level = price * (1 + side * distance_bps / 1e4)
     if tick > 0:
-        level = np.round(level / tick) * tick
+        level = np.rint(level / tick) * tick
     return level
 
 

@@ -144,7 +144,8 @@ def describe_fixed(
             if not used[slot]:
                 continue
             out = slots[slot]
-            out[:] = running
+            for column in range(FIXED_COLUMNS):
+                out[column] = running[column]
             until = min(bar, bars - 1)
             _excursions(out, price, lowest, highest, units > 0, low[until], high[until])
             out[_HELD], out[_EXIT_BAR] = until - entry_bars[entry], until
