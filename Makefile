@@ -16,6 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 AUDIT := build/audit
+DEEP_TESTS := tests/execution/test_execution_machine.py tests/backtest/test_validation_study.py
 
 .PHONY: audit bench-dashboard bench-exchange bench-lab bench-wire dist help install install-dev run sbom site test test-slow lint format clean lock
 
@@ -55,8 +56,8 @@ test: install-dev  ## Run the whole test suite
 	@unset PYTHONDONTWRITEBYTECODE
 	@exec $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-slow: install-dev  ## Run the tests that install packages or whole systems too (minutes, the registries)
-	@SLOW_TESTS=1 exec $(BIN)/python -m pytest tests/packaging tests/deploy $(ARGS)
+test-slow: install-dev  ## Run what installs packages or whole systems and the deep campaigns too (minutes, the registries)
+	@SLOW_TESTS=1 exec $(BIN)/python -m pytest tests/packaging tests/deploy $(DEEP_TESTS) $(ARGS)
 
 lint: install-dev  ## Run ruff, mypy --strict and the floor contracts
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from aster_operator.backtest.sweep import SweepResult, run_grid_backtest
 from aster_operator.backtest.trades import trade_list
 from aster_operator.backtest.validation.study import StudyOptions, study_sweep
 from aster_operator.backtest.validation.verdict import Verdict
+from slow_tests import deeper
 
 from .markets import random_bars
 
@@ -70,7 +71,7 @@ def swept(bars: Bars, options: ExchangeOptions = FREE) -> SweepResult:
 
 @pytest.mark.timeout(600)
 def test_pure_noise_is_called_noise_at_the_stated_rate() -> None:
-    markets, options = 200, StudyOptions(resamples=200)
+    markets, options = deeper(100, 400), StudyOptions(resamples=200)
     mistaken = 0
     for seed in range(markets):
         bars = random_bars(2_400, seed, spread_bps=0.01, steps=6)

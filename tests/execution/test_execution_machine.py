@@ -37,6 +37,7 @@ from aster_operator.domain.pairing import Market, Pairing, PairKind, market_of
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.policy import ExecutionPolicy, ExecutionStyle
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
+from slow_tests import deeper
 
 ZERO = Decimal(0)
 MID = {"BTCUSDT": Decimal(50_000), "ETHUSDT": Decimal(2_000), "BTCUSDT:SPOT": Decimal(50_000)}
@@ -358,7 +359,7 @@ class VenueStorm(RuleBasedStateMachine):
 
 TestVenueStorm = VenueStorm.TestCase
 TestVenueStorm.settings = settings(
-    max_examples=240,
+    max_examples=deeper(120, 1_000),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -23,7 +23,7 @@ from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.quality import check_catalog
 from aster_operator.market_data.catalog.segments import list_segments
 
-KILLS = int(os.environ.get("ASTER_KILLS", "5"))
+KILLS = int(os.environ.get("ASTER_KILLS", "3"))
 RATE = 20_000
 SYMBOLS = [f"S{number}USDT" for number in range(10)]
 NUMBER = {"bookTicker": "update_id", "aggTrade": "trade_id"}

@@ -36,9 +36,9 @@ async def ledger_differences(bench: Bench) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("style", list(ExecutionStyle))
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_six_hours_rotate_hedged_and_the_books_match(style: ExecutionStyle, seed: int) -> None:
+async def test_hours_rotate_hedged_and_the_books_match(style: ExecutionStyle, seed: int) -> None:
     bench = await open_bench(style=style, symbols=("BTCUSDT", "ETHUSDT"), hold_minutes=45, seed=seed)
-    await bench.run_minutes(360)
+    await bench.run_minutes(240)
     await bench.stop()
 
     finished = bench.core.state.pairs.finished
@@ -60,7 +60,7 @@ async def test_maker_first_costs_less_than_half_of_crossing() -> None:
     costs = {}
     for style in ExecutionStyle:
         bench = await open_bench(style=style, hold_minutes=30)
-        await bench.run_minutes(300)
+        await bench.run_minutes(150)
         await bench.stop(OperatorAction.FLATTEN)
         account = await bench.client.account_snapshot()
         lost = Decimal(10_000) - account.total_wallet_balance

@@ -48,9 +48,9 @@ async def differences(bench: Bench, spot_at_start: dict[str, Decimal]) -> tuple[
 
 @kinds
 @pytest.mark.parametrize("style", list(ExecutionStyle))
-async def test_six_hours_rotate_hedged_and_the_books_match(kind: PairKind, style: ExecutionStyle) -> None:
+async def test_hours_rotate_hedged_and_the_books_match(kind: PairKind, style: ExecutionStyle) -> None:
     bench = await open_bench(kind=kind, symbols=SYMBOLS[kind], style=style, hold_minutes=45)
-    await bench.run_minutes(360)
+    await bench.run_minutes(285)
     await bench.stop(OperatorAction.FLATTEN)
 
     finished = bench.core.state.pairs.finished

@@ -34,8 +34,9 @@ async def replayed(faults: str = "none", minutes: int = 240, seed: int = 1, **se
 
 @pytest.mark.parametrize("faults", SCENARIOS)
 async def test_every_entry_is_protected_or_closed_and_no_exit_is_orphaned(faults: str) -> None:
-    result = await replayed(faults)
-    assert result.decisions == 2 * 240
+    minutes = 240 if faults == "storm" else 150  # a storm lets few entries through
+    result = await replayed(faults, minutes)
+    assert result.decisions == 2 * minutes
     assert result.entries >= 3
     assert result.entries == sum(result.exits_by_reason.values())
     assert result.unprotected_ms_max <= 500
