@@ -112,6 +112,8 @@ def test_every_kind_of_market_is_served(
         (("--market", "synthetic", "--symbols", "NOPE"), "NOPE"),
         (("--latency-ms", "-1"), "--latency-ms"),
         (("--speed", "fast"), "--speed"),
+        (("--start", "yesterday"), "--start"),
+        (("--market", "ticks", "--data", ".", "--symbols", "BTCUSDT", "--start", "now"), "--start"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_code_two(
@@ -191,3 +193,24 @@ def test_latency_and_the_retired_signatures_can_be_asked_for(tmp_path: Path) -> 
             }
         )
         assert get(f"{line['rest']}/fapi/v3/balance?{query}")["code"] == -1102
+
+
+@pytest.mark.parametrize("market", ["recorded", "synthetic"])
+def test_at_real_speed_market_time_is_now(tmp_path: Path, market: str) -> None:
+    with served(tmp_path, "--market", market) as line:
+        rest = line["rest"]
+        now_ms = get(f"{rest}/fapi/v1/time")["serverTime"]
+        asked = f"symbol=BTCUSDT&interval=1m&startTime={now_ms - 3_600_000}"
+        for path in ("fapi/v1", "api/v1"):
+            bars = get(f"{rest}/{path}/klines?{asked}")
+            assert len(bars) >= 59
+            assert abs(bars[-1][0] - now_ms) < 130_000
+        assert abs(get(f"{rest}/fapi/v1/premiumIndex?symbol=BTCUSDT")["time"] - now_ms) < 60_000
+        settled = get(f"{rest}/fapi/v1/fundingRate?symbol=BTCUSDT&startTime={now_ms - 86_400_000}")
+        assert len(settled) == 3
+
+
+def test_the_times_of_the_recording_can_be_kept(tmp_path: Path) -> None:
+    with served(tmp_path, "--start", "recorded") as line:
+        told = get(f"{line['rest']}/fapi/v1/premiumIndex?symbol=BTCUSDT")
+        assert told["time"] < 1_760_000_000_000

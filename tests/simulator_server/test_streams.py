@@ -101,6 +101,7 @@ def test_a_throttled_stream_speaks_once_a_period_in_market_time(server: Exchange
     for _ in range(120):
         run(server, 500)
     times = [payload["E"] for payload in recorder.payloads("btcusdt@depth5@500ms")]
+    assert all(frame["U"] <= frame["u"] for frame in recorder.payloads("btcusdt@depth5@500ms"))
     assert len(times) == len(set(times))
     assert all(time % 500 == 0 for time in times)
     marks = [payload["E"] for payload in recorder.payloads("btcusdt@markPrice")]

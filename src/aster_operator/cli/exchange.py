@@ -84,7 +84,20 @@ _Symbols = Annotated[
 ]
 _Deposit = Annotated[float, typer.Option("--deposit", min=0, help="USDT on each demo account.")]
 _SubstepMs = Annotated[
-    int, typer.Option("--substep-ms", min=100, max=60_000, help="Market time between two book moves.")
+    int | None,
+    typer.Option(
+        "--substep-ms",
+        min=100,
+        max=60_000,
+        help="Market time between two book moves (default: 100 at speed 1, else 1000).",
+    ),
+]
+_Start = Annotated[
+    str,
+    typer.Option(
+        "--start",
+        help="Market time: now, recorded (that of the data), or auto: now at speed 1 without --data.",
+    ),
 ]
 _Tls = Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")]
 _LatencyMs = Annotated[
@@ -116,7 +129,8 @@ def _serve(
     session: _Session = None,
     symbols: _Symbols = None,
     deposit: _Deposit = 10_000.0,
-    substep_ms: _SubstepMs = 1_000,
+    substep_ms: _SubstepMs = None,
+    start: _Start = "auto",
     tls: _Tls = False,
     spot: _Spot = True,
     latency_ms: _LatencyMs = 0,
@@ -126,16 +140,21 @@ def _serve(
 ) -> int:
     import asyncio
 
+    from aster_operator.domain.clock import WallClock
     from aster_operator.domain.money import exact
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind
     from aster_operator.simulator.server.market_driver import parse_pace
 
     try:
-        parse_pace(speed)
+        pace = parse_pace(speed)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--speed") from error
     if market not in tuple(MarketKind):
         raise typer.BadParameter(f"{market!r} is none of {', '.join(MarketKind)}", param_hint="--market")
+    if start not in ("auto", "now", "recorded"):
+        raise typer.BadParameter(f"{start!r} is none of auto, now, recorded", param_hint="--start")
+    current = pace == 1.0 and data is None and market != MarketKind.TICKS
+    is_now = start == "now" or (start == "auto" and current)
     chosen = tuple(name.strip().upper() for name in symbols.split(",") if name.strip()) if symbols else None
     options = EmbeddedVenueOptions(
         symbols=chosen,
@@ -143,7 +162,8 @@ def _serve(
         capture_session=session,
         data=data,
         seed=seed,
-        substep_ms=substep_ms,
+        substep_ms=substep_ms or (100 if pace == 1.0 else 1_000),
+        as_of_ms=WallClock().now_ms() if is_now else None,
         warm_up_ms=24 * 3_600_000 if data is None else 0,
         pace=speed,
         port=port,

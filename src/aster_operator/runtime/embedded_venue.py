@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from aster_operator.config.problems import UserProblem
-from aster_operator.domain.clock import HOUR_MS, Clock
+from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, Clock
 from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError, load_history
+from aster_operator.market_data.redating import redated
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.options import captured_sources, synthetic_sources
 from aster_operator.simulator.server.auth import AuthSettings
@@ -50,7 +51,8 @@ class MarketKind(StrEnum):
 
 class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to play and how. Times in ms; `data` None plays the bundled sample; `duration_ms` None plays to
-    the end of the data. Minutes before the start are known as klines (`warm_up_ms`, recorded minutes only).
+    the end of the data. Minutes before the start are known as klines (`warm_up_ms`, not for captured ticks).
+    `as_of_ms` moves recorded minutes, and a synthetic market, to that market time; None leaves them theirs.
 
     Captured ticks need `data` (a catalog, or the folder of the captures) and `symbols`; `capture_session`
     picks one of the recordings in a folder, None plays all. A synthetic market takes no data and lists
@@ -63,6 +65,7 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     substep_ms: int = 5_000
     warm_up_ms: int = 0
+    as_of_ms: int | None = None
     duration_ms: int | None = None
     pace: str | float = "lockstep"
     host: str = "127.0.0.1"
@@ -120,6 +123,9 @@ async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIt
 @asynccontextmanager
 async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
     exchange = embedded_exchange(options)
+    if options.as_of_ms is not None:
+        # What has passed since the options were made: market time and the wall clock begin together.
+        exchange.advance_to(max(options.as_of_ms, clock.now_ms()))
     start_ms = exchange.now_ms
     end_ms = _end_ms(options, start_ms, exchange.end_ms)
     settings = ServerSettings(
@@ -143,7 +149,13 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
 
     Raises HistoryError, CatalogError, and VenueProblem for options that do not go together.
     """
-    chosen = ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, with_spot=options.with_spot)
+    chosen = ExchangeOptions(
+        seed=options.seed,
+        substep_ms=options.substep_ms,
+        with_spot=options.with_spot,
+        start_ms=options.as_of_ms,
+        past_ms=options.warm_up_ms,
+    )
     if options.capture_session is not None and options.market is not MarketKind.TICKS:
         raise VenueProblem(
             "only captured ticks have sessions", "--session", "leave it out, or add --market ticks"
@@ -153,6 +165,8 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
     try:
         if options.market is MarketKind.SYNTHETIC:
             sources = synthetic_sources(_without_data(options), chosen)
+        elif options.as_of_ms is not None:
+            raise VenueProblem("captured ticks keep their own times", "--start", "leave it out")
         else:
             sources = captured_sources(*_captures(options), chosen, options.capture_session)
         return SimulatedExchange(sources, chosen)
@@ -164,6 +178,11 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
 
 def _recorded(options: EmbeddedVenueOptions, chosen: ExchangeOptions) -> SimulatedExchange:
     history = load_history(options.data, options.symbols)
+    if options.as_of_ms is not None:
+        now_ms = options.as_of_ms // MINUTE_MS * MINUTE_MS
+        return SimulatedExchange.from_history(
+            redated(history, now_ms, options.warm_up_ms), replace(chosen, start_ms=now_ms)
+        )
     start_ms = min(history.start_ms + options.warm_up_ms, history.end_ms)
     return SimulatedExchange.from_history(history, replace(chosen, start_ms=start_ms))
 

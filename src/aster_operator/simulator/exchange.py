@@ -109,7 +109,7 @@ class SimulatedExchange:
             market.funding_settled.extend(row for row in rates if first_ms <= row[0] <= state.now_ms)
         state.add_market(market)
         if self._spot is not None:
-            self._spot.list_pair(spec, source.start_ticks)
+            self._spot.list_pair(spec, source.start_ticks, history)
         self._schedule(source, rank)
 
     def _schedule(self, source: MarketSource, rank: int) -> None:

@@ -45,6 +45,7 @@ def synthetic_market(
     lots_per_minute: int,
     volatility_bps: float = 6.0,
     substep_ms: int = 1000,
+    past_minutes: int = 0,
 ) -> "MinutePlayer":
     """An endless market that needs no data; see `SyntheticFeed`."""
     feed = SyntheticFeed(
@@ -54,6 +55,7 @@ def synthetic_market(
         start_ticks=start_ticks,
         lots_per_minute=lots_per_minute,
         volatility_bps=volatility_bps,
+        past_minutes=past_minutes,
     )
     return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms)
 

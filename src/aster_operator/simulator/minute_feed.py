@@ -4,11 +4,14 @@ from bisect import bisect_left
 from random import Random
 from typing import Protocol
 
+from aster_operator.domain.clock import HOUR_MS
 from aster_operator.market_data.history import MINUTE_MS, SymbolHistory
 from aster_operator.simulator.minute_plan import RecordedMinute
 from aster_operator.simulator.model import ATOMS, ContractSpec, KlineRecord
 
 __all__ = ["MinuteFeed", "RecordedFeed", "SyntheticFeed"]
+
+_INTEREST_E8_OF_8_HOURS = 10_000
 
 
 class MinuteFeed(Protocol):
@@ -55,7 +58,7 @@ class RecordedFeed:
         return self._minute(self._index - 1)
 
     def history(self) -> list[KlineRecord]:
-        return [self._bar(self._minute(index)) for index in range(self._first)]
+        return [_bar(self._spec, self._minute(index)) for index in range(self._first)]
 
     def recorded_rates_e8(self) -> dict[int, int]:
         return {time_ms: round(rate * ATOMS) for time_ms, rate in self._history.funding}
@@ -73,31 +76,32 @@ class RecordedFeed:
             None if taker is None or volume <= 0 else taker / volume,
         )
 
-    def _bar(self, minute: RecordedMinute) -> KlineRecord:
-        """A history bar: quote volume estimated at the typical price, number of trades unknown (0)."""
-        spec = self._spec
-        typical = (minute.open + minute.high + minute.low + minute.close) // 4
-        bought = round(minute.lots * (0.5 if minute.taker_buy_share is None else minute.taker_buy_share))
-        return KlineRecord(
-            spec,
-            minute.open_ms,
-            minute.open_ms + MINUTE_MS - 1,
-            minute.open,
-            minute.high,
-            minute.low,
-            minute.close,
-            lots=minute.lots,
-            quote_atoms=spec.notional_atoms(typical, minute.lots),
-            taker_buy_lots=bought,
-            taker_buy_quote_atoms=spec.notional_atoms(typical, bought),
-        )
+
+def _bar(spec: ContractSpec, minute: RecordedMinute) -> KlineRecord:
+    """A history bar: quote volume estimated at the typical price, number of trades unknown (0)."""
+    typical = (minute.open + minute.high + minute.low + minute.close) // 4
+    bought = round(minute.lots * (0.5 if minute.taker_buy_share is None else minute.taker_buy_share))
+    return KlineRecord(
+        spec,
+        minute.open_ms,
+        minute.open_ms + MINUTE_MS - 1,
+        minute.open,
+        minute.high,
+        minute.low,
+        minute.close,
+        lots=minute.lots,
+        quote_atoms=spec.notional_atoms(typical, minute.lots),
+        taker_buy_lots=bought,
+        taker_buy_quote_atoms=spec.notional_atoms(typical, bought),
+    )
 
 
 class SyntheticFeed:
     """An endless seeded market: a mean-reverting volatility, fat tails, volume that follows the moves.
 
     `volatility_bps` is the typical move of a minute, `lots_per_minute` the typical volume. `start_ms` must be
-    the start of a minute. Nothing in it is a forecast of anything; it is for demos, tests and teaching.
+    the start of a minute; `past_minutes` before it become kline history, with funding at the interest rate.
+    Nothing in it is a forecast of anything; it is for demos, tests and teaching.
     """
 
     def __init__(
@@ -109,29 +113,36 @@ class SyntheticFeed:
         start_ticks: int,
         lots_per_minute: int,
         volatility_bps: float = 6.0,
+        past_minutes: int = 0,
     ) -> None:
         if start_ms % MINUTE_MS:
             raise ValueError(f"start_ms must be the start of a minute, was {start_ms}")
         if start_ticks <= 0 or lots_per_minute < 0 or volatility_bps < 0:
             raise ValueError("start price must be positive, volume and volatility not negative")
         self._random = Random(f"{seed}:{spec.symbol}:synthetic")  # noqa: S311 - reproducible, not security
-        self._open_ms = start_ms
+        self._spec = spec
+        self._start_ms = start_ms
+        self._open_ms = start_ms - past_minutes * MINUTE_MS
         self._price = float(start_ticks)
         self._lots = lots_per_minute
         self._typical = volatility_bps / 10_000
         self._volatility = self._typical
+        self._past = [_bar(spec, self.next_minute()) for _ in range(past_minutes)]
 
     @property
     def end_ms(self) -> int | None:
         return None
 
     def history(self) -> list[KlineRecord]:
-        return []
+        return self._past
 
     def recorded_rates_e8(self) -> dict[int, int]:
-        return {}
+        interval_ms = self._spec.funding_interval_hours * HOUR_MS
+        first_ms = self._past[0].open_ms if self._past else self._start_ms
+        settled = range(-(-first_ms // interval_ms) * interval_ms, self._start_ms, interval_ms)
+        return dict.fromkeys(settled, _INTEREST_E8_OF_8_HOURS * self._spec.funding_interval_hours // 8)
 
-    def next_minute(self) -> RecordedMinute | None:
+    def next_minute(self) -> RecordedMinute:
         random = self._random
         shock = abs(random.gauss(0.0, 1.0))
         self._volatility += 0.1 * (self._typical - self._volatility) + 0.05 * self._typical * (shock - 0.8)

@@ -45,6 +45,8 @@ class ExchangeOptions:
     seed: int = 1
     substep_ms: int = 1000
     start_ms: int | None = None
+    past_ms: int = 0
+    """Kline history of synthetic markets."""
     maker_fee_e8: int = DEFAULT_MAKER_FEE_E8
     taker_fee_e8: int = DEFAULT_TAKER_FEE_E8
     insurance_endowment: Decimal = Decimal(100_000)
@@ -75,7 +77,7 @@ def recorded_sources(
 def synthetic_sources(symbols: Sequence[str], options: ExchangeOptions) -> list[MarketSource]:
     """Endless seeded markets that need no data, from 2025-01-01 UTC or the minute of `options.start_ms`.
 
-    Raises ValueError for a symbol nothing is known about.
+    Their klines begin `options.past_ms` before that. Raises ValueError for a symbol nothing is known about.
     """
     start_ms = _SYNTHETIC_START_MS if options.start_ms is None else options.start_ms
     sources: list[MarketSource] = []
@@ -93,6 +95,7 @@ def synthetic_sources(symbols: Sequence[str], options: ExchangeOptions) -> list[
                 lots_per_minute=round(volume * float(spec.lots_per_unit)),
                 volatility_bps=volatility_bps,
                 substep_ms=options.substep_ms,
+                past_minutes=options.past_ms // MINUTE_MS,
             )
         )
     return sources

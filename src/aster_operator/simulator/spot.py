@@ -81,9 +81,12 @@ class SpotExchange:
 
     # --- markets
 
-    def list_pair(self, perpetual: ContractSpec, start_ticks: int) -> None:
+    def list_pair(self, perpetual: ContractSpec, start_ticks: int, past: Sequence[KlineRecord] = ()) -> None:
         """Open the spot market beside a perpetual, with its tick and, as at the venue, a much finer step:
-        fees are taken out of the coins bought, and what is left must be sellable."""
+        fees are taken out of the coins bought, and what is left must be sellable.
+
+        The bars of the perpetual's `past` are those of the spot market too, with its part of the volume.
+        """
         spec = replace(
             perpetual,
             instrument=_with_finer_step(perpetual),
@@ -92,7 +95,9 @@ class SpotExchange:
             brackets=(),
         )
         pricer = MarkPricer(spec, self._state.now_ms, start_ticks)
-        market = Market(spec, OrderBook(), BarSeries(spec), pricer, self._state.first_trade_id())
+        bars = BarSeries(spec)
+        bars.preload([_spot_bar(spec, perpetual, bar) for bar in past])
+        market = Market(spec, OrderBook(), bars, pricer, self._state.first_trade_id())
         self._state.add_market(market)
         self._pairs[spec.symbol] = _Pair(
             market, DepthModel(f"{self._seed}:{spec.symbol}:spot", start_ticks, levels=_LEVELS)
@@ -271,6 +276,18 @@ class SpotExchange:
     def audit(self) -> tuple[int, dict[str, int]]:
         """(difference in atoms, every purse of the spot side)."""
         return self._ledger.audit(self._accounts.values())
+
+
+def _spot_bar(spec: ContractSpec, perpetual: ContractSpec, bar: KlineRecord) -> KlineRecord:
+    finer = int(perpetual.instrument.lot.step / spec.instrument.lot.step)
+    return replace(
+        bar,
+        spec=spec,
+        lots=bar.lots * finer // _FLOW_DIVISOR,
+        quote_atoms=bar.quote_atoms // _FLOW_DIVISOR,
+        taker_buy_lots=bar.taker_buy_lots * finer // _FLOW_DIVISOR,
+        taker_buy_quote_atoms=bar.taker_buy_quote_atoms // _FLOW_DIVISOR,
+    )
 
 
 def _with_finer_step(perpetual: ContractSpec) -> Instrument:

@@ -156,7 +156,7 @@ def depth_update(
         "E": event_ms,
         "T": transaction_ms,
         "s": symbol,
-        "U": previous_id + 1,
+        "U": min(previous_id + 1, last_id),
         "u": last_id,
         "pu": previous_id,
         "b": bids,
