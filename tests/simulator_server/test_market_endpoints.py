@@ -101,6 +101,7 @@ def test_rows_have_exactly_the_documented_keys(trader: Trader, target: str) -> N
         ("v1/klines?symbol=BTCUSDT&interval=1m&limit=0", -1130),
         ("v1/klines?symbol=BTCUSDT&interval=1m&limit=-5", -1130),
         ("v1/indexPriceKlines?symbol=BTCUSDT&interval=1m", -1102),
+        ("v1/indexPriceKlines?pair=NOPE&interval=1m", -4144),
         (f"v1/aggTrades?symbol=BTCUSDT&startTime=0&endTime={HOUR_MS}", -1127),
         ("v3/indexreferences?symbol=NOPE", -1000),
         ("v1/ticker/24hr?symbol=NOPE", -1121),

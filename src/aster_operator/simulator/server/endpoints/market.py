@@ -184,9 +184,17 @@ def mark_price_klines(call: Call) -> Any:
     return _price_klines(call, call.services.market.mark_bars(call.spec().symbol))
 
 
+def _pair(call: Call) -> str:
+    """Raises VenueRefusal(-4144) for a pair that is not listed."""
+    pair = call.params.text("pair")
+    if pair not in call.exchange.contracts():
+        raise VenueRefusal(-4144, "Invalid pair.")
+    return pair
+
+
 def index_price_klines(call: Call) -> Any:
     """Bars of the index price; those from before the start are of the recorded trades."""
-    return _price_klines(call, call.services.market.index_bars(call.spec("pair").symbol))
+    return _price_klines(call, call.services.market.index_bars(_pair(call)))
 
 
 def _premium_json(mark: MarkEvent, now_ms: int) -> dict[str, Any]:
