@@ -625,8 +625,12 @@ async def test_an_unreadable_element_leaves_the_batch_unknown() -> None:
 async def test_strategy_legs_on_the_wire() -> None:
     transport = CapturingTransport(STRATEGY)
     client = _client(transport)
-    await client.place_strategy_order(StrategyType.OTO, [LEG, EXIT], client_strategy_id="s1")
-    legs = json.loads(_parameters(transport.requests[0])["subOrderList"])
+    await client.place_strategy_order(
+        StrategyType.OTO, [LEG, EXIT], client_strategy_id="s1", builder="0xb", fee_rate=Decimal("0.0001")
+    )
+    sent = _parameters(transport.requests[0])
+    assert (sent["clientStrategyId"], sent["builder"], sent["feeRate"]) == ("s1", "0xb", "0.0001")
+    legs = json.loads(sent["subOrderList"])
     assert legs[0] == {
         "strategySubId": "1", "securityType": "USDT_FUTURES", "symbol": S, "side": "BUY", "type": "MARKET",
         "quantity": "0.01",

@@ -199,17 +199,22 @@ class StrategyCalls(Calls):
         legs: Sequence[StrategyLeg],
         *,
         client_strategy_id: str | None = None,
+        builder: str | None = None,
+        fee_rate: Decimal | None = None,
     ) -> StrategyRecord:
         """Place an entry with its exits, or a cancelling pair, in one request.
 
-        `strategy_type` is OTO, OCO or OTOCO. `legs` are its sub-orders in order. Raises ValueError for a
-        wrong number of legs, OrderRejected (-4142: a leg would trigger at once), UnknownOutcome carrying
+        `strategy_type` is OTO, OCO or OTOCO. `legs` are its sub-orders in order. `builder` is an approved
+        builder's address and `fee_rate` what it charges (a fraction). Raises ValueError for a wrong number of
+        legs, OrderRejected (-4142: a leg would trigger at once), UnknownOutcome carrying
         `client_strategy_id`. Weight 50. Section 4.5.
         """
         parameters: Parameters = {
             "strategyType": strategy_type,
             "clientStrategyId": client_strategy_id,
             "subOrderList": legs_text(strategy_type, legs),
+            "builder": builder,
+            "feeRate": fee_rate,
         }
         return await self._rest.call(PLACE, parameters, StrategyRecord, client_order_id=client_strategy_id)
 
