@@ -20,6 +20,7 @@ plain_numbers = st.one_of(
     st.decimals(allow_nan=False, allow_infinity=False, places=8).map(lambda value: f"{value:f}"),
     st.tuples(st.integers(0, 2**64), st.integers(0, 22)).map(lambda pair: f"{pair[0]}e-{pair[1]:02}"),
     st.from_regex(r"\A-?[0-9]{1,22}\.[0-9]{0,22}\Z", fullmatch=True),
+    st.from_regex(r"\A-?[0-9]{0,8}\.[0-9]{1,8}\Z", fullmatch=True),
 )
 symbols = st.sampled_from(
     ["BTCUSDT", "X", "1000PEPEUSDT", "A_VERY_LONG_SYMBOL_OF_MORE_THAN_32_LETTERS", "ÄUSDT"]

@@ -8,14 +8,13 @@ then left out.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from aster_operator.backtest.ahead import worked_ahead
 from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.bytes import ROOM
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers, Octets
@@ -69,28 +68,18 @@ def _read(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
             raise BacktestProblem(what, f"{file}, column {name}", "check the log")
     slots = np.array([columns.index(name) if name in columns else -1 for name in names], dtype=np.int32)
     reader = _Reader(file, file.stat().st_size, slots[: np.flatnonzero(slots >= 0)[-1] + 1], len(names))
-    workers = available_cores()
-    spans = iter(range(start, reader.size, _CHUNK_BYTES))
-    waiting: deque[Future[tuple[list[LogRows], _Fault | None]]] = deque()
+    spans = range(start, reader.size, _CHUNK_BYTES)
     first_row = 1
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            while True:
-                while len(waiting) <= workers and (begin := next(spans, None)) is not None:
-                    waiting.append(pool.submit(reader.read, begin, begin == start))
-                if not waiting:
-                    return
-                pieces, fault = waiting.popleft().result()
-                for piece in pieces:
-                    yield piece
-                    first_row += len(piece.time_ms)
-                if fault is not None:
-                    column = "" if fault.column is None else f", column {columns[fault.column]}"
-                    row = first_row - len(pieces[-1].time_ms) + fault.row
-                    raise BacktestProblem(fault.complaint, f"{file}, row {row}{column}", "correct it")
-        finally:
-            for future in waiting:
-                future.cancel()
+    for pieces, fault in worked_ahead(
+        lambda begin: reader.read(begin, begin == start), spans, available_cores()
+    ):
+        for piece in pieces:
+            yield piece
+            first_row += len(piece.time_ms)
+        if fault is not None:
+            column = "" if fault.column is None else f", column {columns[fault.column]}"
+            row = first_row - len(pieces[-1].time_ms) + fault.row
+            raise BacktestProblem(fault.complaint, f"{file}, row {row}{column}", "correct it")
 
 
 def _header(file: Path) -> tuple[int, list[str]]:
@@ -130,7 +119,8 @@ class _Reader:
         from_byte = begin if is_first else begin - 1
         length = min(begin + _CHUNK_BYTES, self.size) - from_byte
         beyond = min(_LONGEST_LINE, self.size - from_byte - length)
-        buffer = np.empty(length + beyond + 1 + 2 * ROOM, dtype=np.uint8)
+        # Numbers are read from behind: there is room before the first line as well.
+        buffer = np.empty(ROOM + length + beyond + 1 + 2 * ROOM, dtype=np.uint8)[ROOM:]
         with self.file.open("rb") as opened:
             opened.seek(from_byte)
             # Not in one go: most of what may be a long line is never needed.
