@@ -226,7 +226,8 @@ def cli_page() -> str:
         "| Exit code | Meaning |",
         "|---|---|",
         "| 0 | done; for `demo` and `run` also: the books match the exchange's; for `replay`: reproduced |",
-        "| 1 | books that do not match, a replay that differs, or a fault of ours (it names a crash file) |",
+        "| 1 | books that do not match or were not compared, a replay that differs, or a fault of ours "
+        "(it names a crash file) |",
         "| 2 | something you can mend: one line says what, where and what to do |",
         "| 130 | ended by Ctrl-C |",
         "",

@@ -423,6 +423,17 @@ def test_an_opening_lead_gives_up_after_its_deadline_and_its_crosses(
     assert bench.worker.lead_is_exhausted(bench.pair, bench.quotes, START_MS + after_ms) is exhausted
 
 
+def test_past_the_leads_deadline_the_hedge_crosses_too() -> None:
+    """Resting on for its patience, it would be cancelled for the lead and rested again without end."""
+    bench = Bench(pair_of("0.1", "0.07", phase=CLOSING, lead=SHORT))
+    bench.pair.imbalance_since_ms = START_MS + 299_000
+    assert bench.brief(299_999)[0] == (REST, Side.SELL, LONG, "0.03")
+    bench.live(LONG, "0.03", ASK, opens=False)
+    assert bench.brief(300_000) == [("cancel", "ao-0-LONG")]
+    bench.pair.long.live_orders.clear()
+    assert bench.brief(300_000) == [(CROSS, Side.SELL, LONG, "0.03")]
+
+
 # --- crumbs ---------------------------------------------------------------------------------------------
 
 CHEAP = {"min_notional": Decimal(500)}

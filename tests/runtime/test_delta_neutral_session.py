@@ -208,7 +208,6 @@ async def test_trades_that_went_by_while_the_stream_was_down_are_read_back() -> 
     for side in (PositionSide.LONG, PositionSide.SHORT):
         await bench.client.close_position(SYMBOL, side)
     await bench.run_minutes(1)
-    assert await ledger_differences(bench) != (), "nobody heard of the closing trades yet"
 
     bench.session.user_stream = await bench.client.open_user_stream(bench.driver._arrived.append)
     bench.session.post(

@@ -124,7 +124,7 @@ async def _main(settings: "Settings", options: "DemoOptions", *, json_output: bo
     from rich.console import Console
 
     from aster_operator.cli.live_screen import LiveScreen, interrupts
-    from aster_operator.cli.session_output import session_report, show_report
+    from aster_operator.cli.session_output import ledger_exit_code, session_report, show_report
     from aster_operator.cli.venues import connect_embedded
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
@@ -155,6 +155,4 @@ async def _main(settings: "Settings", options: "DemoOptions", *, json_output: bo
         whole_account=True,
     )
     show_report(report, settings, console, json_output=json_output)
-    if result.interrupted:
-        return 130
-    return 0 if report.ledger == "match" else 1
+    return ledger_exit_code(report)

@@ -283,7 +283,7 @@ async def _main(
 
 def _report(result: "LiveResult", settings: "Settings", console: "Console", *, json_output: bool) -> int:
     """Show what came of the session; the exit code."""
-    from aster_operator.cli.session_output import session_report, show_report
+    from aster_operator.cli.session_output import ledger_exit_code, session_report, show_report
 
     report = session_report(
         result.core,
@@ -294,6 +294,4 @@ def _report(result: "LiveResult", settings: "Settings", console: "Console", *, j
         whole_account=False,
     )
     show_report(report, settings, console, json_output=json_output)
-    if result.interrupted:
-        return 130
-    return 0 if report.ledger == "match" else 1
+    return ledger_exit_code(report)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from rich.console import Console
@@ -11,10 +12,11 @@ if TYPE_CHECKING:
     from aster_operator.domain.fills import Fill
     from aster_operator.execution.core import TradingCore
     from aster_operator.execution.pair import Pair
+    from aster_operator.monitoring.ledger import LedgerComparison
     from aster_operator.monitoring.session_report import SessionReport
     from aster_operator.runtime.trading_session import BothBooks
 
-__all__ = ["session_report", "show_report"]
+__all__ = ["ledger_exit_code", "session_report", "show_report"]
 
 
 def session_report(
@@ -32,7 +34,6 @@ def session_report(
     compared, and not the wallet they add up to.
     """
     from aster_operator.domain.client_ids import is_own_client_order_id
-    from aster_operator.monitoring.ledger import compare_ledgers
     from aster_operator.monitoring.session_report import OpenPairFigures, build_report
 
     def ours(client_order_id: str) -> bool:
@@ -57,18 +58,36 @@ def session_report(
         open_positions=books.open_positions,
         unrealized_pnl=books.unrealized_pnl,
         opening_equity=books.opening_wallet + _spot_worth(core, books),
-        ledger=compare_ledgers(
-            own_fills=own_fills,
-            venue_fills=[fill for fill in books.venue_fills if ours(fill.client_order_id)],
-            own_income=books.own_income,
-            venue_income=books.venue_income,
-            wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
-            spot_wallets=books.spot_wallets if whole_account else None,
-        ),
+        ledger=_ledger(books, own_fills, ours, whole_account=whole_account),
         spot=_spot_result(core, own_fills),
         stopped_early=interrupted,
         pair_names=() if pairs is None else tuple(pairing.name for pairing in pairs.pairs),
     )
+
+
+def _ledger(
+    books: "BothBooks", own_fills: "list[Fill]", ours: "Callable[[str], bool]", *, whole_account: bool
+) -> "LedgerComparison":
+    from aster_operator.monitoring.ledger import LedgerComparison, compare_ledgers
+    from aster_operator.runtime.books_mark import utc_text
+
+    if books.incomplete is not None:
+        return LedgerComparison.unread(utc_text(books.incomplete.since_ms), books.incomplete.cause)
+    return compare_ledgers(
+        own_fills=own_fills,
+        venue_fills=[fill for fill in books.venue_fills if ours(fill.client_order_id)],
+        own_income=books.own_income,
+        venue_income=books.venue_income,
+        wallets=(books.opening_wallet, books.closing_wallet) if whole_account else None,
+        spot_wallets=books.spot_wallets if whole_account else None,
+    )
+
+
+def ledger_exit_code(report: "SessionReport") -> int:
+    """0 for books that match the venue's; 130 when the session was stopped early with such books; else 1."""
+    if report.ledger != "match":
+        return 1
+    return 130 if report.stopped_early else 0
 
 
 def _spot_worth(core: "TradingCore", books: "BothBooks") -> "Decimal":

@@ -25,7 +25,10 @@ from aster_operator.domain.orders import (
     Working,
 )
 
-__all__ = ["OrderTracker", "TrackedOrder"]
+__all__ = ["NOTHING_TO_REDUCE", "OrderTracker", "TrackedOrder"]
+
+NOTHING_TO_REDUCE = (-2022, -4118)
+"""The venue's codes for an order that would close more than is held: what we think is held is gone."""
 
 _FINAL = (Filled, Cancelled, Expired, Rejected)
 

@@ -12,7 +12,7 @@ from aster_operator.domain.orders import Cancelled, Expired, NewOrder, Refused, 
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.cycle_view import pair_status
 from aster_operator.execution.order_desk import OrderDesk
-from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.order_tracker import NOTHING_TO_REDUCE, TrackedOrder
 from aster_operator.execution.pair import Pair, PairLeg
 from aster_operator.execution.pair_worker import CancelWish, OrderWish, PairWorker, Urgency
 from aster_operator.execution.position_records import closing_records, opening_record
@@ -99,6 +99,10 @@ class PairManager:
         leg.failures += 1
         doubled_ms = policy.retry_ms * 2 ** min(leg.failures - 1, _MAX_RETRY_DOUBLINGS)
         leg.retry_at_ms = self._state.now_ms + min(doubled_ms, policy.max_retry_ms)
+        if isinstance(tracked.state, Rejected) and tracked.state.code in NOTHING_TO_REDUCE:
+            # What it should close is not there: the venue is asked, and has its answer in before a next try.
+            pair.unconfirmed = True
+            leg.retry_at_ms = max(leg.retry_at_ms, self._state.now_ms + policy.blind_poll_ms)
         if not refused or pair.phase is not PairPhase.OPENING:
             return
         # An opening that the venue refuses is not insisted on: what stands is hedged or unwound.

@@ -76,7 +76,11 @@ class PairWorker:
         wishes: list[Wish] = []
         if not pair.is_balanced and pair.imbalance_since_ms is not None:
             age_ms = now_ms - pair.imbalance_since_ms
-            if pair.flatten_now or not self._may_rest(pair) or age_ms >= self.policy.hedge_patience_ms:
+            if (
+                pair.flatten_now
+                or not self._lead_may_rest(pair, now_ms)
+                or age_ms >= self.policy.hedge_patience_ms
+            ):
                 # The lead stands still until the pair is hedged again.
                 return list(self._hedge_at_once(pair, quotes, now_ms, age_ms))
             ahead, behind = pair.ahead_and_behind
@@ -175,8 +179,7 @@ class PairWorker:
             if leg.live_orders or pair.is_balanced:
                 yield from self._cancel_live(pair, "target reached", now_ms)
             return
-        rests = self._may_rest(pair) and now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
-        if rests:
+        if self._lead_may_rest(pair, now_ms):
             yield from self._rest(pair, leg, remaining, quotes, now_ms, pair.reason)
         elif pair.has_live_orders:
             yield from self._cancel_live(pair, "resting deadline passed", now_ms)
@@ -204,10 +207,7 @@ class PairWorker:
             price = quote.touch(leg.opening_side, passive=True)
             if not self._is_tradable(pair, leg, remaining, price):
                 return True
-        past_deadline = (
-            not self._may_rest(pair) or now_ms - pair.phase_since_ms >= self.policy.lead_deadline_ms
-        )
-        return past_deadline and leg.crosses >= self.policy.cross_attempts
+        return not self._lead_may_rest(pair, now_ms) and leg.crosses >= self.policy.cross_attempts
 
     def _lead_remaining(self, pair: Pair) -> Decimal:
         leg = pair.lead_leg
@@ -215,8 +215,10 @@ class PairWorker:
             return leg.target - leg.held
         return ZERO if leg.is_flat else self._whole_lots(leg, leg.held)
 
-    def _may_rest(self, pair: Pair) -> bool:
-        return self.policy.style is ExecutionStyle.MAKER_FIRST and not pair.urgent
+    def _lead_may_rest(self, pair: Pair, now_ms: int) -> bool:
+        """False once nothing of the pair rests any longer: what is not hedged crosses, then the lead does."""
+        in_time = now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
+        return in_time and self.policy.style is ExecutionStyle.MAKER_FIRST and not pair.urgent
 
     # --- the three ways to trade ----------------------------------------------------------------------
 

@@ -34,6 +34,22 @@ class LedgerComparison(msgspec.Struct, frozen=True, kw_only=True):
     income_rows_compared: int
     wallet_compared: bool
     differences: tuple[str, ...]
+    incomplete: bool = False
+    """The venue could not be read: nothing was compared, and our side may lack something."""
+
+    @classmethod
+    def unread(cls, since: str, cause: str) -> "LedgerComparison":
+        """Of a venue that could not be read at the end; `since` in words is up to when ours is complete."""
+        return cls(
+            trades_compared=0,
+            income_rows_compared=0,
+            wallet_compared=False,
+            differences=(
+                f"books are incomplete since {since}: the venue could not be read ({cause})",
+                "the next start on these books reads from the venue what is missing",
+            ),
+            incomplete=True,
+        )
 
     @property
     def matches(self) -> bool:
@@ -41,6 +57,8 @@ class LedgerComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
+        if self.incomplete:
+            return "incomplete"
         return "match" if self.matches else "mismatch"
 
 

@@ -242,7 +242,9 @@ def render_report(report: SessionReport) -> RenderableType:
     matches = report.ledger == "match"
     verdict = Text(f"ledger: {report.ledger}", style="bold green" if matches else "bold red")
     compared = Text(
-        f"  {report.trades_compared} trades and {report.income_rows_compared} settled rows compared "
+        "  nothing could be compared with the exchange's books"
+        if report.ledger == "incomplete"
+        else f"  {report.trades_compared} trades and {report.income_rows_compared} settled rows compared "
         f"with the exchange's books{', and the wallet they add up to' if report.wallet_compared else ''}",
         style="dim",
     )

@@ -142,9 +142,8 @@ class DemoRun:
             if self._watch is not None:
                 self._watch(trading.core, venue.start_ms, venue.end_ms)
             await self._drive(trading, stepper, venue)
-            books = await trading.collect_books(stepper.now_ms)
-            outcome = "interrupted" if self._interrupted else "finished"
-            trading.recorder.finish_run(stepper.now_ms, outcome)
+            books = await trading.close_books(stepper.now_ms)
+            trading.finish(books, stepper.now_ms, interrupted=self._interrupted)
             return DemoResult(
                 core=trading.core,
                 books=books,

@@ -54,6 +54,10 @@ class LiveDriver:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._reads: dict[str, asyncio.Task[None]] = {}
+        self._read_again: set[str] = set()
+        self._rest_is_down = False
+        self._snapshots: set[asyncio.Task[None]] = set()
 
     def request(self, action: OperatorAction, actor: str) -> None:
         """A person's wish, handed to the core like any other event."""
@@ -74,8 +78,9 @@ class LiveDriver:
                 timers.append(tasks.create_task(self._after(self._stop_after_s, on_time_up)))
             self._start_all(self._session.start_commands())
             await self._consume(tasks)
-            for timer in timers:
-                timer.cancel()
+            # Orders under way are waited for; what only reads may wait for a venue that is away for good.
+            for task in (*timers, *self._reads.values(), *self._snapshots):
+                task.cancel()
             self._tasks = None
 
     def _on_stream(self, event: StreamEvent) -> None:
@@ -99,18 +104,21 @@ class LiveDriver:
             if self._alive is not None:
                 self._alive()
             if session.claim_income():
-                tasks.create_task(self._read(session.read_income))
+                self._start_read(tasks, "income", session.read_income)
             if session.claim_bars():
-                tasks.create_task(self._read(lambda _: session.read_bars()))
+                self._start_read(tasks, "bars", lambda _: session.read_bars())
             if session.claim_fills():
-                tasks.create_task(self._read(session.read_fills))
+                self._start_read(tasks, "fills", session.read_fills)
 
     def _start_all(self, commands: Sequence[Command]) -> None:
         if self._tasks is None:
             raise RuntimeError("the driver is not running")
         for command in commands:
             if isinstance(command, VenueCommand):
-                self._tasks.create_task(self._carry_out(command))
+                task = self._tasks.create_task(self._carry_out(command))
+                if isinstance(command, RequestSnapshot):
+                    self._snapshots.add(task)
+                    task.add_done_callback(self._snapshots.discard)
             else:
                 self._session.runner.keep(command)
 
@@ -125,12 +133,14 @@ class LiveDriver:
                 self._report(f"{type(error).__name__}: {error}", healthy=False)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MAX_SNAPSHOT_RETRY_S)
-        if isinstance(command, RequestSnapshot):
-            self._report("", healthy=True)
         if answer is not None:
             self._post(answer)
+        # After the answer: what was lost meanwhile must be known before anything is tried again.
+        if isinstance(command, RequestSnapshot) and self._rest_is_down:
+            self._report("", healthy=True)
 
     def _report(self, detail: str, *, healthy: bool) -> None:
+        self._rest_is_down = not healthy
         self._post(
             FeedStatusChanged(
                 event_ms=self._market_now_ms(),
@@ -141,9 +151,20 @@ class LiveDriver:
             )
         )
 
-    async def _read(self, read: Callable[[int], Awaitable[None]]) -> None:
+    def _start_read(
+        self, tasks: asyncio.TaskGroup, name: str, read: Callable[[int], Awaitable[object]]
+    ) -> None:
+        """Read a history; where that is under way already, once more after it."""
+        running = self._reads.get(name)
+        if running is not None and not running.done():
+            self._read_again.add(name)
+            return
+        self._reads[name] = tasks.create_task(self._read(name, read))
+
+    async def _read(self, name: str, read: Callable[[int], Awaitable[object]]) -> None:
         delay_s = _RETRY_S
         while True:
+            self._read_again.discard(name)
             try:
                 await read(self._market_now_ms())
             except ExchangeError as error:
@@ -152,7 +173,9 @@ class LiveDriver:
                 delay_s = min(2 * delay_s, _MAX_RETRY_S)
             else:
                 self._wake.set()
-                return
+                if name not in self._read_again:
+                    return
+                delay_s = _RETRY_S
 
     async def _fire_timers(self) -> None:
         while True:

@@ -142,8 +142,8 @@ class LiveRun:
             self._forward_stop()
             await self._driver.run(lambda: self._ask_to_stop("the end of --poll-time"))
             now_ms = max(self._market_now_ms(), trading.core.state.now_ms)
-            books = await trading.collect_books(now_ms)
-            trading.recorder.finish_run(now_ms, "interrupted" if self._interrupted else "finished")
+            books = await trading.close_books(now_ms)
+            trading.finish(books, now_ms, interrupted=self._interrupted)
             return LiveResult(
                 core=trading.core,
                 books=books,

@@ -74,7 +74,7 @@ class LockstepDriver:
         self._stepper = stepper
         self._after_step = after_step
         self._arrived: list[StreamEvent] = []
-        self._postponed: list[tuple[int, Callable[[], Awaitable[None]]]] = []
+        self._postponed: list[tuple[int, Callable[[], Awaitable[object]]]] = []
         self._rest_is_down = False
 
     async def start(self) -> None:
@@ -135,7 +135,7 @@ class LockstepDriver:
             await self._fence()
             self._session.post(answer)
 
-    async def _attempt(self, read: Callable[[], Awaitable[None]]) -> None:
+    async def _attempt(self, read: Callable[[], Awaitable[object]]) -> None:
         """Read something from the venue; when that fails, again and again in market time, and the core is
         told."""
         try:

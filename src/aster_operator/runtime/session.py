@@ -25,6 +25,7 @@ from aster_operator.domain.events import (
     OrderChanged,
     ParametersChanged,
     TimerFired,
+    VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
 from aster_operator.exchange.client_protocol import (
@@ -35,7 +36,8 @@ from aster_operator.exchange.client_protocol import (
     StreamEvent,
 )
 from aster_operator.execution.core import TradingCore
-from aster_operator.runtime.command_runner import Books, CommandRunner
+from aster_operator.runtime.books_mark import BooksMark, mark_command
+from aster_operator.runtime.command_runner import Books, CommandRunner, VenueCommand
 from aster_operator.runtime.journal import Journal, NoteTaker, SessionNote
 
 __all__ = ["Session", "SessionBooks"]
@@ -48,6 +50,8 @@ _INCOME_AGAIN_MS = 60_000
 """A row may be written after the account stream told of it: its history is read once more after this."""
 _INCOME_EVERY_MS = HOUR_MS
 """How often it is read in any case: not everything that is paid is told on the stream."""
+_DEAF_READ_EVERY_MS = 60_000
+"""While the account stream is down, trades and settled cash are read this often."""
 _CHANGED_BY_TRADES = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
 """Reasons of account updates that no settled row stands behind."""
 
@@ -103,6 +107,10 @@ class Session:
         self._fills_since_ms: dict[str, int] = {}
         self._bars_wanted = False
         self._reload_wanted = False
+        self._deaf_since_ms: int | None = None
+        self._times_deafened = 0
+        self._deaf_read_due_ms = 0
+        self._income_read_ms = start_ms
         self._noted_ns = -_NOTE_EVERY_NS
 
     @property
@@ -201,6 +209,14 @@ class Session:
                     self.books.record_fill(event.fill)
             case FillLearned():
                 self.books.record_fill(event.fill)
+            case FeedStatusChanged(feed=Feed.USER, healthy=False):
+                self._times_deafened += 1
+                if self._deaf_since_ms is None:
+                    self._deaf_since_ms = event.event_ms
+            case VenueSnapshotTaken() if Feed.USER in self.core.state.feeds_down:
+                if event.event_ms >= self._deaf_read_due_ms:
+                    self._fills_wanted = self._income_wanted = True
+                    self._deaf_read_due_ms = event.event_ms + _DEAF_READ_EVERY_MS
             case FeedStatusChanged(feed=Feed.USER, healthy=True):
                 self._fills_wanted = self._income_wanted = True
             case FeedStatusChanged(feed=Feed.MARKET, healthy=True) | ParametersChanged():
@@ -260,26 +276,68 @@ class Session:
         wanted, self._fills_wanted = self._fills_wanted, False
         return wanted
 
-    async def read_fills(self, now_ms: int) -> None:
+    async def read_fills(self, now_ms: int) -> Sequence[Fill]:
         """Read the session's trades, and older ones the core asked for, from the venue and queue them; those
-        known already change nothing."""
+        known already change nothing. Returns them all."""
+        deafened, found = self._times_deafened, list[Fill]()
         for symbol in self.core.settings.symbols:
             since_ms = self._fills_since_ms.get(symbol, self.start_ms)
-            for fill in await self.client.fills(symbol, since_ms, now_ms):
-                self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
+            found += await self.client.fills(symbol, since_ms)
+        for fill in found:
+            self.post(FillLearned(event_ms=now_ms, received_ns=self.clock.now_ns(), fill=fill))
+        if self._deaf_since_ms is not None and deafened == self._times_deafened:
+            is_deaf = Feed.USER in self.core.state.feeds_down
+            self._deaf_since_ms = max(self._deaf_since_ms, now_ms) if is_deaf else None
+        return found
 
-    async def read_income(self, now_ms: int) -> None:
-        """Read what was settled and queue it; what was read before is recognised by the books.
+    async def read_income(self, now_ms: int, since_ms: int | None = None) -> Sequence[IncomeRow]:
+        """Read what was settled and queue it; what was read before is recognised by the books. Returns what
+        was read: all since `since_ms`, or what is new with a little before it.
 
         All kinds are read and those that repeat a trade are left out: the venue can filter for one kind only,
         and a kind nobody has thought of changes the wallet all the same.
         """
         start_ms = max(self._income_first_ms, self._income_since_ms - _INCOME_OVERLAP_MS)
-        rows = await self.client.income_rows(start_ms, now_ms)
-        for row in settled_cash(rows):
+        rows = await self.client.income_rows(start_ms if since_ms is None else min(start_ms, since_ms))
+        settled = settled_cash(rows)
+        for row in settled:
             self.post(IncomeSettled(event_ms=now_ms, received_ns=self.clock.now_ns(), row=row))
         if rows:
             self._income_since_ms = max(row.time_ms for row in rows)
+        self._income_read_ms = max(self._income_read_ms, now_ms)
+        self._keep_mark(now_ms)
+        return settled
+
+    # --- completeness ---------------------------------------------------------------------------------
+
+    def complete_until_ms(self, now_ms: int) -> int:
+        """Up to when nothing that was traded or settled can be missing from the books."""
+        heard_ms = now_ms if self._deaf_since_ms is None else self._deaf_since_ms
+        return min(heard_ms, self._income_read_ms)
+
+    def mark(self, now_ms: int) -> BooksMark:
+        """How far the books are complete, for the next start; a little earlier, because rows may be written
+        out of order."""
+        until_ms = max(self.start_ms, self.complete_until_ms(now_ms) - _INCOME_OVERLAP_MS)
+        return BooksMark(until_ms=until_ms, symbols=self.core.settings.symbols)
+
+    def _keep_mark(self, now_ms: int) -> None:
+        self.books.remember(mark_command(self.mark(now_ms), now_ms))
+
+    async def catch_up(self, now_ms: int, income_since_ms: int) -> tuple[Sequence[Fill], Sequence[IncomeRow]]:
+        """At the end: take in all that is still queued, then the venue's trades and what was settled since
+        `income_since_ms`, and return these. Nothing is sent any more. Raises ExchangeError."""
+        self._take_in()
+        fills = await self.read_fills(now_ms)
+        settled = await self.read_income(now_ms, income_since_ms)
+        self._take_in()
+        return fills, settled
+
+    def _take_in(self) -> None:
+        while (event := self.take()) is not None:
+            for command in self.decide(event):
+                if not isinstance(command, VenueCommand):
+                    self.runner.keep(command)
 
 
 def _opened_ms(core: TradingCore) -> Iterator[int]:

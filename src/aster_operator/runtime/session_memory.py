@@ -17,7 +17,7 @@ from aster_operator.domain.pairing import LegHedge, Market, market_of
 from aster_operator.execution.reconciliation import RememberedLeg, RememberedPair
 from aster_operator.runtime.spot_start import own_coins
 
-__all__ = ["SessionMemory", "open_quantities", "remember"]
+__all__ = ["SessionMemory", "open_quantities", "remember", "strategy_memory"]
 
 _ONE = Decimal(1)
 """How the legs of old rows count: both were on one symbol."""
@@ -39,11 +39,12 @@ def remember(connection: Connection, book: LedgerKey, now_ms: int) -> SessionMem
     return SessionMemory(
         pairs=_open_pairs(connection, book),
         volume_by_day={day_ms: today.volume} if today.volume else {},
-        strategies=_strategy_memory(connection, book),
+        strategies=strategy_memory(connection, book),
     )
 
 
-def _strategy_memory(connection: Connection, book: LedgerKey) -> dict[str, dict[str, str]]:
+def strategy_memory(connection: Connection, book: LedgerKey) -> dict[str, dict[str, str]]:
+    """What strategies and the session itself remember, by a name and a key of theirs."""
     statement = select(StrategyMemory.__table__).order_by(StrategyMemory.id)
     rows = connection.execute(
         Selection(book=book).narrow(statement, StrategyMemory, StrategyMemory.updated_ms)

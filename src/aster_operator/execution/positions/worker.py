@@ -13,7 +13,7 @@ from aster_operator.domain.money import ZERO, plain_text
 from aster_operator.domain.orders import PartlyFilled, Refused, Rejected, Working
 from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.order_desk import OrderDesk
-from aster_operator.execution.order_tracker import TrackedOrder
+from aster_operator.execution.order_tracker import NOTHING_TO_REDUCE, TrackedOrder
 from aster_operator.execution.positions.position import ExitKind, ManagedPosition, PositionPhase
 from aster_operator.execution.positions.protection import (
     exit_order,
@@ -28,7 +28,6 @@ __all__ = ["LOOK_EVERY_MS", "PositionWorker"]
 
 _THROUGH_TRIGGER = (-2021, -4135, -4142)
 """The venue's words for "this would trigger at once"."""
-_NOTHING_TO_REDUCE = (-2022, -4118)
 _MAX_RETRY_DOUBLINGS = 10
 LOOK_EVERY_MS = 100
 """While something stands open to harm: often enough to try several times within half a second."""
@@ -110,7 +109,7 @@ class PositionWorker:
 
     def _on_refused_exit(self, position: ManagedPosition, kind: ExitKind, refusal: Rejected) -> None:
         if kind is ExitKind.CLOSE:
-            position.must_ask = position.must_ask or refusal.code in _NOTHING_TO_REDUCE
+            position.must_ask = position.must_ask or refusal.code in NOTHING_TO_REDUCE
             self._note_failure(position)
         elif refusal.code in _THROUGH_TRIGGER:
             if kind is ExitKind.TRAILING:
@@ -118,7 +117,7 @@ class PositionWorker:
             elif position.phase in (PositionPhase.ENTERING, PositionPhase.OPEN):
                 reason = kind.reason or ExitReason.UNPROTECTED
                 self.begin_close(position, reason, f"{kind} would trigger at once")
-        elif refusal.code in _NOTHING_TO_REDUCE:
+        elif refusal.code in NOTHING_TO_REDUCE:
             position.must_ask = True
 
     def _note_failure(self, position: ManagedPosition) -> None:
