@@ -230,7 +230,7 @@ def test_deleveraged_orders_are_listed_as_such(trader: Trader) -> None:
     where = {"user": trader.account.user, "symbol": "BTCUSDT"}
     trader.server.control.call("POST", "/sim/deleverage", where)
     (row,) = trader.v3("GET", "forceOrders", autoCloseType="ADL").json
-    assert row["clientOrderId"].startswith("adl_autoclose")
+    assert row["clientOrderId"] == "adl_autoclose"
     assert (row["status"], row["timeInForce"]) == ("FILLED", "GTC")
     assert trader.v3("GET", "forceOrders", autoCloseType="LIQUIDATION").json == []
     assert trader.v3("GET", "forceOrders", symbol="BTCUSDT").json == [row]

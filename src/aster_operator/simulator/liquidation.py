@@ -258,7 +258,8 @@ class Liquidator:
             order_id=order_id,
             account_id=account.account_id,
             spec=market.spec,
-            client_order_id=f"{prefix}{order_id}",
+            # The venue numbers liquidations and gives every deleveraging order the same name.
+            client_order_id=f"{prefix}{order_id}" if prefix == "autoclose-" else prefix,
             side=Side.SELL if position.lots > 0 else Side.BUY,
             position_side=position.position_side,
             order_type=OrderType.LIMIT,
