@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_calls import Call, Ending, Run
+from forked_command import run_forked
 
 from aster_operator.cli.entry import main
 
@@ -31,10 +32,10 @@ def call(
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run `aster-operator`; `environment` adds variables, `source` replaces the program."""
+def start(tmp_path: Path) -> Run:
+    """Start `aster-operator` anew; `environment` adds variables, `source` replaces the program."""
 
-    def run_command(
+    def start_command(
         *arguments: str, environment: dict[str, str] | None = None, source: str | None = None
     ) -> "subprocess.CompletedProcess[str]":
         program = ["-m", "aster_operator.cli.entry"] if source is None else ["-c", source]
@@ -48,5 +49,20 @@ def run(tmp_path: Path) -> Run:
             timeout=60,
             stdin=subprocess.DEVNULL,
         )
+
+    return start_command
+
+
+@pytest.fixture
+def run(tmp_path: Path, start: Run) -> Run:
+    """The same in a process that need not import anything first: most of what a start costs."""
+
+    def run_command(
+        *arguments: str, environment: dict[str, str] | None = None, source: str | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        if source is not None:
+            return start(*arguments, environment=environment, source=source)
+        variables = {"PATH": os.environ["PATH"], "COLUMNS": "120"} | (environment or {})
+        return run_forked(arguments, tmp_path, variables, timeout_s=60)
 
     return run_command

@@ -29,6 +29,12 @@ def call_raising(call: Call, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return call_with
 
 
+@pytest.fixture
+def run(start: Run) -> Run:
+    """Here it is the start itself that is looked at."""
+    return start
+
+
 def test_the_version_is_one_line(run: Run) -> None:
     done = run("--version")
     assert done.returncode == 0

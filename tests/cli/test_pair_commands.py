@@ -23,7 +23,7 @@ KEYS = {
 )
 def test_both_executions_of_a_kind_are_compared(run: Run, kind: str, symbols: list[str]) -> None:
     done = run(
-        "backtest", "compare", "--pair", kind, "--days", "0.35", "--seed", "2", "--json",
+        "backtest", "compare", "--pair", kind, "--days", "0.2", "--seed", "2", "--json",
         environment={"POSITION_HOLD_TIME_MIN": "45"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -41,7 +41,7 @@ def test_both_executions_of_a_kind_are_compared(run: Run, kind: str, symbols: li
 
 @pytest.mark.parametrize("kind", ["cross", "carry"])
 def test_the_demo_of_a_kind_ends_with_books_that_match(run: Run, kind: str) -> None:
-    done = run("demo", "--hours", "3", "--pair", kind, "--json")
+    done = run("demo", "--hours", "1", "--pair", kind, "--json", environment={"POSITION_HOLD_TIME_MIN": "20"})
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["ledger"], report["wallet_compared"]) == ("match", True)

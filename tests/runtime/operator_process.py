@@ -1,21 +1,18 @@
 """The operator as a process that can be killed: forked from one that has done the slow imports already."""
 
-import multiprocessing
 import os
 import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-__all__ = ["start_operator"]
+from preloaded import context
 
-_PRELOADED = ["aster_operator.cli.app", "aster_operator.cli.run", "aster_operator.runtime.live_run"]
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(_PRELOADED)
+__all__ = ["start_operator"]
 
 
 def start_operator(arguments: list[str], folder: Path, environment: dict[str, str]) -> ForkServerProcess:
     """`aster-operator ARGUMENTS` in `folder`; what it prints goes to `operator.log` there."""
-    process = _context.Process(target=_operate, args=(arguments, str(folder), environment), daemon=True)
+    process = context.Process(target=_operate, args=(arguments, str(folder), environment), daemon=True)
     process.start()
     return process
 
