@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from aster_operator.market_data.catalog.layout import is_catalog
-from aster_operator.market_data.catalog.replay_sources import catalog_ticks
 from aster_operator.market_data.history import MINUTE_MS, RecordedHistory
 from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick, load_ticks
 from aster_operator.simulator.book import QueueModel, pessimistic_queue
@@ -108,6 +106,10 @@ def captured_sources(
     `agg_trades.parquet`, `book_top.parquet` and `depth10.parquet` are there. Raises HistoryError,
     CatalogError.
     """
+    # Only here, because they load polars and pyarrow, for which every session would wait at its start.
+    from aster_operator.market_data.catalog.layout import is_catalog
+    from aster_operator.market_data.catalog.replay_sources import catalog_ticks
+
     if is_catalog(folder):
         return [_played(catalog_ticks(folder, symbol), options) for symbol in symbols]
     files = {
