@@ -13,6 +13,8 @@ from urllib.parse import urlencode, urlsplit
 import polars as pl
 import pytest
 from cli_calls import Call, Run
+from eth_account import Account
+from eth_account.messages import encode_typed_data
 from test_session_commands import started
 
 from aster_operator.domain.clock import WallClock
@@ -214,3 +216,23 @@ def test_the_times_of_the_recording_can_be_kept(tmp_path: Path) -> None:
     with served(tmp_path, "--start", "recorded") as line:
         told = get(f"{line['rest']}/fapi/v1/premiumIndex?symbol=BTCUSDT")
         assert told["time"] < 1_760_000_000_000
+
+
+def v3_balance(line: dict[str, Any], chain_id: int) -> Any:
+    account = line["accounts"][0]
+    text = urlencode({"nonce": WallClock().now_us(), "user": account["user"], "signer": account["signer"]})
+    domain = {
+        "name": "AsterSignTransaction",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": "0x" + "00" * 20,
+    }
+    message = encode_typed_data(domain, {"Message": [{"name": "msg", "type": "string"}]}, {"msg": text})
+    signed = Account.sign_message(message, account["private_key"])
+    return get(f"{line['rest']}/fapi/v3/balance?{text}&signature={signed.signature.hex()}")
+
+
+def test_a_program_for_the_testnet_signs_for_its_chain(tmp_path: Path) -> None:
+    with served(tmp_path, "--chain-id", "714") as line:
+        assert v3_balance(line, 714)[0]["asset"] == "USDT"
+        assert v3_balance(line, 1666)["code"] == -1022

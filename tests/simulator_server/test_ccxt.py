@@ -228,6 +228,9 @@ async def test_transfers_between_wallets(client: Any) -> None:
     assert (await client.fetch_balance({"type": "spot"}))["USDT"]["total"] == 250
     assert (await client.fetch_balance({"type": "swap"}))["USDT"]["total"] == 9_750
     await client.transfer("USDT", 50, "spot", "swap")
+    paid = await client.withdraw("USDT", 20, "0x" + "ab" * 20, {"network": "BEP20", "fee": "0.5"})
+    assert paid["info"]["hash"].startswith("0x")
+    assert (await client.fetch_balance({"type": "spot"}))["USDT"]["total"] == 180
     assert (await client.fetch_balance({"type": "swap"}))["USDT"]["total"] == 9_800
 
 

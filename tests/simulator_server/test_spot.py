@@ -60,6 +60,34 @@ def test_market_data(spot_trader: SpotTrader) -> None:
     assert bars[-1][4] == day["lastPrice"]
 
 
+def test_the_day_of_a_spot_market(spot_trader: SpotTrader) -> None:
+    day = spot_trader.ask("ticker/24hr", symbol="BTCUSDT").json
+    touch = spot_trader.ask("ticker/bookTicker", symbol="BTCUSDT").json
+    assert {name: day[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")} == {
+        name: touch[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")
+    }
+    assert Decimal(day["lowPrice"]) <= Decimal(day["weightedAvgPrice"]) <= Decimal(day["highPrice"])
+    trades = spot_trader.ask("trades", symbol="BTCUSDT").json
+    assert (day["firstId"], day["lastId"]) == (trades[0]["id"], trades[-1]["id"])
+    assert (day["lastPrice"], day["lastQty"]) == (trades[-1]["price"], trades[-1]["qty"])
+
+
+@pytest.mark.parametrize(("share", "code"), [("5.1", -4016), ("0.19", -4024), ("0.21", None)])
+def test_a_spot_price_stays_near_the_market(spot_trader: SpotTrader, share: str, code: int | None) -> None:
+    spot_trader.fund("9000")
+    bid = Decimal(spot_trader.ask("ticker/bookTicker", symbol="BTCUSDT").json["bidPrice"])
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
+    answer = spot_trader.spot("POST", "order", **order, price=f"{bid * Decimal(share):.1f}")
+    assert answer.json.get("code") == code
+
+
+def test_no_spot_order_is_larger_than_the_filter(spot_trader: SpotTrader) -> None:
+    bid = Decimal(spot_trader.ask("ticker/bookTicker", symbol="BTCUSDT").json["bidPrice"])
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "100"}
+    assert spot_trader.spot("POST", "order", **order, price=f"{bid * 2:.1f}").code == -1013
+    assert spot_trader.spot("POST", "order", **order, price=f"{bid / 2:.1f}").code == -2018
+
+
 def test_a_purchase_fills_and_pays_its_fee_in_what_it_received(spot_trader: SpotTrader) -> None:
     spot_trader.fund("2000")
     order = spot_trader.spot("POST", "order", **BUY, newOrderRespType="FULL").json

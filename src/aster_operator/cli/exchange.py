@@ -116,6 +116,12 @@ _LegacyV3 = Annotated[
         "--legacy-v3", help="Also accept the V3 signatures of before 2026 (requests with a timestamp)."
     ),
 ]
+_ChainId = Annotated[
+    int,
+    typer.Option(
+        "--chain-id", min=1, help="Chain that V3 signatures name: 1666 as on mainnet, 714 as on the testnet."
+    ),
+]
 _Spot = Annotated[bool, typer.Option("--spot/--no-spot", help="List a spot market beside each perpetual.")]
 
 
@@ -136,6 +142,7 @@ def _serve(
     latency_ms: _LatencyMs = 0,
     latency_jitter_ms: _LatencyJitterMs = 0,
     legacy_v3: _LegacyV3 = False,
+    chain_id: _ChainId = 1666,
     json_output: JsonOutput = False,
 ) -> int:
     import asyncio
@@ -174,6 +181,7 @@ def _serve(
         latency_ms=latency_ms,
         latency_jitter_ms=latency_jitter_ms,
         legacy_v3=legacy_v3,
+        chain_id=chain_id,
     )
     return asyncio.run(_main(options, json_output=json_output))
 

@@ -79,6 +79,8 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     latency_jitter_ms: int = 0
     legacy_v3: bool = False
     """Requests wait `latency_ms` and up to `latency_jitter_ms` more; the retired V3 signatures are taken."""
+    chain_id: int = 1666
+    """Of V3 signatures: 1666 is that of mainnet, 714 that of the testnet."""
 
 
 class EmbeddedVenue(msgspec.Struct, frozen=True):
@@ -136,7 +138,7 @@ async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator
         seed=options.seed,
         deposits={"USDT": options.deposit_usdt},
         tls=options.tls,
-        auth=AuthSettings(legacy_v3=options.legacy_v3),
+        auth=AuthSettings(chain_id=options.chain_id, legacy_v3=options.legacy_v3),
         latency_ms=options.latency_ms,
         latency_jitter_ms=options.latency_jitter_ms,
     )

@@ -13,6 +13,7 @@ _MOST_MONEY = 10**15
 
 _TEXTS = {
     -1000: "Invalid symbol.",
+    -1013: "Filter failure: MAX_NOTIONAL",
     -1020: "This operation is not supported.",
     -1102: "Mandatory parameter '%s' was not sent, was empty/null, or malformed.",
     -1106: "Parameter '%s' sent when not required.",

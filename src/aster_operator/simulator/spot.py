@@ -15,7 +15,13 @@ from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Si
 from aster_operator.domain.instruments import Instrument, LotFilter
 from aster_operator.simulator.api import BookView
 from aster_operator.simulator.book import OrderBook
-from aster_operator.simulator.filters import check_min_notional, check_request, check_status
+from aster_operator.simulator.filters import (
+    CheckedOrder,
+    check_min_notional,
+    check_percent_price,
+    check_request,
+    check_status,
+)
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import MINUTE_MS, BarSeries, bar_open_ms
 from aster_operator.simulator.liquidity import DepthModel
@@ -35,10 +41,13 @@ from aster_operator.simulator.refusals import money_atoms, refuse
 from aster_operator.simulator.spot_books import SpotAccount, SpotClearing, SpotLedger, SpotMove, delivered
 from aster_operator.simulator.state import ExchangeState, Market
 
-__all__ = ["SPOT_MAKER_FEE_E8", "SPOT_TAKER_FEE_E8", "SpotBalance", "SpotExchange"]
+__all__ = ["MAX_NOTIONAL", "SPOT_MAKER_FEE_E8", "SPOT_TAKER_FEE_E8", "SpotBalance", "SpotExchange"]
 
 SPOT_MAKER_FEE_E8 = 5_000
 SPOT_TAKER_FEE_E8 = 40_000
+MAX_NOTIONAL = Decimal(9_000_000)
+"""Of one spot order, in the quote asset."""
+_PERCENT_PRICE = (Decimal("0.2"), Decimal(5))
 _TOUCH_USD = 20_000
 _FLOW_DIVISOR = 8
 _LEVELS = 10
@@ -198,6 +207,7 @@ class SpotExchange:
         self._desk.refuse_duplicate_id(account, request.symbol, request.client_order_id)
         check_status(market.spec.instrument, halted=market.halted, closing=False)
         check_min_notional(market.spec, checked.lots, checked.price_ticks, market.mark_e8)
+        _check_most(market, checked)
         order = self._desk.create(account, request, checked)
         asset, needed = self._needed(market, order)
         if needed > account.free_atoms(asset):
@@ -278,6 +288,16 @@ class SpotExchange:
         return self._ledger.audit(self._accounts.values())
 
 
+def _check_most(market: Market, checked: CheckedOrder) -> None:
+    """PERCENT_PRICE of a limit price against the mark, and MAX_NOTIONAL."""
+    if checked.price_ticks:
+        for side in Side:
+            check_percent_price(market.spec, side, checked.price_ticks, market.mark_e8)
+    ticks = checked.price_ticks or market.last_ticks
+    if market.spec.notional_atoms(ticks, checked.lots) > MAX_NOTIONAL * ATOMS:
+        raise refuse(-1013)
+
+
 def _spot_bar(spec: ContractSpec, perpetual: ContractSpec, bar: KlineRecord) -> KlineRecord:
     finer = int(perpetual.instrument.lot.step / spec.instrument.lot.step)
     return replace(
@@ -308,4 +328,6 @@ def _with_finer_step(perpetual: ContractSpec) -> Instrument:
         quantity_precision=instrument.quantity_precision + digits,
         lot=finer(instrument.lot),
         market_lot=finer(instrument.market_lot),
+        percent_price_down=_PERCENT_PRICE[0],
+        percent_price_up=_PERCENT_PRICE[1],
     )

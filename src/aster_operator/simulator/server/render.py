@@ -283,6 +283,8 @@ def _account_position_json(position: PositionRiskView) -> dict[str, Any]:
         "maxNotional": str(position.max_notional),
         "positionSide": position.position_side.value,
         "positionAmt": text.quantity(position.lots),
+        "notional": atoms_text(position.notional_atoms),
+        "isolatedWallet": atoms_text(position.isolated_wallet_atoms),
         "updateTime": position.updated_ms,
     }
 

@@ -3,11 +3,12 @@
 An exchange without a spot side answers with empty lists and knows no spot symbol.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from aster_operator.domain.money import plain_text
-from aster_operator.simulator.model import ContractSpec, TradeEvent
+from aster_operator.simulator.model import ATOMS, ContractSpec, TradeEvent
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.bars import klines_of
@@ -23,6 +24,7 @@ from aster_operator.simulator.server.endpoints.spot_orders import SPOT_ORDER_END
 from aster_operator.simulator.server.number_text import symbol_text
 from aster_operator.simulator.server.render import book_ticker_json, depth_json, kline_json
 from aster_operator.simulator.server.routing import Call, Endpoint
+from aster_operator.simulator.spot import MAX_NOTIONAL
 
 __all__ = ["SPOT_ENDPOINTS"]
 
@@ -32,12 +34,29 @@ def _specs(call: Call) -> list[ContractSpec]:
     return [] if spot is None else list(spot.contracts().values())
 
 
+def _notional_filters(least: Decimal) -> list[dict[str, Any]]:
+    """The same minimum as another filter, and a maximum no single order here can reach without a refusal."""
+    highest = plain_text(MAX_NOTIONAL)
+    return [
+        {"filterType": "MAX_NOTIONAL", "maxNotional": highest},
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": plain_text(least),
+            "maxNotional": highest,
+            "applyMinToMarket": True,
+            "applyMaxToMarket": True,
+            "avgPriceMins": 5,
+        },
+    ]
+
+
 def _symbol_json(spec: ContractSpec) -> dict[str, Any]:
     instrument = spec.instrument
     filters = instrument_filters(instrument)
     for each in filters:
         if each["filterType"] == "MIN_NOTIONAL":
             each["minNotional"] = each.pop("notional")
+    filters.extend(_notional_filters(instrument.min_notional))
     return {
         "symbol": spec.symbol,
         "status": instrument.status.value,
@@ -148,23 +167,35 @@ def klines(call: Call) -> Any:
 
 def _day_json(call: Call, spec: ContractSpec) -> dict[str, Any] | None:
     spot = call.exchange.spot
-    bars = [] if spot is None else spot.klines(spec.symbol, MINUTE_MS, None, None, DAY_MS // MINUTE_MS)
+    if spot is None:
+        return None
+    bars = spot.klines(spec.symbol, MINUTE_MS, None, None, DAY_MS // MINUTE_MS)
     if not bars:
         return None
     text, instrument = symbol_text(spec), spec.instrument
-    first, last = bars[0], bars[-1]
+    first, last, traded = bars[0], bars[-1], spot.recent_trades(spec.symbol, 1)
+    numbered = [bar for bar in bars if bar.first_trade_id >= 0]
+    best = book_ticker_json(spot.book(spec.symbol, 1))
+    lots, quote_atoms = sum(bar.lots for bar in bars), sum(bar.quote_atoms for bar in bars)
+    average = Decimal(quote_atoms) / ATOMS / spec.quantity_of(lots) if lots else Decimal(0)
     return {
         "symbol": spec.symbol,
         "priceChange": text.price(last.close_ticks - first.open_ticks),
         "priceChangePercent": f"{100 * (last.close_ticks / first.open_ticks - 1):.3f}",
+        "weightedAvgPrice": f"{average:.8f}",
+        "prevClosePrice": text.price(first.open_ticks),
         "lastPrice": text.price(last.close_ticks),
+        "lastQty": text.quantity(traded[-1].lots if traded else 0),
+        **{name: best[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")},
         "openPrice": text.price(first.open_ticks),
         "highPrice": text.price(max(bar.high_ticks for bar in bars)),
         "lowPrice": text.price(min(bar.low_ticks for bar in bars)),
-        "volume": text.quantity(sum(bar.lots for bar in bars)),
-        "quoteVolume": text.notional(sum(bar.quote_atoms for bar in bars)),
+        "volume": text.quantity(lots),
+        "quoteVolume": text.notional(quote_atoms),
         "openTime": first.open_ms,
         "closeTime": call.exchange.now_ms,
+        "firstId": numbered[0].first_trade_id if numbered else -1,
+        "lastId": numbered[-1].last_trade_id if numbered else -1,
         "count": sum(bar.trades for bar in bars),
         # Clients tell a spot ticker from a futures one by the base asset (section 4.1).
         "baseAsset": instrument.base_asset,
