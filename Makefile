@@ -16,7 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt requirements/peers.txt
 AUDIT := build/audit
-DEEP_TESTS := tests/execution/test_execution_machine.py tests/backtest/test_validation_study.py
+DEEP_TESTS := tests/execution/test_execution_machine.py tests/exchange/test_garbage.py \
+	tests/backtest/test_validation_study.py
 
 .PHONY: audit bench-dashboard bench-exchange bench-lab bench-wire dist help install install-dev run sbom site test test-slow lint format clean lock
 

@@ -22,6 +22,7 @@ from aster_operator.exchange.wire import account, agents, market, orders, record
 from aster_operator.exchange.wire.streams import MarketFrame
 from aster_operator.exchange.wire.user_stream import ListenKeyExpiredMessage
 from exchange import payloads
+from slow_tests import deeper
 
 RECORDS = [
     getattr(module, name)
@@ -44,7 +45,7 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=deeper(30, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _damaged(valid: Any) -> st.SearchStrategy[bytes]:
@@ -99,7 +100,7 @@ PARSED = [
 
 
 @pytest.mark.parametrize(("valid", "record", "convert"), PARSED, ids=[p[1].__name__ for p in PARSED])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=deeper(60, 600), deadline=None)
 @given(data=st.data())
 def test_damaged_records_parse_or_say_which_field(valid: dict, record: type, convert: Any, data: Any) -> None:
     body = data.draw(_damaged(valid))
@@ -128,7 +129,7 @@ def _market_stream(seen: list) -> MessageStream:
 
 
 @pytest.mark.parametrize("valid", payloads.MARKET_MESSAGES, ids=[m["e"] for m in payloads.MARKET_MESSAGES])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=deeper(60, 600), deadline=None)
 @given(data=st.data())
 def test_a_damaged_market_frame_is_an_event_or_is_counted(valid: dict, data: Any) -> None:
     async def run() -> None:
@@ -149,7 +150,7 @@ class _Keys:
 
 
 @pytest.mark.parametrize("valid", payloads.USER_MESSAGES, ids=lambda m: m["e"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=deeper(60, 600), deadline=None)
 @given(data=st.data())
 def test_a_damaged_user_frame_is_an_event_or_breaks_the_feed_openly(valid: dict, data: Any) -> None:
     async def run() -> None:
