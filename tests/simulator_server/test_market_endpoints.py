@@ -241,3 +241,12 @@ def test_day_figures_are_those_of_the_bars(trader: Trader) -> None:
     assert figures["lowPrice"] == min((bar[3] for bar in minutes), key=Decimal)
     assert (figures["openPrice"], figures["lastPrice"]) == (minutes[0][1], minutes[-1][4])
     assert figures["count"] == sum(bar[8] for bar in minutes)
+
+
+def test_pages_in_a_browser_may_read_public_data_only(trader: Trader) -> None:
+    header = "Access-Control-Allow-Origin"
+    for path in ("v1/klines?symbol=BTCUSDT&interval=1m", "v3/depth?symbol=NOPE"):
+        name, _, query = path.partition("?")
+        assert trader.send("GET", f"/fapi/{name}", query).headers[header] == "*"
+    assert header not in trader.v3("GET", "balance").headers
+    assert header not in trader.send("GET", "/fapi/v1/nowhere").headers

@@ -8,7 +8,7 @@ import structlog
 
 from aster_operator.simulator.model import VenueRefusal
 from aster_operator.simulator.server import refusals
-from aster_operator.simulator.server.auth import Authenticator, Identity
+from aster_operator.simulator.server.auth import Authenticator, Identity, Security
 from aster_operator.simulator.server.messages import WireRequest, WireResponse, json_response
 from aster_operator.simulator.server.openapi import describe, docs_response
 from aster_operator.simulator.server.params import Params, read_params
@@ -94,5 +94,8 @@ class Dispatcher:
     ) -> None:
         limiter = self.services.limiter
         response.headers["X-MBX-USED-WEIGHT-1M"] = str(limiter.used_weight(request.peer))
+        if endpoint is not None and endpoint.security is Security.NONE:
+            # Pages in a browser read the venue's public data; nothing that takes a signature is for them.
+            response.headers["Access-Control-Allow-Origin"] = "*"
         if endpoint is not None and endpoint.orders is not None and identity is not None:
             response.headers["X-MBX-ORDER-COUNT-1M"] = str(limiter.used_orders(identity.account_id))

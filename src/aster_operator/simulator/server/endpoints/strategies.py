@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from aster_operator.domain.enums import PositionSide, Side, TimeInForce
+from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import OrderRequest, VenueRefusal
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
@@ -80,7 +81,27 @@ def chase(call: Call) -> Any:
         or TimeInForce.GTX,
         client_strategy_id=_client_strategy_id(call),
     )
-    return _strategy_json(call.exchange.place_chase_order(call.account_id, request))
+    placed = _strategy_json(call.exchange.place_chase_order(call.account_id, request))
+    return placed | _chase_echo(call, request)
+
+
+def _chase_echo(call: Call, request: ChaseRequest) -> dict[str, Any]:
+    """What the documentation shows beside what the venue was seen to answer: the request itself."""
+    farthest = request.max_chase_offset
+    return {
+        "symbol": request.symbol,
+        "side": request.side.value,
+        "positionSide": request.position_side.value,
+        "quantityUnit": request.quantity_unit.value,
+        "quantity": plain_text(request.quantity),
+        "reduceOnly": request.reduce_only,
+        "chaseOffset": plain_text(request.chase_offset),
+        "chaseOffsetType": "ABSOLUTE",
+        "maxChaseOffset": None if farthest is None else plain_text(farthest),
+        "maxChaseOffsetType": "PERCENTAGE" if request.max_chase_offset_is_pct else "ABSOLUTE",
+        "timeInForce": request.time_in_force.value,
+        "bookTime": call.exchange.now_ms,
+    }
 
 
 def _strategy_type(call: Call) -> StrategyType:
