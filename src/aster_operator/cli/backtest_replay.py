@@ -73,7 +73,12 @@ def _replay(
     order_notional: _OrderNotional = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = 1,
     faults: Annotated[
-        str, typer.Option("--faults", help="none, lost-answers, lost-events, refusals, ..., storm.")
+        str,
+        typer.Option(
+            "--faults",
+            help="What the exchange does wrong: none, lost-answers, lost-requests, refusals, slow-queries,"
+            " lost-events, or storm: all of them.",
+        ),
     ] = "none",
     driver: Annotated[
         str, typer.Option("--driver", help="in-process, or wire: over loopback, with the same result.")
