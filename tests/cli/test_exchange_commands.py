@@ -210,6 +210,7 @@ def test_at_real_speed_market_time_is_now(tmp_path: Path, market: str) -> None:
         assert abs(get(f"{rest}/fapi/v1/premiumIndex?symbol=BTCUSDT")["time"] - now_ms) < 60_000
         settled = get(f"{rest}/fapi/v1/fundingRate?symbol=BTCUSDT&startTime={now_ms - 86_400_000}")
         assert len(settled) == 3
+        assert len(get(f"{rest}/fapi/v1/depth?symbol=BTCUSDT&limit=1000")["bids"]) == 100
 
 
 def test_the_times_of_the_recording_can_be_kept(tmp_path: Path) -> None:

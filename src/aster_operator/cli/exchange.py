@@ -92,6 +92,15 @@ _SubstepMs = Annotated[
         help="Market time between two book moves (default: 100 at speed 1, else 1000).",
     ),
 ]
+_Levels = Annotated[
+    int | None,
+    typer.Option(
+        "--levels",
+        min=5,
+        max=1000,
+        help="Prices on each side of the book, not for ticks (default: 100 at speed 1, else 20).",
+    ),
+]
 _Start = Annotated[
     str,
     typer.Option(
@@ -136,6 +145,7 @@ def _serve(
     symbols: _Symbols = None,
     deposit: _Deposit = 10_000.0,
     substep_ms: _SubstepMs = None,
+    levels: _Levels = None,
     start: _Start = "auto",
     tls: _Tls = False,
     spot: _Spot = True,
@@ -170,6 +180,7 @@ def _serve(
         data=data,
         seed=seed,
         substep_ms=substep_ms or (100 if pace == 1.0 else 1_000),
+        levels=levels or (100 if pace == 1.0 else 20),
         as_of_ms=WallClock().now_ms() if is_now else None,
         warm_up_ms=24 * 3_600_000 if data is None else 0,
         pace=speed,

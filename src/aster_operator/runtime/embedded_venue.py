@@ -15,6 +15,7 @@ from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.market_data.redating import redated
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.simulator.liquidity import DEPTH_LEVELS
 from aster_operator.simulator.options import captured_sources, synthetic_sources
 from aster_operator.simulator.server.auth import AuthSettings
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
@@ -64,6 +65,8 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: Path | None = None
     seed: int = 1
     substep_ms: int = 5_000
+    levels: int = DEPTH_LEVELS
+    """Prices shown on each side of the book, not for captured ticks."""
     warm_up_ms: int = 0
     as_of_ms: int | None = None
     duration_ms: int | None = None
@@ -126,8 +129,10 @@ async def embedded_venue(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIt
 async def _started(options: EmbeddedVenueOptions, clock: Clock) -> AsyncIterator[EmbeddedVenue]:
     exchange = embedded_exchange(options)
     if options.as_of_ms is not None:
-        # What has passed since the options were made: market time and the wall clock begin together.
-        exchange.advance_to(max(options.as_of_ms, clock.now_ms()))
+        # Playing the running minute takes time too: market time and the wall clock begin together.
+        exchange.advance_to(options.as_of_ms)
+        while (now_ms := clock.now_ms()) > exchange.now_ms:
+            exchange.advance_to(now_ms)
     start_ms = exchange.now_ms
     end_ms = _end_ms(options, start_ms, exchange.end_ms)
     settings = ServerSettings(
@@ -157,6 +162,7 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
         with_spot=options.with_spot,
         start_ms=options.as_of_ms,
         past_ms=options.warm_up_ms,
+        levels=options.levels,
     )
     if options.capture_session is not None and options.market is not MarketKind.TICKS:
         raise VenueProblem(

@@ -8,7 +8,9 @@ from random import Random
 
 from aster_operator.simulator.book import Ladder
 
-__all__ = ["DepthModel"]
+__all__ = ["DEPTH_LEVELS", "DepthModel"]
+
+DEPTH_LEVELS = 20
 
 _NOISE_SIZE = 1024
 _NOISE_MASK = _NOISE_SIZE - 1
@@ -22,7 +24,7 @@ class DepthModel:
     that the ladder reaches a few basis points on any symbol. Sizes grow away from the touch.
     """
 
-    def __init__(self, seed: str, ticks: int, levels: int = 20) -> None:
+    def __init__(self, seed: str, ticks: int, levels: int = DEPTH_LEVELS) -> None:
         random = Random(seed)  # noqa: S311 - reproducible market noise, not security
         self._noise = tuple(random.randrange(40, 200) for _ in range(_NOISE_SIZE))
         self._salt = random.randrange(1 << 20)

@@ -11,7 +11,7 @@ from random import Random
 
 from aster_operator.domain.enums import Side
 from aster_operator.market_data.history import MINUTE_MS, SymbolHistory
-from aster_operator.simulator.liquidity import DepthModel
+from aster_operator.simulator.liquidity import DEPTH_LEVELS, DepthModel
 from aster_operator.simulator.market_source import MarketDesk
 from aster_operator.simulator.minute_feed import MinuteFeed, RecordedFeed, SyntheticFeed
 from aster_operator.simulator.minute_plan import MINIMUM_SUBSTEPS, RecordedMinute, SubStep, plan_minute
@@ -31,9 +31,11 @@ def recorded_market(
     seed: int,
     substep_ms: int = 1000,
     start_ms: int | None = None,
+    levels: int = DEPTH_LEVELS,
 ) -> "MinutePlayer":
     """A market that plays recorded minutes from `start_ms` on. Raises ValueError when there are none."""
-    return MinutePlayer(spec, RecordedFeed(spec, history, start_ms), seed=seed, substep_ms=substep_ms)
+    feed = RecordedFeed(spec, history, start_ms)
+    return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms, levels=levels)
 
 
 def synthetic_market(
@@ -46,6 +48,7 @@ def synthetic_market(
     volatility_bps: float = 6.0,
     substep_ms: int = 1000,
     past_minutes: int = 0,
+    levels: int = DEPTH_LEVELS,
 ) -> "MinutePlayer":
     """An endless market that needs no data; see `SyntheticFeed`."""
     feed = SyntheticFeed(
@@ -57,17 +60,25 @@ def synthetic_market(
         volatility_bps=volatility_bps,
         past_minutes=past_minutes,
     )
-    return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms)
+    return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms, levels=levels)
 
 
 class MinutePlayer:
     """A `MarketSource` over a feed of minutes.
 
-    `substep_ms` divides a minute into at least four parts. Raises ValueError for one that does not, and for
-    an empty feed.
+    `substep_ms` divides a minute into at least four parts; a side shows `levels` prices. Raises ValueError
+    for a `substep_ms` that does not, and for an empty feed.
     """
 
-    def __init__(self, spec: ContractSpec, feed: MinuteFeed, *, seed: int, substep_ms: int = 1000) -> None:
+    def __init__(
+        self,
+        spec: ContractSpec,
+        feed: MinuteFeed,
+        *,
+        seed: int,
+        substep_ms: int = 1000,
+        levels: int = DEPTH_LEVELS,
+    ) -> None:
         if substep_ms <= 0 or MINUTE_MS % substep_ms or MINUTE_MS // substep_ms < MINIMUM_SUBSTEPS:
             raise ValueError(
                 f"substep_ms must divide a minute into at least {MINIMUM_SUBSTEPS} parts, was {substep_ms}"
@@ -85,7 +96,7 @@ class MinutePlayer:
         self._start_ticks = first.open
         self._substep = 0
         self._plan: list[SubStep] = []
-        self._depth = DepthModel(f"{seed}:{spec.symbol}:depth", first.open)
+        self._depth = DepthModel(f"{seed}:{spec.symbol}:depth", first.open, levels)
         self._touch_lots = max(2, first.lots // _TOUCH_DIVISOR)
         self._spread = 1
         self._next_ms: int | None = first.open_ms

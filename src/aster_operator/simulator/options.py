@@ -13,6 +13,7 @@ from aster_operator.simulator.contracts import (
     DEFAULT_TAKER_FEE_E8,
     contract_for_prices,
 )
+from aster_operator.simulator.liquidity import DEPTH_LEVELS
 from aster_operator.simulator.market_player import recorded_market, synthetic_market
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import ContractSpec
@@ -43,6 +44,8 @@ class ExchangeOptions:
     seed: int = 1
     substep_ms: int = 1000
     start_ms: int | None = None
+    levels: int = DEPTH_LEVELS
+    """Prices shown on each side of a book that is played from minutes."""
     past_ms: int = 0
     """Kline history of synthetic markets."""
     maker_fee_e8: int = DEFAULT_MAKER_FEE_E8
@@ -66,7 +69,12 @@ def recorded_sources(
         spec = contracts.get(symbol) or _contract(symbol, minutes.close[:_PRICES_FOR_TICK], options)
         sources.append(
             recorded_market(
-                spec, minutes, seed=options.seed, substep_ms=options.substep_ms, start_ms=start_ms
+                spec,
+                minutes,
+                seed=options.seed,
+                substep_ms=options.substep_ms,
+                start_ms=start_ms,
+                levels=options.levels,
             )
         )
     return sources
@@ -94,6 +102,7 @@ def synthetic_sources(symbols: Sequence[str], options: ExchangeOptions) -> list[
                 volatility_bps=volatility_bps,
                 substep_ms=options.substep_ms,
                 past_minutes=options.past_ms // MINUTE_MS,
+                levels=options.levels,
             )
         )
     return sources
