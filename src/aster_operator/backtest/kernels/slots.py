@@ -1,5 +1,7 @@
 """Distinct exits: the ways a trade from one entry can end, kept once for all configurations."""
 
+from typing import Any
+
 import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, compiled
@@ -28,7 +30,7 @@ def entries_to_sets(set_entry: Integers, offsets: Integers, out: Integers) -> No
 def _find_or_add(
     bar: int,
     price: float,
-    flag: int,
+    flag: int | np.int8,
     bars: Integers,
     prices: Floats,
     flags: Bytes,
@@ -125,8 +127,7 @@ def collect_slots(
     bars = opposite_price_long.shape[0]
     exits = exit_bars.shape[1]
     for entry in range(first, last):
-        start = slot_offsets[entry]
-        stop = slot_offsets[entry + 1]
+        start, stop = slot_offsets[entry], slot_offsets[entry + 1]
         own_bars = slot_bars[start:stop]
         own_prices = slot_prices[start:stop]
         own_flags = slot_flags[start:stop]
@@ -134,7 +135,7 @@ def collect_slots(
         while size < 2 * (stop - start):
             size *= 2
         table = np.full(size, -1, dtype=np.int32)
-        known = np.int64(0)  # a literal would have everything it is passed to compiled twice
+        known: Any = np.int64(0)  # a literal would have everything it is passed to compiled twice
         for number in range(exits):
             found = _find_or_add(
                 exit_bars[entry, number], exit_prices[entry, number], exit_flags[entry, number],
@@ -160,8 +161,7 @@ def collect_slots(
         for number in range(exits):
             exit_slots[entry, number] = places[exit_slots[entry, number]]
         for index in range(begin, end):
-            position = opposite_positions[index]
-            opposite_slots[position] = places[opposite_slots[position]]
+            opposite_slots[opposite_positions[index]] = places[opposite_slots[opposite_positions[index]]]
 
 
 @compiled
