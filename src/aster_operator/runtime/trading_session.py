@@ -235,10 +235,7 @@ async def trading_session(
             account_memory=await recall_account(client, memory.strategies, now_ms),
         )
         core = TradingCore(with_plan(chosen, settings, plan, ready, memory.strategies))
-        recorder.start_run(
-            core.strategy_name, now_ms, seed=identity.seed, settings_fingerprint=settings.fingerprint()
-        )
-        recorder.remember(mark_command(BooksMark(until_ms=now_ms, symbols=core.settings.symbols), now_ms))
+        _start_run(recorder, core, settings, identity.seed, now_ms)
         points = daily_points(engine, recorder, load_profile(settings.reward_profile))
         journal = _journal(identity, core, now_ms, clock)
         session = Session(
@@ -260,6 +257,13 @@ async def trading_session(
             journal.close()
     finally:
         engine.dispose()
+
+
+def _start_run(
+    recorder: TradeRecorder, core: TradingCore, settings: Settings, seed: int | None, now_ms: int
+) -> None:
+    recorder.start_run(core.strategy_name, now_ms, seed=seed, settings_fingerprint=settings.fingerprint())
+    recorder.remember(mark_command(BooksMark(until_ms=now_ms, symbols=core.settings.symbols), now_ms))
 
 
 async def _repair(
