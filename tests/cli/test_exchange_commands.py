@@ -115,7 +115,6 @@ def test_every_kind_of_market_is_served(
         (("--latency-ms", "-1"), "--latency-ms"),
         (("--speed", "fast"), "--speed"),
         (("--start", "yesterday"), "--start"),
-        (("--market", "ticks", "--data", ".", "--symbols", "BTCUSDT", "--start", "now"), "--start"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_code_two(
@@ -237,3 +236,12 @@ def test_a_program_for_the_testnet_signs_for_its_chain(tmp_path: Path) -> None:
     with served(tmp_path, "--chain-id", "714") as line:
         assert v3_balance(line, 714)[0]["asset"] == "USDT"
         assert v3_balance(line, 1666)["code"] == -1022
+
+
+def test_captured_ticks_can_begin_now(tmp_path: Path) -> None:
+    captures(tmp_path / "ticks")
+    options = ("--market", "ticks", "--data", "ticks", "--symbols", "BTCUSDT", "--session", "B")
+    with served(tmp_path, *options, "--start", "now", "--speed", "lockstep") as line:
+        now_ms = get(f"{line['rest']}/fapi/v1/time")["serverTime"]
+        (bar,) = get(f"{line['rest']}/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=1")
+        assert abs(bar[0] - now_ms) < 180_000

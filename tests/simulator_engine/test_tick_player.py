@@ -7,7 +7,14 @@ import pytest
 
 from aster_operator.domain.enums import OrderStatus
 from aster_operator.market_data.history import HistoryError
-from aster_operator.market_data.ticks import BookTick, TickHistory, TradeTick, load_ticks
+from aster_operator.market_data.ticks import (
+    BookTick,
+    MarkTick,
+    MinuteTick,
+    TickHistory,
+    TradeTick,
+    load_ticks,
+)
 from aster_operator.simulator.contracts import contract_for_prices
 from aster_operator.simulator.exchange import SimulatedExchange
 from aster_operator.simulator.model import TradeEvent
@@ -143,3 +150,24 @@ def test_a_trigger_is_met_by_every_print_and_not_only_by_the_last_of_a_moment(
     exchange.advance_to(START_MS + 40)
     assert stop.status.is_final
     assert exchange.audit().balanced
+
+
+def test_everything_can_be_moved_to_a_later_time() -> None:
+    ticks = (book(0, 60_000.0, 60_000.1), TradeTick(START_MS + 10, 60_000.1, 0.25, True))
+    marks = (MarkTick(START_MS + 5, 60_010.0, 60_000.0, 0.0002, START_MS + 3_600_000),)
+    minutes = (MinuteTick(START_MS - 60_000, 1.0, 2.0, 1.0, 2.0, 5.0, None, None, None),)
+    history = TickHistory("BTCUSDT", ticks, marks, minutes, ((START_MS, 0.0001),))
+    delay_ms = 86_400_000 + 60_000
+    player, moved = TickPlayer(SPEC, history, seed=1), TickPlayer(SPEC, history, seed=1, delay_ms=delay_ms)
+    assert moved.next_ms() == START_MS + delay_ms
+    assert moved.end_ms == START_MS + 10 + delay_ms
+    assert moved.recorded_rates_e8() == {START_MS + delay_ms: 10_000}
+    (before,), (after,) = player.history(), moved.history()
+    assert (after.open_ms - before.open_ms, after.close_ms - before.close_ms) == (delay_ms, delay_ms)
+    exchange = SimulatedExchange([moved])
+    exchange.advance_to(START_MS + delay_ms + 10)
+    told = exchange.mark("BTCUSDT")
+    assert told.next_funding_ms == START_MS + delay_ms + 3_600_000
+    assert exchange.recent_trades("BTCUSDT", 1)[0].time_ms == START_MS + delay_ms + 10
+    with pytest.raises(ValueError, match="whole minutes"):
+        TickPlayer(SPEC, history, seed=1, delay_ms=5)

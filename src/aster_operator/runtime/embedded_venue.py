@@ -53,7 +53,7 @@ class MarketKind(StrEnum):
 class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to play and how. Times in ms; `data` None plays the bundled sample; `duration_ms` None plays to
     the end of the data. Minutes before the start are known as klines (`warm_up_ms`, not for captured ticks).
-    `as_of_ms` moves recorded minutes, and a synthetic market, to that market time; None leaves them theirs.
+    `as_of_ms` moves what is played to that market time; None leaves it its own.
 
     Captured ticks need `data` (a catalog, or the folder of the captures) and `symbols`; `capture_session`
     picks one of the recordings in a folder, None plays all. A synthetic market takes no data and lists
@@ -173,8 +173,6 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
     try:
         if options.market is MarketKind.SYNTHETIC:
             sources = synthetic_sources(_without_data(options), chosen)
-        elif options.as_of_ms is not None:
-            raise VenueProblem("captured ticks keep their own times", "--start", "leave it out")
         else:
             sources = captured_sources(*_captures(options), chosen, options.capture_session)
         return SimulatedExchange(sources, chosen)

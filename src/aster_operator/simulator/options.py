@@ -112,32 +112,38 @@ def captured_sources(
     folder: Path, symbols: Sequence[str], options: ExchangeOptions, session: str | None = None
 ) -> list[MarketSource]:
     """Markets that play captured ticks from `folder`: a catalog that was recorded, or whichever of
-    `agg_trades.parquet`, `book_top.parquet` and `depth10.parquet` are there. Raises HistoryError,
-    CatalogError.
+    `agg_trades.parquet`, `book_top.parquet` and `depth10.parquet` are there. With `options.start_ms` they
+    begin in the minute before it instead of at their own time. Raises HistoryError, CatalogError.
     """
+    captures = [_captured(folder, symbol, session) for symbol in symbols]
+    begins = [ticks.ticks[0].time_ms for ticks in captures if ticks.ticks]
+    delay_ms = 0
+    if options.start_ms is not None and begins:
+        delay_ms = (options.start_ms - min(begins)) // MINUTE_MS * MINUTE_MS
+    return [_played(ticks, options, delay_ms) for ticks in captures]
+
+
+def _captured(folder: Path, symbol: str, session: str | None) -> TickHistory:
     # Only here, because they load polars and pyarrow, for which every session would wait at its start.
     from aster_operator.market_data.catalog.layout import is_catalog
     from aster_operator.market_data.catalog.replay_sources import catalog_ticks
 
     if is_catalog(folder):
-        return [_played(catalog_ticks(folder, symbol), options) for symbol in symbols]
+        return catalog_ticks(folder, symbol)
     files = {
         name: folder / f"{stem}.parquet" if (folder / f"{stem}.parquet").is_file() else None
         for name, stem in (("trades", "agg_trades"), ("tops", "book_top"), ("depth", "depth10"))
     }
-    sources: list[MarketSource] = []
-    for symbol in symbols:
-        # Ten-level pictures say all that best prices do, with sizes.
-        tops = None if files["depth"] is not None else files["tops"]
-        ticks = load_ticks(symbol, trades=files["trades"], tops=tops, depth=files["depth"], session=session)
-        sources.append(_played(ticks, options))
-    return sources
+    # Ten-level pictures say all that best prices do, with sizes.
+    tops = None if files["depth"] is not None else files["tops"]
+    return load_ticks(symbol, trades=files["trades"], tops=tops, depth=files["depth"], session=session)
 
 
-def _played(ticks: TickHistory, options: ExchangeOptions) -> TickPlayer:
+def _played(ticks: TickHistory, options: ExchangeOptions, delay_ms: int) -> TickPlayer:
     prices = [tick.price for tick in ticks.ticks if isinstance(tick, TradeTick)][:_PRICES_FOR_TICK]
     prices = prices or [tick.bids[0][0] for tick in ticks.ticks if isinstance(tick, BookTick)]
-    return TickPlayer(_contract(ticks.symbol, prices, options), ticks, seed=options.seed)
+    spec = _contract(ticks.symbol, prices, options)
+    return TickPlayer(spec, ticks, seed=options.seed, delay_ms=delay_ms)
 
 
 def _contract(symbol: str, prices: Sequence[float], options: ExchangeOptions) -> ContractSpec:

@@ -22,13 +22,16 @@ class TickPlayer:
 
     Where only best prices were captured, the depth behind them is seeded. A recorded trade first fills
     account orders by price and time, then prints at its own price. Recorded marks, funding and earlier
-    minutes count as they are; without them mark and funding are the exchange's own. Raises ValueError for an
-    empty history.
+    minutes count as they are; without them mark and funding are the exchange's own. `delay_ms`, in whole
+    minutes, moves everything to a later time. Raises ValueError for an empty history and for another delay.
     """
 
-    def __init__(self, spec: ContractSpec, history: TickHistory, *, seed: int) -> None:
+    def __init__(self, spec: ContractSpec, history: TickHistory, *, seed: int, delay_ms: int = 0) -> None:
         if not history.ticks:
             raise ValueError(f"{spec.symbol}: no ticks to play")
+        if delay_ms % MINUTE_MS:
+            raise ValueError(f"delay_ms must be whole minutes, was {delay_ms}")
+        self._delay_ms = delay_ms
         self._spec = spec
         self._ticks: Iterator[BookTick | TradeTick] = iter(history.ticks)
         self._tick_size = float(spec.instrument.tick_size)
@@ -36,9 +39,9 @@ class TickPlayer:
         self._pending: BookTick | TradeTick | None = next(self._ticks)
         self._marks = deque(history.marks)
         self._minutes = history.minutes
-        self._rates_e8 = {time_ms: round(rate * ATOMS) for time_ms, rate in history.funding}
+        self._rates_e8 = {time_ms + delay_ms: round(rate * ATOMS) for time_ms, rate in history.funding}
         self._is_told_the_index = bool(history.marks)
-        self._end_ms = history.ticks[-1].time_ms
+        self._end_ms = history.ticks[-1].time_ms + delay_ms
         first_book = next(tick for tick in history.ticks if isinstance(tick, BookTick))
         self._start_ticks = self._mid = self._price_ticks(first_book.bids[0][0])
         self._depth = DepthModel(f"{seed}:{spec.symbol}:depth", self._start_ticks)
@@ -66,6 +69,10 @@ class TickPlayer:
 
     def next_ms(self) -> int | None:
         """Marks end with the last tick."""
+        captured_ms = self._next_captured_ms()
+        return None if captured_ms is None else captured_ms + self._delay_ms
+
+    def _next_captured_ms(self) -> int | None:
         if self._pending is None:
             return None
         if self._marks and self._minute >= 0:
@@ -74,11 +81,11 @@ class TickPlayer:
 
     def play(self, desk: MarketDesk) -> None:
         """Take all ticks of the next millisecond."""
-        now_ms = self.next_ms()
+        now_ms = self._next_captured_ms()
         if now_ms is None:
             return
-        if now_ms // MINUTE_MS != self._minute:
-            self._minute = now_ms // MINUTE_MS
+        if (now_ms + self._delay_ms) // MINUTE_MS != self._minute:
+            self._minute = (now_ms + self._delay_ms) // MINUTE_MS
             desk.begin_minute(self._spec.symbol, self._minute * MINUTE_MS)
         while self._marks and self._marks[0].time_ms <= now_ms:
             self._tell(desk, self._marks.popleft())
@@ -102,7 +109,7 @@ class TickPlayer:
             self._spec.symbol,
             max(1, round(tick.mark * ATOMS)),
             round(tick.funding_rate * ATOMS),
-            tick.next_funding_ms,
+            tick.next_funding_ms + self._delay_ms,
         )
 
     def _bar(self, minute: MinuteTick) -> KlineRecord:
@@ -115,8 +122,8 @@ class TickPlayer:
         quote = minute.quote_volume
         return KlineRecord(
             self._spec,
-            minute.open_ms,
-            minute.open_ms + MINUTE_MS - 1,
+            minute.open_ms + self._delay_ms,
+            minute.open_ms + self._delay_ms + MINUTE_MS - 1,
             open_,
             high,
             low,
