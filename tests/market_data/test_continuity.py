@@ -108,6 +108,9 @@ def test_a_venue_that_counts_anew_after_a_cut_is_followed() -> None:
     recording.hear("aggTrade", fresh, lost=(TRADES,))
     recording.hear("aggTrade", [trade(2)])
     assert recording.kept == [500, 1, 2]
+    # Nobody knows how many came before the first one of the new count.
+    assert recording.told() == [("reconnect", None, False)]
+    assert "counts anew" in recording.gaps[0].detail
 
 
 @pytest.mark.parametrize(("first", "hole"), [(101, None), (105, (101, 104)), (100, None), (3, None)], ids=str)
@@ -118,6 +121,7 @@ def test_a_restart_knows_where_it_was(first: int, hole: tuple[int, int] | None) 
     assert found == ([] if hole is None else [hole])
     assert recording.kept == [first]
     assert [gap.cause for gap in recording.gaps] == ["restart"]
+    assert (recording.gaps[0].missed is None) == ("anew" in recording.gaps[0].detail) == (first == 3)
 
 
 def test_quiet_streams_lose_only_what_a_cut_may_have_taken() -> None:

@@ -62,6 +62,24 @@ def test_what_the_table_of_gaps_knows_is_explained(tmp_path: Path) -> None:
     assert (day.gaps, day.unfilled, day.gap_ms) == (1, 1, 4)
 
 
+def test_a_venue_that_counts_its_trades_anew_repeats_none_and_leaves_none_out(tmp_path: Path) -> None:
+    anew = [trade(number) for number in (1, 2, 3)]
+    for message in anew:
+        message.event_ms += 900
+        message.trade_ms += 900
+        message.received_ns += 900_000_000
+    rows = [trade(1), trade(2), trade(500), trade(501), *anew]
+    add_rows(tmp_path, "aggTrade", frame_of("aggTrade", rows), "seg-1.parquet")
+    gaps = [
+        GapRow("aggTrade", "BTCUSDT", trade(2).event_ms, trade(500).event_ms, "lost", 1, missed=497),
+        GapRow("aggTrade", "BTCUSDT", trade(501).event_ms, anew[0].event_ms, "reconnect", 2),
+    ]
+    add_rows(tmp_path, "gaps", frame_of("gaps", gaps), "seg-1.parquet")
+    report = check_catalog(Catalog(tmp_path))
+    day = report.days[0]
+    assert (report.ok, day.duplicates, day.missing, day.unexplained) == (True, 0, 497, 0)
+
+
 def test_a_broken_file_is_named_and_the_rest_is_checked(tmp_path: Path) -> None:
     add_rows(tmp_path, "aggTrade", frame_of("aggTrade", [trade(1)]), "seg-1.parquet")
     add_rows(tmp_path, "bookTicker", frame_of("bookTicker", [quote(1)]), "seg-1.parquet")

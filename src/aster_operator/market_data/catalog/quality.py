@@ -4,6 +4,7 @@ Gaps that the table of gaps knows are facts, not faults; what is missing beyond 
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 import msgspec
 import polars as pl
@@ -131,15 +132,16 @@ def _symbol_days(
             out_of_order=_out_of_order(rows),
             impossible=_impossible(rows, schema),
         )
-        numbers = _numbers(rows, schema.name, step_ms)
-        if numbers is not None and numbers.len():
-            first, last = _bound(numbers.min()), _bound(numbers.max())
-            found.missing = last - first + 1 - numbers.n_unique()
-            # A whole day without a row was not recorded at all, which is no fault.
-            if previous is not None and previous_end == low and first > previous + 1:
-                found.missing += first - previous - 1
-            previous = last if previous is None else max(previous, last)
-            previous_end = high
+        # A whole day without a row was not recorded at all, which is no fault.
+        before = previous if previous_end == low else None
+        for numbers in _counts(rows, schema, step_ms, _counted_anew(gaps, schema.name, symbol)):
+            if numbers.len():
+                first, last = _bound(numbers.min()), _bound(numbers.max())
+                found.missing += last - first + 1 - numbers.n_unique()
+                if before is not None and first > before + 1:
+                    found.missing += first - before - 1
+                previous, previous_end = last, high
+            before = None
         _add_gaps(found, gaps, low, high)
         yield found
 
@@ -197,14 +199,31 @@ def _impossible(rows: pl.DataFrame, schema: StreamSchema) -> int:
     return rows.filter(wrong.fill_null(value=False)).height
 
 
-def _numbers(rows: pl.DataFrame, stream: str, step_ms: int | None) -> pl.Series | None:
-    """What is consecutive in a stream when nothing is missing."""
-    if stream == "aggTrade":
-        return rows["trade_id"]
-    if step_ms is not None:
+def _counted_anew(gaps: pl.DataFrame | None, stream: str, symbol: str) -> list[int]:
+    """When a venue began to number its trades from the start again: the gap before does not say how many are
+    missing."""
+    if gaps is None or stream != "aggTrade":
+        return []
+    own = pl.col("symbol").eq(symbol) & pl.col("affected_stream").eq(stream) & pl.col("missed").is_null()
+    return gaps.filter(own)["end_ms"].drop_nulls().unique().sort().to_list()
+
+
+def _counts(
+    rows: pl.DataFrame, schema: StreamSchema, step_ms: int | None, anew_ms: Sequence[int]
+) -> Iterator[pl.Series]:
+    """What is consecutive in a stream when nothing is missing; one series for each count of the venue's."""
+    if schema.name == "aggTrade":
+        edges = [None, *anew_ms, None]
+        for start_ms, end_ms in pairwise(edges):
+            inside = pl.lit(True)
+            if start_ms is not None:
+                inside &= pl.col("event_ms") >= start_ms
+            if end_ms is not None:
+                inside &= pl.col("event_ms") < end_ms
+            yield rows.filter(inside)["trade_id"]
+    elif step_ms is not None:
         # A log catches only few of the closed bars.
-        return rows.filter(pl.col("is_closed") & (pl.col("source") != "csv"))["open_ms"] // step_ms
-    return None
+        yield rows.filter(pl.col("is_closed") & (pl.col("source") != "csv"))["open_ms"] // step_ms
 
 
 def _add_gaps(found: DayQuality, gaps: pl.DataFrame | None, low: int, high: int) -> None:

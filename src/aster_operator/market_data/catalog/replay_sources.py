@@ -36,7 +36,9 @@ def catalog_ticks(
     trades: list[TradeTick] = []
     if "aggTrade" in streams:
         rows = catalog.read("aggTrade", [symbol], start_ms=start_ms, end_ms=end_ms)
-        once = rows.unique("trade_id", keep="first", maintain_order=True).sort("trade_ms", "trade_id")
+        once = rows.unique(["trade_ms", "trade_id"], keep="first", maintain_order=True).sort(
+            "trade_ms", "trade_id"
+        )
         trades = [
             TradeTick(time_ms, price, quantity, not is_buyer_maker)
             for time_ms, price, quantity, is_buyer_maker in once.select(

@@ -132,7 +132,7 @@ _STREAMS: Final = {
         StreamSchema(
             "aggTrade",
             "trade_ms",
-            ("trade_id",),
+            ("trade_ms", "trade_id"),  # A venue that was set up anew counts from the start again.
             _columns(
                 *_of(_INT, "trade_id", "trade_ms"),
                 *_of(_FLOAT, "price", "quantity"),
@@ -149,7 +149,7 @@ _STREAMS: Final = {
         StreamSchema(
             "depth",
             "event_ms",
-            ("last_update_id",),
+            ("event_ms", "last_update_id"),
             _columns(
                 *_BOOK_IDS,
                 *_of(_LEVEL_LIST, "bid_prices", "bid_quantities", "ask_prices", "ask_quantities"),

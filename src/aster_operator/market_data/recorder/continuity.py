@@ -20,6 +20,8 @@ COUNTED: Final = ("aggTrade", "kline_1m")
 _SEEDED: Final = 1500
 """How many rows before the first one heard may be taken from REST without being missed."""
 _DUPLICATE: Final = "duplicate"
+_ANEW: Final = "anew"
+"""The venue began to count anew: how many came before this number is not known."""
 
 Pair = tuple[str, str]
 
@@ -62,34 +64,33 @@ class _Sequence:
         self.was_lost = False
 
     def hear(self, number: int, event_ms: int) -> tuple[int, int, int] | str | None:
-        """Judge a number heard live: a hole before it (first, last, start time), a duplicate, or None."""
-        hole = None
+        """Judge a number heard live: a hole before it (first, last, start time), a duplicate, the
+        first of a new count, or None."""
+        verdict: tuple[int, int, int] | str | None = None
         if not self.heard:
             self.heard = True
-            hole = self._first(number)
+            verdict = self._first(number, event_ms)
         elif self.last is not None and number > self.last + 1:
-            hole = (self.last + 1, number - 1, self.last_ms)
+            verdict = (self.last + 1, number - 1, self.last_ms)
         elif self.last is not None and number <= self.last:
-            if self._take_missing(number):
-                return None
             if not (self.was_lost and event_ms > self.last_ms):
-                return _DUPLICATE
-            # The venue began to count anew.
+                return None if self._take_missing(number) else _DUPLICATE
             self.missing.clear()
+            verdict = _ANEW
         self.was_lost = False
         self.last, self.last_ms = number, event_ms
-        if hole is not None:
-            self.missing.append([hole[0], hole[1]])
-        return hole
+        if isinstance(verdict, tuple):
+            self.missing.append([verdict[0], verdict[1]])
+        return verdict
 
-    def _first(self, number: int) -> tuple[int, int, int] | None:
+    def _first(self, number: int, event_ms: int) -> tuple[int, int, int] | str | None:
         if self.last is not None:  # Seeds came first.
             return (self.last + 1, number - 1, self.last_ms) if number > self.last + 1 else None
         if self.before is not None and self.before.number is not None:
             if number > self.before.number + 1:
                 return (self.before.number + 1, number - 1, self.before.event_ms)
-            if number > self.before.number:
-                return None
+            if number < self.before.number and event_ms > self.before.event_ms:
+                return _ANEW
         else:
             self.missing.append([number - _SEEDED, number - 1])
         return None
@@ -265,10 +266,12 @@ class Continuity:
                 )
             elif silence is not None and message.event_ms > silence[0]:
                 start_ms, cause, detail = silence
+                is_known = verdict is not _ANEW
                 gaps.append(
                     GapRow(
                         stream, message.symbol, start_ms, message.event_ms, cause, received_ns,
-                        detail=detail, missed=0, is_filled=True,
+                        detail=detail if is_known else f"{detail}; the venue counts anew",
+                        missed=0 if is_known else None, is_filled=is_known,
                     )
                 )  # fmt: skip
         return kept
