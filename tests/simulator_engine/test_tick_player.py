@@ -102,6 +102,37 @@ def test_a_real_capture_plays_to_its_end() -> None:
     assert exchange.audit().balanced
 
 
+def test_best_prices_fill_the_times_that_ten_level_books_do_not_cover(tmp_path: Path) -> None:
+    tops, depth = tmp_path / "book_top.parquet", tmp_path / "depth10.parquet"
+    times = [START_MS, START_MS + 600_000, START_MS + 600_500]
+    pl.DataFrame(
+        {
+            "symbol": ["BTCUSDT"] * 3,
+            "session": ["A", "B", "B"],
+            "recv_ms": times,
+            "bid": [60_000.0] * 3,
+            "ask": [60_000.5] * 3,
+        }
+    ).write_parquet(tops)
+    levels = {
+        f"{side}_{what}_{level}": [1.0 if what == "qty" else 60_000.0 + sign * level]
+        for side, sign in (("bid", -1), ("ask", 1))
+        for what in ("price", "qty")
+        for level in range(10)
+    }
+    books = {"symbol": ["BTCUSDT"], "session": ["B"], "recv_ms": [times[1]], **levels}
+    pl.DataFrame(books).write_parquet(depth)
+    ticks = load_ticks("BTCUSDT", tops=tops, depth=depth).ticks
+    assert [(tick.time_ms, len(tick.bids)) for tick in ticks if isinstance(tick, BookTick)] == [
+        (times[0], 1),
+        (times[1], 10),
+    ]
+    (only,) = load_ticks("BTCUSDT", tops=tops, depth=depth, session="A").ticks
+    assert only.time_ms == times[0]
+    with pytest.raises(HistoryError, match="no book"):
+        load_ticks("BTCUSDT", tops=tops, depth=depth, session="C")
+
+
 def test_captures_that_cannot_be_used(tmp_path: Path) -> None:
     trades = {"symbol": ["BTCUSDT"], "time_ms": [START_MS], "price": [1.0], "qty": [1.0]}
     file = tmp_path / "trades.parquet"

@@ -8,12 +8,13 @@ quantities base units.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aster_operator.market_data.history import HistoryError, read_checked, refuse_rows
+from aster_operator.market_data.history import MINUTE_MS, HistoryError, read_checked, refuse_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -94,12 +95,17 @@ def load_ticks(
     depth: Path | None = None,
     session: str | None = None,
 ) -> TickHistory:
-    """Read the given captures of `symbol` (None: not captured). Raises HistoryError."""
+    """Read the given captures of `symbol` (None: not captured). Raises HistoryError.
+
+    Ten-level books say all that best prices do, with sizes: these fill only the times those do not cover.
+    """
+    both = depth is not None and tops is not None
     books: list[BookTick] = []
     if depth is not None:
-        books += _depth_ticks(_rows(depth, _depth_columns(), "recv_ms", symbol, session))
+        books += _depth_ticks(_rows(depth, _depth_columns(), "recv_ms", symbol, session, may_lack=both))
     if tops is not None:
-        books += _top_ticks(_rows(tops, _TOP_COLUMNS, "recv_ms", symbol, session))
+        best = _top_ticks(_rows(tops, _TOP_COLUMNS, "recv_ms", symbol, session, may_lack=both))
+        books += _uncovered(best, [tick.time_ms for tick in books])
     printed: list[TradeTick] = []
     if trades is not None:
         printed = _trade_ticks(_rows(trades, _TRADE_COLUMNS, "time_ms", symbol, session), trades)
@@ -120,15 +126,32 @@ def _depth_columns() -> tuple[str, ...]:
     return ("symbol", "recv_ms", *levels)
 
 
+def _uncovered(ticks: list[BookTick], times_ms: Sequence[int]) -> list[BookTick]:
+    """Those of `ticks` with none of `times_ms`, which are sorted, within a minute."""
+
+    def is_covered(time_ms: int) -> bool:
+        index = bisect_left(times_ms, time_ms - MINUTE_MS)
+        return index < len(times_ms) and times_ms[index] <= time_ms + MINUTE_MS
+
+    return [tick for tick in ticks if not is_covered(tick.time_ms)]
+
+
 def _rows(
-    file: Path, columns: Sequence[str], time_column: str, symbol: str, session: str | None
+    file: Path,
+    columns: Sequence[str],
+    time_column: str,
+    symbol: str,
+    session: str | None,
+    *,
+    may_lack: bool = False,
 ) -> pl.DataFrame:
+    """Sorted rows of the symbol in the session; none at all only if they `may_lack`."""
     import polars as pl
 
     frame = read_checked(file, columns).filter(pl.col("symbol") == symbol)
     if session is not None:
         frame = frame.filter(pl.col("session") == session)
-    if frame.is_empty():
+    if frame.is_empty() and not may_lack:
         raise HistoryError(f"{file}: column symbol: no row of {symbol} in session {session or 'any'}")
     for column in columns:
         refuse_rows(frame, pl.col(column).is_null(), file, column, "is empty")

@@ -134,9 +134,7 @@ def _captured(folder: Path, symbol: str, session: str | None) -> TickHistory:
         name: folder / f"{stem}.parquet" if (folder / f"{stem}.parquet").is_file() else None
         for name, stem in (("trades", "agg_trades"), ("tops", "book_top"), ("depth", "depth10"))
     }
-    # Ten-level pictures say all that best prices do, with sizes.
-    tops = None if files["depth"] is not None else files["tops"]
-    return load_ticks(symbol, trades=files["trades"], tops=tops, depth=files["depth"], session=session)
+    return load_ticks(symbol, **files, session=session)
 
 
 def _played(ticks: TickHistory, options: ExchangeOptions, delay_ms: int) -> TickPlayer:
