@@ -23,6 +23,7 @@ from aster_operator.config.pair_settings import PairSettings
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.session_settings import SessionSettings
 from aster_operator.config.settings import Settings
+from aster_operator.config.telemetry_settings import TelemetrySettings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_settings import StorageSettings, VenueSettings
 from aster_operator.exchange.error_codes import ERROR_CODES
@@ -71,6 +72,11 @@ _SECTIONS = (
         "What is sent to `NOTIFY_URLS` while a session runs: [alerts](../how-to/watch-and-steer.md#alerts).",
     ),
     _Section(
+        "Telemetry",
+        TelemetrySettings,
+        "The numbers of `/metrics` pushed to a collector: [metrics](../how-to/watch-and-steer.md#metrics).",
+    ),
+    _Section(
         "Delta-neutral: capital, size and pace",
         StrategySettings,
         "A leg's notional is `CAPITAL_USDT` x `MAX_POSITION_SIZE_PCT` / 100 x `LEVERAGE`. Below the "
@@ -97,8 +103,8 @@ _SECTIONS = (
     _Section(
         "Mid-frequency strategy",
         MidfreqSettings,
-        "Checked like all others, so that files of the second source system load; **no command of this "
-        "version reads them**: the strategy `midfreq` is not part of it yet.",
+        "Read by `run --strategy midfreq` and `backtest replay`; what they mean: [midfreq](../midfreq.md). "
+        "Options of the command line win, and a file of parameters wins over the signals here.",
     ),
     _Section(
         "Deployment kit",

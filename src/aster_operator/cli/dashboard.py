@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aster_operator.monitoring.web.book_reader import BookReader
     from aster_operator.monitoring.web.hub import DashboardHub
     from aster_operator.monitoring.web.server import DashboardAddress, DashboardOptions
+    from aster_operator.monitoring.web.telemetry import MetricsPusher
 
 __all__ = ["register"]
 
@@ -70,7 +71,7 @@ def _dashboard(
     import asyncio
 
     from aster_operator.cli.alert_parts import alert_sender
-    from aster_operator.cli.dashboard_parts import dashboard_parts
+    from aster_operator.cli.dashboard_parts import dashboard_parts, telemetry
     from aster_operator.config.problems import UserProblem
 
     settings = settings_from(env_file, database_url)
@@ -90,7 +91,10 @@ def _dashboard(
     )
     # Beside a session it sends the alerts too; a page opened by hand would send them twice.
     sender = alert_sender(settings, hub, clock) if parent else None
-    return asyncio.run(_serve(hub, books, options, clock, sender, json_output=json_output, parent=parent))
+    pusher = telemetry(settings, hub, options, clock)
+    return asyncio.run(
+        _serve(hub, books, options, clock, sender, pusher, json_output=json_output, parent=parent)
+    )
 
 
 async def _serve(
@@ -99,6 +103,7 @@ async def _serve(
     options: "DashboardOptions",
     clock: "Clock",
     sender: "AlertSender | None",
+    pusher: "MetricsPusher | None",
     *,
     json_output: bool,
     parent: int,
@@ -110,7 +115,7 @@ async def _serve(
     from aster_operator.monitoring.web.server import dashboard
 
     stop = asyncio.Event()
-    async with dashboard(hub, books, options, clock, sender) as address:
+    async with dashboard(hub, books, options, clock, sender, pusher) as address:
         with interrupts(stop.set):
             _announce(address, options, json_output=json_output)
             await (until_orphaned(stop) if parent else stop.wait())

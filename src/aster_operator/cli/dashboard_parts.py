@@ -12,10 +12,12 @@ from aster_operator.database.schema import open_books
 from aster_operator.domain.clock import Clock, WallClock
 from aster_operator.monitoring.web.book_reader import BookReader
 from aster_operator.monitoring.web.hub import DashboardHub
+from aster_operator.monitoring.web.metrics import metric_families
 from aster_operator.monitoring.web.server import DashboardOptions
+from aster_operator.monitoring.web.telemetry import MetricsPusher, metrics_pusher
 from aster_operator.rewards.profile import load_profile
 
-__all__ = ["dashboard_parts"]
+__all__ = ["dashboard_parts", "telemetry"]
 
 _TOKEN_KEY = "DASHBOARD_TOKEN"  # noqa: S105 (a name, not a token)
 _LEAST_TOKEN = 16
@@ -52,6 +54,20 @@ def dashboard_parts(
         recorder_lag_s=_recorder_lag(Path(settings.catalog_dir), clock),
     )
     return hub, books, options, clock
+
+
+def telemetry(
+    settings: Settings, hub: DashboardHub, options: DashboardOptions, clock: Clock
+) -> MetricsPusher | None:
+    """What pushes the metrics to the collector of the settings; None without one. Raises UserProblem."""
+    return metrics_pusher(
+        settings.otlp_endpoint,
+        None if settings.otlp_headers is None else settings.otlp_headers.get_secret_value(),
+        lambda: metric_families(hub, options.recorder_lag_s()),
+        clock,
+        interval_ms=settings.otlp_interval_ms,
+        version=version("aster-operator"),
+    )
 
 
 def _token() -> str:

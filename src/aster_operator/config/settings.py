@@ -16,6 +16,7 @@ from aster_operator.config.notification_settings import NotificationSettings
 from aster_operator.config.pair_settings import PairSettings, cross_pairs, perpetuals
 from aster_operator.config.service_settings import DeploymentSettings, MidfreqSettings
 from aster_operator.config.session_settings import SessionSettings
+from aster_operator.config.telemetry_settings import TelemetrySettings
 from aster_operator.config.trading_settings import ExecutionSettings, RiskSettings, StrategySettings
 from aster_operator.config.venue_checks import Endpoint, credential_problems, endpoint_of
 from aster_operator.config.venue_settings import StorageSettings, Venue, VenueSettings
@@ -32,6 +33,7 @@ class Settings(
     PairSettings,
     StrategySettings,
     NotificationSettings,
+    TelemetrySettings,
     AlertSettings,
     SessionSettings,
     StorageSettings,

@@ -10,7 +10,7 @@ from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.replica.timings import LATENCY_BOUNDS_MS
 from aster_operator.monitoring.web.hub import DashboardHub
 
-__all__ = ["metrics_text"]
+__all__ = ["metric_families", "metrics_text"]
 
 _PREFIX = "aster_operator_"
 
@@ -36,6 +36,11 @@ class _Collector:
             yield from _risk(replica, now)
             yield from _orders(replica)
             yield from _latencies(replica)
+
+
+def metric_families(hub: DashboardHub, recorder_lag_s: float | None = None) -> list[Metric]:
+    """Everything as Prometheus' families. `recorder_lag_s` as for `metrics_text`."""
+    return list(_Collector(hub, recorder_lag_s).collect())
 
 
 def metrics_text(hub: DashboardHub, recorder_lag_s: float | None = None) -> bytes:

@@ -23,6 +23,7 @@ from aster_operator.monitoring.web.hub import DashboardHub
 from aster_operator.monitoring.web.metrics import metrics_text
 from aster_operator.monitoring.web.pages import add_pages
 from aster_operator.monitoring.web.security import AccessRules, SecurityGate, is_loopback
+from aster_operator.monitoring.web.telemetry import MetricsPusher
 
 __all__ = ["DashboardAddress", "DashboardOptions", "dashboard"]
 
@@ -59,9 +60,12 @@ async def dashboard(
     options: DashboardOptions,
     clock: Clock,
     sender: AlertSender | None = None,
+    pusher: MetricsPusher | None = None,
 ) -> AsyncIterator[DashboardAddress]:
-    """Serve for the block, and send alerts where there is a sender. Raises UserProblem when the address
-    cannot be listened on."""
+    """Serve for the block; send alerts where there is a sender, and metrics where there is a pusher.
+
+    Raises UserProblem when the address cannot be listened on.
+    """
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
     rules = AccessRules(
@@ -84,8 +88,7 @@ async def dashboard(
         )
     )
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(server.serve(sockets=[listener]))]
-    if sender is not None:
-        tasks.append(asyncio.create_task(sender.run()))
+    tasks += [asyncio.create_task(each.run()) for each in (sender, pusher) if each is not None]
     try:
         while not server.started:
             if tasks[1].done():
