@@ -56,7 +56,14 @@ class Bench:
     def __init__(self, pair: Pair, policy: ExecutionPolicy = POLICY, **instrument: Any) -> None:
         self.pair = pair
         self.tracker = OrderTracker()
-        self.worker = PairWorker(policy, self.tracker, {"BTCUSDT": instrument_of(**instrument)})
+        self.calm_ms = 3_600_000
+        """Orders may rest where the wait is no longer than this."""
+        self.worker = PairWorker(
+            policy,
+            self.tracker,
+            {"BTCUSDT": instrument_of(**instrument)},
+            lambda _leg, wait_ms: wait_ms <= self.calm_ms,
+        )
         self.quotes: dict[str, Quote] = {"BTCUSDT": market_quote(BID, ASK, at_ms=START_MS)}
 
     def live(
@@ -421,6 +428,43 @@ def test_an_opening_lead_gives_up_after_its_deadline_and_its_crosses(
     bench = Bench(pair_of())
     bench.pair.long.crosses = crosses
     assert bench.worker.lead_is_exhausted(bench.pair, bench.quotes, START_MS + after_ms) is exhausted
+
+
+@pytest.mark.parametrize(
+    ("calm_ms", "expected"),
+    [
+        (20_000, [(REST, Side.SELL, SHORT, "0.04"), (REST, Side.BUY, LONG, "0.06")]),
+        (19_999, [(CROSS, Side.SELL, SHORT, "0.04")]),
+        (1_999, [(CROSS, Side.SELL, SHORT, "0.04")]),
+    ],
+)
+def test_a_hedge_rests_only_in_a_market_that_is_calm_for_its_patience(
+    calm_ms: int, expected: list[tuple[Any, ...]]
+) -> None:
+    bench = Bench(pair_of("0.04"))
+    bench.calm_ms = calm_ms
+    assert bench.brief() == expected
+
+
+@pytest.mark.parametrize(("calm_ms", "urgency"), [(2_000, REST), (1_999, CROSS)])
+@pytest.mark.parametrize("phase", [OPENING, CLOSING])
+def test_a_lead_rests_only_in_a_market_that_is_calm_until_it_is_looked_at_again(
+    calm_ms: int, urgency: Urgency, phase: PairPhase
+) -> None:
+    held = "0" if phase is OPENING else "0.1"
+    bench = Bench(pair_of(held, held, phase=phase))
+    bench.calm_ms = calm_ms
+    ((found, *_),) = bench.brief()
+    assert found is urgency
+
+
+def test_a_lead_caught_resting_when_the_market_breaks_out_is_cancelled_before_it_crosses() -> None:
+    bench = Bench(pair_of())
+    bench.live(LONG, "0.1", BID)
+    bench.calm_ms = 0
+    assert bench.brief() == [("cancel", "ao-0-LONG")]
+    bench.pair.long.live_orders.clear()
+    assert bench.brief() == [(CROSS, Side.BUY, LONG, "0.1")]
 
 
 def test_past_the_leads_deadline_the_hedge_crosses_too() -> None:

@@ -245,6 +245,28 @@ def test_what_cannot_be_judged_is_said_once_after_a_minute() -> None:
     assert watch.observe(judge_pair(blind, limits_of()), NOW_MS + 240_000) == [], "nor for the next pair"
 
 
+@pytest.mark.parametrize(
+    ("account_ms", "said_after_ms"),
+    [
+        (None, 120_000),  # never read: it should have been after a minute, and is given one more
+        (NOW_MS - 1, 120_000),
+        (NOW_MS + 30_000, 60_000),  # read since, and it did not say
+    ],
+)
+def test_what_the_account_tells_is_not_missed_before_it_was_to_be_read(
+    account_ms: int | None, said_after_ms: int
+) -> None:
+    watch = RiskWatch(account_every_ms=60_000)
+    fresh = pair_of(long={"liquidation_price": None, "adl_quantile": None})
+    times = range(0, 180_000, 10_000)
+    heard = {
+        at: {reading.rule.setting for reading in found}
+        for at in times
+        if (found := watch.observe(judge_pair(fresh, limits_of()), NOW_MS + at, account_ms))
+    }
+    assert heard == {said_after_ms: {"MIN_LIQUIDATION_DISTANCE_PCT", "MAX_ADL_QUANTILE"}}
+
+
 @given(st.lists(st.integers(-120, 0), min_size=1, max_size=40))
 def test_nothing_is_said_twice_without_having_cleared_between(course: list[int]) -> None:
     watch = RiskWatch()

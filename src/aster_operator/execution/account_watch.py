@@ -38,6 +38,7 @@ class AccountWatch:
         self._state = state
         self._keeper = AccountMemoryKeeper(state.settings.account_memory)
         self._told_ms = 0
+        state.risk_watch.account_every_ms = state.settings.policy.account_refresh_ms
 
     def on_account(self, event: AccountChanged) -> None:
         """Money that was paid in or taken out moves the marks that losses are measured from."""
@@ -77,7 +78,8 @@ class AccountWatch:
         if state.now_ms - self._told_ms < _TELL_EVERY_MS:
             return
         self._told_ms = state.now_ms
-        for reading in state.risk_watch.observe(self.readings(), state.now_ms):
+        account_ms = state.portfolio.account_ms
+        for reading in state.risk_watch.observe(self.readings(), state.now_ms, account_ms):
             if reading.level is Level.UNKNOWN:
                 words = f"{reading.rule.setting} of {reading.subject} cannot be judged: {reading.reason}"
             else:

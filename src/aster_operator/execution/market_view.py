@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from aster_operator.domain.market import Bar, MarkPrice, Quote
-from aster_operator.domain.pairing import spot_symbol
+from aster_operator.domain.pairing import spot_symbol, venue_symbol
 
 __all__ = ["MarketView", "SymbolView"]
 
@@ -39,12 +39,13 @@ class SymbolView:
     _bars_seen: int = 0
     _half_spread_bps: float = 0.0
     _minute_variance: float = 0.0
+    _spreads_seen: int = 0
 
     @property
     def usual_half_spread_bps(self) -> Decimal | None:
         """Half the spread as it has been over the last hour or so, sampled at each closed bar; None before
         enough of them were seen."""
-        return _exact(self._half_spread_bps) if self._bars_seen >= _LEAST_BARS else None
+        return _exact(self._half_spread_bps) if self._spreads_seen >= _LEAST_BARS else None
 
     @property
     def volatility_bps_hour(self) -> Decimal | None:
@@ -53,6 +54,12 @@ class SymbolView:
         if self._bars_seen < _LEAST_BARS:
             return None
         return _exact(math.sqrt(self._minute_variance * _MINUTES_AN_HOUR) * 10_000)
+
+    @property
+    def volatility_bps_second(self) -> float | None:
+        """Standard deviation of a second's return, from the returns of the last closed bars: one wild bar
+        counts for much at once. None before enough of them were seen."""
+        return math.sqrt(self._minute_variance / 60) * 10_000 if self._bars_seen >= _LEAST_BARS else None
 
     def newest_mark(self) -> tuple[Decimal, int] | None:
         """The mark price of the stream, or the snapshot's while the stream is silent; and its time."""
@@ -73,14 +80,17 @@ class SymbolView:
     def close_bar(self, bar: Bar) -> None:
         """Take in a closed one-minute bar."""
         last, self.last_closed_bar = self.last_closed_bar, bar
-        if last is None or self.quote is None or min(last.close, bar.close) <= 0:
+        if self.quote is not None:
+            half_bps = float((self.quote.ask - self.quote.bid) / (self.quote.ask + self.quote.bid)) * 10_000
+            self._spreads_seen += 1
+            weight = 1 / min(self._spreads_seen, _MEMORY_BARS)
+            self._half_spread_bps += weight * (half_bps - self._half_spread_bps)
+        if last is None or min(last.close, bar.close) <= 0:
             return
         log_return = math.log(float(bar.close) / float(last.close))
-        half_bps = float((self.quote.ask - self.quote.bid) / (self.quote.ask + self.quote.bid)) * 10_000
         self._bars_seen += 1
         weight = 1 / min(self._bars_seen, _MEMORY_BARS)
         self._minute_variance += weight * (log_return**2 - self._minute_variance)
-        self._half_spread_bps += weight * (half_bps - self._half_spread_bps)
 
     def staleness(self, now_ms: int, max_mark_age_ms: int, max_quote_age_ms: int) -> str | None:
         """Why this view must not be traded on, in words; None when it is fresh.
@@ -138,6 +148,15 @@ class MarketView:
         # Streams may deliver late; an older quote never replaces a newer one.
         if view.quote is None or quote.event_ms >= view.quote.event_ms:
             view.quote = quote
+
+    def volatility_bps_second(self, symbol: str) -> float | None:
+        """Standard deviation of a second's return of a symbol; that of the perpetual of the name where a spot
+        market tells of none. None while neither is known."""
+        volatility = self.of(symbol).volatility_bps_second
+        if symbol in self.spot_symbols:
+            twin = self.of(venue_symbol(symbol)).volatility_bps_second
+            return max(volatility or 0.0, twin or 0.0) or None
+        return volatility
 
     def apply_mark(self, mark: MarkPrice) -> None:
         """Take a mark in; the spot market of the same name, where it is followed, is worth the index."""

@@ -43,6 +43,7 @@ from aster_operator.strategy.volume_schedule import DayPlan
 __all__ = ["PairDesk"]
 
 _WAIT_RETRY_MS = 10_000
+_VOLATILITY_BARS = 61
 _CHANGES_NO_PAIR = (QuoteUpdated, BarUpdated, TradePrinted, DepthUpdated, TimerFired)
 """Events that move nothing a pair is judged by."""
 
@@ -80,7 +81,8 @@ class PairDesk:
 
     @property
     def warm_up_bars(self) -> int:
-        return self.parameters.hedge.window_minutes + 1 if self._crossed else 0
+        """For the hedge ratio, or to know from the start how much the market moves."""
+        return self.parameters.hedge.window_minutes + 1 if self._crossed else _VOLATILITY_BARS
 
     # --- learning -------------------------------------------------------------------------------------
 

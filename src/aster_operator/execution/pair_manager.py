@@ -16,6 +16,7 @@ from aster_operator.execution.order_tracker import NOTHING_TO_REDUCE, TrackedOrd
 from aster_operator.execution.pair import Pair, PairLeg
 from aster_operator.execution.pair_worker import CancelWish, OrderWish, PairWorker, Urgency
 from aster_operator.execution.position_records import closing_records, opening_record
+from aster_operator.execution.resting_rule import RestingRule
 from aster_operator.strategy.intents import ClosePair, OpenPair, PairPhase
 from aster_operator.strategy.parameters import DeltaNeutralParameters
 
@@ -34,7 +35,9 @@ class PairManager:
         self._orders = orders
         self._parameters = parameters
         self._strategy_name = strategy_name
-        self._worker = PairWorker(state.settings.policy, state.tracker, dict(state.instruments))
+        policy = state.settings.policy
+        rule = RestingRule(parameters.costs, state.market)
+        self._worker = PairWorker(policy, state.tracker, dict(state.instruments), rule.may_rest)
         self._pair_sequence = 0
 
     # --- orders of the pairs --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ towards the target on its own; the other only ever follows what the leading one 
 a pair and returns wishes; it sends nothing and remembers nothing but retry times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 
@@ -52,11 +52,17 @@ Wish = OrderWish | CancelWish
 
 
 class PairWorker:
-    """Plans for pairs under one policy. `instruments` by symbol."""
+    """Plans for pairs under one policy. `instruments` by symbol; `may_rest` says whether an order of a
+    leg had better rest in the market of now, for so many milliseconds; by default it had."""
 
     def __init__(
-        self, policy: ExecutionPolicy, tracker: OrderTracker, instruments: dict[str, Instrument]
+        self,
+        policy: ExecutionPolicy,
+        tracker: OrderTracker,
+        instruments: dict[str, Instrument],
+        may_rest: Callable[[PairLeg, int], bool] | None = None,
     ) -> None:
+        self._market_allows = may_rest if may_rest is not None else lambda _leg, _wait_ms: True
         self.policy = policy
         self._tracker = tracker
         self._instruments = instruments
@@ -76,14 +82,10 @@ class PairWorker:
         wishes: list[Wish] = []
         if not pair.is_balanced and pair.imbalance_since_ms is not None:
             age_ms = now_ms - pair.imbalance_since_ms
-            if (
-                pair.flatten_now
-                or not self._lead_may_rest(pair, now_ms)
-                or age_ms >= self.policy.hedge_patience_ms
-            ):
+            ahead, behind = pair.ahead_and_behind
+            if pair.flatten_now or not self._hedge_may_rest(pair, behind, now_ms, age_ms):
                 # The lead stands still until the pair is hedged again.
                 return list(self._hedge_at_once(pair, quotes, now_ms, age_ms))
-            ahead, behind = pair.ahead_and_behind
             if behind is not pair.lead_leg:
                 reason = "hedge what the other leg filled"
                 quantity = self._to_follow(pair, ahead, behind)
@@ -216,6 +218,18 @@ class PairWorker:
         return ZERO if leg.is_flat else self._whole_lots(leg, leg.held)
 
     def _lead_may_rest(self, pair: Pair, now_ms: int) -> bool:
+        """The lead's exposure begins with its fill and ends when the hedge is on: about a look later."""
+        return self._is_resting_time(pair, now_ms) and self._market_allows(
+            pair.lead_leg, self.policy.repeg_ms
+        )
+
+    def _hedge_may_rest(self, pair: Pair, behind: PairLeg, now_ms: int, age_ms: int) -> bool:
+        patience_ms = self.policy.hedge_patience_ms
+        if age_ms >= patience_ms or not self._is_resting_time(pair, now_ms):
+            return False
+        return self._market_allows(behind, patience_ms)
+
+    def _is_resting_time(self, pair: Pair, now_ms: int) -> bool:
         """False once nothing of the pair rests any longer: what is not hedged crosses, then the lead does."""
         in_time = now_ms - pair.phase_since_ms < self.policy.lead_deadline_ms
         return in_time and self.policy.style is ExecutionStyle.MAKER_FIRST and not pair.urgent

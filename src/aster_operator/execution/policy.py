@@ -21,7 +21,8 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     The leading leg rests at the touch and is re-pegged no more often than every `repeg_ms`; after
     `lead_deadline_ms` it crosses. What it filled and the other leg has not is the imbalance: for
     `hedge_patience_ms` the other leg may rest too, then it crosses up to `slippage_cap_bps` beyond the
-    touch, and past `imbalance_deadline_ms` the excess is flattened at market. `taker` style crosses at once.
+    touch, and past `imbalance_deadline_ms` the excess is flattened at market. `taker` style crosses at once,
+    and so does either leg in a market that moves too much to rest in (`resting_rule.py`).
     """
 
     style: ExecutionStyle = ExecutionStyle.MAKER_FIRST

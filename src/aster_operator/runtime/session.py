@@ -28,6 +28,7 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
+from aster_operator.domain.pairing import Market, market_of
 from aster_operator.exchange.client_protocol import (
     EventStream,
     ExchangeClient,
@@ -258,6 +259,8 @@ class Session:
         events: list[Event] = []
         for desk in self.core.state.desks:
             for symbol in desk.symbols if desk.warm_up_bars else ():
+                if market_of(symbol) is Market.SPOT:
+                    continue  # its bars are not followed either: the perpetual's tell how it moves
                 # One more for the running bar at the end.
                 for bar in await self.client.bars(symbol, limit=desk.warm_up_bars + 1):
                     if bar.is_closed:

@@ -58,6 +58,8 @@ class LimitReading(msgspec.Struct, frozen=True, kw_only=True):
     act_at: Decimal
     level: Level
     reason: str
+    from_account: bool = False
+    """Not known because the venue tells it only beside a position, in the next reading of the account."""
 
 
 def _reading(
@@ -67,6 +69,8 @@ def _reading(
     act_at: Decimal,
     warn_at: Decimal,
     words: Callable[[], str],
+    *,
+    from_account: bool = False,
 ) -> LimitReading:
     if value is None:
         level = Level.UNKNOWN
@@ -84,6 +88,7 @@ def _reading(
         act_at=act_at,
         level=level,
         reason="" if level is Level.OK else words(),
+        from_account=from_account,
     )
 
 
@@ -193,6 +198,7 @@ def _judge_leg(pair: PairStatus, leg: LegStatus, limits: RiskLimits) -> Iterator
                 else f"{leg.position_side} is {leg.liquidation_distance_pct:.2f} % from its liquidation at "
                 f"{leg.liquidation_price:.4f}, limit {act_at} %"
             ),
+            from_account=leg.liquidation_price is None,
         )
     if limits.max_adl_quantile is not None:
         quantile = leg.adl_quantile
@@ -208,6 +214,7 @@ def _judge_leg(pair: PairStatus, leg: LegStatus, limits: RiskLimits) -> Iterator
                 else f"{leg.position_side} stands at {quantile} of 4 in the queue for auto-deleveraging, "
                 f"limit {limits.max_adl_quantile}"
             ),
+            from_account=quantile is None,
         )
 
 

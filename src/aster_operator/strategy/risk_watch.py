@@ -19,14 +19,20 @@ _Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class RiskWatch:
-    """Remembers what was said. `readings` are the newest, for those who show them."""
+    """Remembers what was said. `readings` are the newest, for those who show them. `account_every_ms` is how
+    often the account is read while something is held: until it was read once, or a minute after it should
+    have been, nothing is missing yet that the venue tells only there."""
 
+    account_every_ms: int = 0
     readings: dict[_Key, LimitReading] = field(default_factory=dict)
     _said: dict[_Key, Level] = field(default_factory=dict)
     _unknown_since_ms: dict[_Key, int] = field(default_factory=dict)
 
-    def observe(self, readings: Iterable[LimitReading], now_ms: int) -> list[LimitReading]:
-        """Take in every reading of this instant; return those the owner must hear of now."""
+    def observe(
+        self, readings: Iterable[LimitReading], now_ms: int, account_ms: int | None = None
+    ) -> list[LimitReading]:
+        """Take in every reading of this instant; return those the owner must hear of now. `account_ms` is
+        when the account was last read."""
         self.readings = {
             (reading.rule.setting, reading.rule.aspect, reading.subject): reading for reading in readings
         }
@@ -37,13 +43,20 @@ class RiskWatch:
         for key in tuple(self._unknown_since_ms):
             if key not in self.readings:
                 del self._unknown_since_ms[key]
-        return [reading for key, reading in self.readings.items() if self._is_news(key, reading, now_ms)]
+        return [
+            reading
+            for key, reading in self.readings.items()
+            if self._is_news(key, reading, now_ms, account_ms)
+        ]
 
-    def _is_news(self, key: _Key, reading: LimitReading, now_ms: int) -> bool:
+    def _is_news(self, key: _Key, reading: LimitReading, now_ms: int, account_ms: int | None) -> bool:
         said = self._said.get(key, Level.OK)
         if reading.level is Level.UNKNOWN:
             since_ms = self._unknown_since_ms.setdefault(key, now_ms)
-            if said is Level.UNKNOWN or now_ms - since_ms < _UNKNOWN_PATIENCE_MS:
+            patience_ms = _UNKNOWN_PATIENCE_MS
+            if reading.from_account and (account_ms is None or account_ms < since_ms):
+                patience_ms += self.account_every_ms
+            if said is Level.UNKNOWN or now_ms - since_ms < patience_ms:
                 return False
             self._said[key] = Level.UNKNOWN
             return True
