@@ -11,8 +11,11 @@ from cli_calls import Call
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "monitoring"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from books_values import DAY_ONE_MS, make_closed, make_fill, make_income, make_opened
 from mail_server import serving_mail
+from tests.backtest.inputs_files import frame_of, write_grid
+from tests.backtest.markets import random_bars
 
 from aster_operator.database.recorder import TradeRecorder
 from aster_operator.database.schema import open_books
@@ -21,6 +24,11 @@ from aster_operator.market_data.catalog.layout import date_of
 from aster_operator.market_data.catalog.parts import add_rows
 
 DAY = date_of(DAY_ONE_MS)
+ONE_CONFIGURATION = {
+    "k": 1.2, "T": 10, "n": 1.2, "V": 10, "tp_bps": 150, "sl_bps": 25, "activation_bps": 50,
+    "activation_buffer_bps": 0.5, "callback_bps": 5, "min_tp_gap_bps": 4,
+    "spread_max": 0.5, "funding_max": 1.5,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -124,6 +132,37 @@ def test_a_mail_arrives_as_html_and_text_and_its_password_stays_out_of_sight(
         assert "ETHUSDT" in page.read_text()
     for done in (dry, refused, sent):
         assert password not in done.stdout + done.stderr
+
+
+def test_a_sweep_tells_its_verdict_when_it_is_done(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame_of(random_bars(400, 1)).write_csv(tmp_path / "inputs.csv")
+    write_grid(tmp_path / "grid.json", {name: [value] for name, value in ONE_CONFIGURATION.items()})
+    command = (
+        "backtest",
+        "sweep",
+        "--inputs",
+        str(tmp_path / "inputs.csv"),
+        "--grid",
+        str(tmp_path / "grid.json"),
+    )
+    unset = call(*command, "--out", str(tmp_path / "none"), "--send")
+    assert (unset.returncode, (tmp_path / "none").exists()) == (2, False)
+    assert "no target is set" in unset.stderr
+    with serving_mail() as mailbox:
+        address = f"mailto://127.0.0.1:{mailbox.port}?to=me@example.com&from=desk@example.com"
+        monkeypatch.setenv("NOTIFY_URLS", address)
+        done = call(*command, "--out", str(tmp_path / "out"), "--send", "--json")
+        assert done.returncode == 0, done.stderr
+        text = mailbox.part("plain")
+        mailbox.refuses = True
+        refused = call(*command, "--out", str(tmp_path / "out"), "--send")
+        assert (refused.returncode, "did not take the report" in refused.stderr) == (1, True)
+    whole = json.loads(done.stdout)
+    assert whole["deliveries"] == [{"target": "mailto (target 1)", "sent": True, "reason": ""}]
+    assert whole["verdicts"]["BTCUSDT"]["line"] in " ".join(text.split())
+    assert "cfg_0000" in text
 
 
 def test_a_report_without_a_target_is_not_sent(call: Call, url: str) -> None:

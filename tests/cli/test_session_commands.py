@@ -14,6 +14,9 @@ import polars as pl
 import pytest
 from cli_calls import Run
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "monitoring"))
+from mail_server import serving_mail
+
 from aster_operator.market_data.history import sample_data_path
 
 CONTRACT = {
@@ -101,7 +104,10 @@ def test_exchange_serve_prints_its_line_first_and_ends_with_zero(tmp_path: Path)
 
 
 def test_run_on_a_served_exchange_then_replay_its_journal(run: Run, tmp_path: Path) -> None:
-    with started(tmp_path, "exchange", "serve", "--port", "0", "--json", "--speed", "600") as process:
+    with (
+        started(tmp_path, "exchange", "serve", "--port", "0", "--json", "--speed", "600") as process,
+        serving_mail() as mailbox,
+    ):
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
         account = line["accounts"][1]
@@ -109,6 +115,8 @@ def test_run_on_a_served_exchange_then_replay_its_journal(run: Run, tmp_path: Pa
             "run", "--venue", "sim", "--base-url", line["rest"], "--ws-url", line["ws"], "--poll-time", "2",
             "--on-stop", "flatten", "--json",
             environment={
+                "REPORT_ON_COMPLETION": "true",
+                "NOTIFY_REPORT_URLS": f"mailto://127.0.0.1:{mailbox.port}?to=me@example.com&from=d@example.com",
                 "WALLET_ADDRESS": account["user"],
                 "ASTER_AGENT_PRIVATE_KEY": account["private_key"],
                 "CAPITAL_USDT": "5000",
@@ -121,6 +129,7 @@ def test_run_on_a_served_exchange_then_replay_its_journal(run: Run, tmp_path: Pa
     report = json.loads(done.stdout)
     assert report["ledger"] == "match"
     assert report["open_positions"] == 0
+    assert "BTCUSDT" in mailbox.part("plain")
     assert account["private_key"][2:] not in done.stderr + done.stdout
     (journal,) = (tmp_path / "runs" / "journals").glob("*.journal")
     assert account["private_key"][2:].encode() not in journal.read_bytes()

@@ -12,6 +12,7 @@ from aster_operator.cli.backtest_fine_prices import (
     inputs_hash,
     with_fine_prices,
 )
+from aster_operator.cli.backtest_message import send_sweep, sweep_notifier
 from aster_operator.cli.backtest_options import (
     AllowGaps,
     ClusterAddress,
@@ -31,8 +32,9 @@ from aster_operator.cli.backtest_options import (
     exchange_options,
     one_of,
 )
+from aster_operator.cli.errors import print_warnings
 from aster_operator.cli.option_values import parse_symbols
-from aster_operator.cli.options import JsonOutput
+from aster_operator.cli.options import EnvFile, JsonOutput
 from aster_operator.cli.progress import progress_bars
 from aster_operator.domain.clock import Clock, WallClock
 
@@ -69,6 +71,17 @@ _Verdict = Annotated[
 ]
 
 
+_Send = Annotated[
+    bool,
+    typer.Option(
+        "--send",
+        envvar="ASTER_EMAIL_BACKTEST_ON_COMPLETION",
+        help="When done, send verdicts and best configurations to NOTIFY_REPORT_URLS, NOTIFY_URLS and"
+        " ASTER_EMAIL_*.",
+    ),
+]
+
+
 def sweep(
     inputs: Inputs,
     grid: Grid,
@@ -89,6 +102,8 @@ def sweep(
     cluster: ClusterAddress = None,
     verdict: _Verdict = True,
     seed: Seed = 1,
+    send: _Send = False,
+    env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
     from aster_operator.backtest.results import FORMATS, write_results
@@ -102,6 +117,7 @@ def sweep(
     clock, grids = WallClock(), _chosen(grid, parse_symbols(symbols))
     check_folder(out)
     check_fine(semantics, fine_catalog, fine_log_dir, cluster)
+    notifier = sweep_notifier(env_file) if send else None
     prepared = [
         (space, with_fine_prices(own, fine_catalog, fine_log_dir), chosen)
         for space, own, chosen in _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
@@ -126,11 +142,15 @@ def sweep(
         "semantics": semantics,
         "plots": [str(path) for path in plots],
     }
+    deliveries = [] if notifier is None else send_sweep(notifier, results, studies, semantics)
     if json_output:
-        print_json(summary)
+        print_json(summary | ({"deliveries": deliveries} if send else {}))
     else:
         _print(results, summary)
-    return 0
+    print_warnings(
+        tuple(f"{one.target} did not take the report: {one.reason}" for one in deliveries if not one.sent)
+    )
+    return int(any(not one.sent for one in deliveries))
 
 
 def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":

@@ -2,18 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
+from aster_operator.cli.report_parts import build_report, deliver, last_run_period
 from aster_operator.config.problems import UserProblem
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from aster_operator.monitoring.daily_report import DailyReport, Period
-    from aster_operator.monitoring.notifications import Notifier
+    from aster_operator.monitoring.daily_report import Period
 
 __all__ = ["register"]
 
@@ -90,8 +88,8 @@ def _report(
         )
     engine = open_books(settings.database_url)
     with describing_errors(settings.database_url), engine.connect() as connection:
-        period = _last_run(connection) if last_run else _day(day)
-        report = _build(
+        period = last_run_period(connection) if last_run else _day(day)
+        report = build_report(
             connection,
             period,
             session_log,
@@ -102,7 +100,7 @@ def _report(
     if html is not None:
         page = report_html(report).encode()
         write_durably(html, lambda aside: aside.write_bytes(page))
-    deliveries = [] if notifier is None else _deliver(notifier, report, dry_run)
+    deliveries = [] if notifier is None else deliver(notifier, report, dry_run)
     if json_output:
         print_json({"report": report, "deliveries": deliveries, "dry_run": dry_run})
     else:
@@ -111,41 +109,6 @@ def _report(
             words = "would be sent" if dry_run else "sent" if one["sent"] else f"not sent, {one['reason']}"
             print(f"{one['target']}: {words}")
     return _NOT_TAKEN if any(not one["sent"] for one in deliveries) and not dry_run else 0
-
-
-def _deliver(notifier: "Notifier", report: "DailyReport", dry_run: bool) -> list[dict[str, Any]]:
-    import msgspec
-
-    from aster_operator.monitoring.daily_report_text import report_message
-
-    if dry_run:
-        return [{"target": target.name, "sent": False, "reason": "dry run"} for target in notifier.targets]
-    return [msgspec.to_builtins(delivery) for delivery in notifier.send(report_message(report))]
-
-
-def _build(
-    connection: "Connection",
-    period: "Period",
-    session_log: str | None,
-    catalog: Path,
-    sweeps: Path | None,
-    crashes: Path,
-) -> "DailyReport":
-    from aster_operator.monitoring.daily_report import build_daily_report
-
-    lines = None
-    if session_log == "-":
-        lines = sys.stdin.read().splitlines()
-    elif session_log is not None:
-        lines = Path(session_log).read_text(encoding="utf-8", errors="replace").splitlines()
-    return build_daily_report(
-        connection,
-        period,
-        catalog_root=catalog,
-        log_lines=lines,
-        sweep_folder=sweeps,
-        crash_folder=crashes,
-    )
 
 
 def _day(text: str | None) -> "Period":
@@ -159,22 +122,3 @@ def _day(text: str | None) -> "Period":
     else:
         since_ms = parse_time_ms(text, "--day") // DAY_MS * DAY_MS
     return Period(name=date_of(since_ms), since_ms=since_ms, until_ms=since_ms + DAY_MS)
-
-
-def _last_run(connection: "Connection") -> "Period":
-    from sqlalchemy import select
-
-    from aster_operator.database.models import SessionRun
-    from aster_operator.domain.clock import WallClock
-    from aster_operator.monitoring.daily_report import Period
-
-    run = connection.execute(select(SessionRun).order_by(SessionRun.id.desc()).limit(1)).first()
-    if run is None:
-        raise UserProblem("the books hold no session", "report --last-run", "run one first")
-    until_ms = WallClock().now_ms() if run.ended_ms is None else run.ended_ms
-    return Period(
-        name=f"session {run.run_id} of {run.strategy} at {run.venue}",
-        since_ms=run.started_ms,
-        until_ms=until_ms + 1,
-        run_id=run.run_id,
-    )

@@ -222,12 +222,14 @@ async def _main(
     *,
     json_output: bool,
 ) -> int:
+    import asyncio
     from contextlib import nullcontext
 
     from rich.console import Console
 
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
+    from aster_operator.cli.report_parts import completion_notifier, send_completion
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
     from aster_operator.cli.venues import connect, exchange_life, fund_spot, with_spot
     from aster_operator.database.account_lock import holding_account
@@ -236,6 +238,7 @@ async def _main(
     from aster_operator.runtime.live_run import LiveRun
     from aster_operator.runtime.paper import PaperClient
 
+    notifier = completion_notifier(settings)
     as_json = logs_as_json(settings.log_format)
     console = Console(stderr=json_output, quiet=json_output and as_json)
     configure_logs("error" if console.is_terminal else settings.log_level, as_json=as_json)
@@ -278,7 +281,10 @@ async def _main(
                 result = await run.run(seconds)
     finally:
         await traded.close()
-    return _report(result, settings, console, json_output=json_output)
+    code = _report(result, settings, console, json_output=json_output)
+    if notifier is not None:
+        await asyncio.to_thread(send_completion, settings, notifier)
+    return code
 
 
 def _report(result: "LiveResult", settings: "Settings", console: "Console", *, json_output: bool) -> int:

@@ -24,3 +24,6 @@ class NotificationSettings(BaseModel):
         "Where reports are sent instead; unset: NOTIFY_URLS",
         form=_TARGETS,
     )
+    report_on_completion: bool = setting(
+        "REPORT_ON_COMPLETION", False, "Send the report of each session when it ends"
+    )
