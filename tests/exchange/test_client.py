@@ -214,6 +214,9 @@ async def test_instruments_and_published_limits(venue: ScriptedVenue, client: As
     info = payloads.EXCHANGE_INFO | {"symbols": [payloads.SYMBOL, incomplete]}
     info["rateLimits"] = [*payloads.EXCHANGE_INFO["rateLimits"]]
     info["rateLimits"][0] = info["rateLimits"][0] | {"limit": 9999}
+    info["rateLimits"].append(
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300}
+    )
     venue.always("GET", V3 + "exchangeInfo", Answer(info))
     instruments = await client.instruments()
     assert list(instruments) == ["BTCUSDT"]
@@ -225,6 +228,7 @@ async def test_instruments_and_published_limits(venue: ScriptedVenue, client: As
     )
     assert (btc.min_notional, btc.max_num_algo_orders) == (Decimal("5"), 100)
     assert client.rest.limiter.weight_limit == 9999
+    assert (client.rest.limiter.burst_limit, client.rest.limiter.burst_ms) == (300, 10_000)
 
 
 async def test_a_symbol_without_a_needed_filter_is_an_error_that_names_it(

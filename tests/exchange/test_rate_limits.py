@@ -203,3 +203,48 @@ async def test_a_cancel_overtakes_a_close_that_waits_for_the_order_limit() -> No
     clock.advance_ms(30_000)
     woken.set()
     await close
+
+
+async def test_orders_within_seconds_wait_for_the_next_window_and_no_longer() -> None:
+    limiter, time = _limiter()
+    limiter.configure_burst(10, 10_000)
+    for _ in range(8):
+        await limiter.acquire(0, 1, Priority.ORDER, "POST order")
+    assert time.slept == []
+    await limiter.acquire(1, 0, Priority.CLOSE, "DELETE order")
+    assert time.slept == []  # a cancel is no order
+    await limiter.acquire(0, 1, Priority.ORDER, "POST order")
+    assert sum(time.slept) == pytest.approx(10.0)
+    assert (limiter.used_in_burst, limiter.used_orders) == (1, 9)
+
+
+async def test_what_the_venue_counted_within_seconds_is_believed() -> None:
+    limiter, time = _limiter()
+    limiter.configure_burst(300, 10_000)
+    limiter.observe({"X-MBX-ORDER-COUNT-1M": "295", "X-MBX-ORDER-COUNT-10S": "295"})
+    await limiter.acquire(0, 1, Priority.ORDER, "POST order")
+    assert sum(time.slept) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("orders", "length_ms"), [(0, 10_000), (-1, 10_000), (300, 0), (300, 1_500)])
+def test_what_is_no_limit_within_seconds_is_refused(orders: int, length_ms: int) -> None:
+    limiter, _ = _limiter()
+    with pytest.raises(ValueError, match="is no limit"):
+        limiter.configure_burst(orders, length_ms)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3000)), max_size=60), st.integers(5, 40))
+@settings(max_examples=60, deadline=None)
+def test_no_window_of_seconds_is_ever_overfilled(steps: list[tuple[int, int]], limit: int) -> None:
+    async def run() -> None:
+        limiter, time = _limiter()
+        limiter.configure_burst(limit, 10_000)
+        sent: dict[int, int] = {}
+        for orders, pause_ms in steps:
+            time.clock.advance_ms(pause_ms)
+            await limiter.acquire(1, orders, Priority.ORDER, "POST order")
+            window = time.clock.now_ms() // 10_000
+            sent[window] = sent.get(window, 0) + orders
+        assert all(count <= limit for count in sent.values())
+
+    asyncio.run(run())

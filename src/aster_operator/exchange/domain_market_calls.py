@@ -25,6 +25,8 @@ class DomainMarketCalls(MarketCalls):
                 weight = limit.limit if limit.rate_limit_type == "REQUEST_WEIGHT" else None
                 orders = limit.limit if limit.rate_limit_type == "ORDERS" else None
                 self._rest.limiter.configure(weight, orders)
+            elif limit.interval == "SECOND" and limit.rate_limit_type == "ORDERS" and limit.limit > 0:
+                self._rest.limiter.configure_burst(limit.limit, 1000 * limit.interval_num)
         parsed = (parse.instrument(record, "GET exchangeInfo") for record in info.symbols)
         return {found.symbol: found for found in parsed if found is not None}
 

@@ -1,6 +1,7 @@
 """Keeps the client below the venue's limits by its own counting and by the headers of every answer.
 
-Protocol reference, section 3: request weight per minute and address, orders per minute and account. The
+Protocol reference, section 3: request weight per minute and address, orders per minute and account, and
+orders within seconds where the venue publishes such a limit (`exchangeInfo` did in 2026: 300 in 10 s). The
 venue answers 429 to who goes over and 418, a ban, to who goes on; this limiter waits before either.
 """
 
@@ -17,6 +18,7 @@ from aster_operator.exchange.errors import IpBanned, RateLimited
 __all__ = ["Priority", "RateLimiter"]
 
 _ORDER_HEADER = "X-MBX-ORDER-COUNT-1M"
+_BURST_HEADER = "X-MBX-ORDER-COUNT-{}S"
 _WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 
 
@@ -71,7 +73,12 @@ class RateLimiter:
         self.order_limit = order_limit
         self.used_weight = 0
         self.used_orders = 0
+        self.burst_limit: int | None = None
+        """Orders within `burst_ms`, where the venue limits them."""
+        self.burst_ms = 10_000
+        self.used_in_burst = 0
         self._minute = -1
+        self._burst = -1
         self._blocked_until_ms = 0
         self._orders_blocked_until_ms = 0
         self._banned = False
@@ -87,7 +94,15 @@ class RateLimiter:
         if order_limit is not None and order_limit > 0:
             self.order_limit = order_limit
 
+    def configure_burst(self, order_limit: int, length_ms: int) -> None:
+        """Take over a limit of orders within seconds. Raises ValueError for what is none."""
+        if order_limit <= 0 or length_ms <= 0 or length_ms % 1000:
+            raise ValueError(f"{order_limit} orders in {length_ms} ms is no limit")
+        self.burst_limit, self.burst_ms, self._burst = order_limit, length_ms, -1
+
     def _roll(self, now_ms: int) -> None:
+        if self.burst_limit is not None and (burst := now_ms // self.burst_ms) > self._burst:
+            self._burst, self.used_in_burst = burst, 0
         minute = now_ms // MINUTE_MS
         if minute == self._minute:
             return
@@ -104,8 +119,24 @@ class RateLimiter:
         return not (orders and self._orders_are_full(orders, priority))
 
     def _orders_are_full(self, orders: int, priority: Priority) -> bool:
+        return self._minute_is_full(orders, priority) or self._burst_is_full(orders, priority)
+
+    def _minute_is_full(self, orders: int, priority: Priority) -> bool:
         limit = self.order_limit * _SHARE[priority] * self._headroom
         return bool(self.used_orders) and self.used_orders + orders > limit
+
+    def _burst_is_full(self, orders: int, priority: Priority) -> bool:
+        if self.burst_limit is None or not self.used_in_burst:
+            return False
+        return self.used_in_burst + orders > self.burst_limit * _SHARE[priority] * self._headroom
+
+    def _until_room_ms(self, now_ms: int, weight: int, orders: int, priority: Priority) -> int:
+        """How long until the window that is full begins anew; a millisecond when none is."""
+        if self._fits(weight, orders, priority):
+            return 1
+        only_burst = self._fits(weight, 0, priority) and not self._minute_is_full(orders, priority)
+        window_ms = self.burst_ms if only_burst else MINUTE_MS
+        return window_ms - now_ms % window_ms
 
     def _blocked_ms(self, now_ms: int, orders: int, priority: Priority) -> int:
         """How long a block still holds this request. One for too many orders lets cancels pass."""
@@ -117,6 +148,7 @@ class RateLimiter:
     def _take(self, weight: int, orders: int) -> None:
         self.used_weight += weight
         self.used_orders += orders
+        self.used_in_burst += orders
 
     async def acquire(self, weight: int, orders: int, priority: Priority, endpoint: str) -> None:
         """Return when the request may go. Raises IpBanned during a ban, RateLimited past `max_wait_s`."""
@@ -146,7 +178,9 @@ class RateLimiter:
                     self._take(weight, orders)
                     return
                 # Free but not first: the ones before take one turn of the loop each.
-                await self._sleep((blocked_ms or (1 if fits else MINUTE_MS - now_ms % MINUTE_MS)) / 1000)
+                await self._sleep(
+                    (blocked_ms or self._until_room_ms(now_ms, weight, orders, priority)) / 1000
+                )
         finally:
             self._queue.remove(ticket)
 
@@ -183,6 +217,10 @@ class RateLimiter:
             self.used_weight = max(self.used_weight, int(weight))
         if orders is not None and orders.isascii() and orders.isdecimal():
             self.used_orders = max(self.used_orders, int(orders))
+        if self.burst_limit is not None:
+            burst = headers.get(_BURST_HEADER.format(self.burst_ms // 1000))
+            if burst is not None and burst.isascii() and burst.isdecimal():
+                self.used_in_burst = max(self.used_in_burst, int(burst))
 
     def block(self, seconds: float, *, banned: bool, orders_only: bool = False) -> None:
         """Let nothing through for a while: the venue answered 429 or, `banned`, 418.
