@@ -65,13 +65,18 @@ class _FaultyClient:
     def __init__(self, client: ExchangeClient, scenario: FaultScenario, seed: int) -> None:
         self._client = client
         self._scenario = scenario
-        self._random = Random(seed)  # noqa: S311 - chance of a rehearsal, not of a secret
+        # Each in the order of its own: over a wire nobody knows whether an answer or the report comes first.
+        self._of_requests = Random(seed)  # noqa: S311 - chance of a rehearsal, not of a secret
+        self._of_events = Random(seed + 1)  # noqa: S311
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def _strikes(self, chance: Decimal) -> bool:
-        return chance > 0 and self._random.random() < chance
+        return chance > 0 and self._of_requests.random() < chance
+
+    def _strikes_event(self, chance: Decimal) -> bool:
+        return chance > 0 and self._of_events.random() < chance
 
     async def place_order(self, order: NewOrder) -> OrderReport:
         return await self._place(order, self._client.place_order)
@@ -113,10 +118,10 @@ class _FaultyClient:
             if not isinstance(event, OrderChanged):
                 on_event(event)
                 return
-            if self._strikes(self._scenario.lose_event):
+            if self._strikes_event(self._scenario.lose_event):
                 return
             on_event(event)
-            if self._strikes(self._scenario.repeat_event):
+            if self._strikes_event(self._scenario.repeat_event):
                 on_event(event)
 
         return await self._client.open_user_stream(pass_on)
