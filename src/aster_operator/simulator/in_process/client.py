@@ -4,7 +4,7 @@ The same calls and events as over the network, translated value by value instead
 here decides anything; a refusal becomes the same exception the wire client raises.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -38,6 +38,7 @@ from aster_operator.exchange.client_protocol import (
 )
 from aster_operator.exchange.errors import refusal_of
 from aster_operator.simulator.api import ExchangeApi
+from aster_operator.simulator.in_process.running_bars import RunningBars
 from aster_operator.simulator.in_process.values import (
     account_changed,
     bar_of,
@@ -288,19 +289,27 @@ class InProcessClient:
         by_symbol = {channel.symbol: channel for channel in channels}
         marked = [channel.symbol for channel in channels if channel.marks]
         due_ms = _next_second_ms(self._exchange.now_ms)
+        bars = RunningBars(on_event)
+        for update in self._bars_now(channel.symbol for channel in channels if channel.bars):
+            bars.take(update)
 
         def listen(event: ExchangeEvent) -> None:
             nonlocal due_ms
+            bars.tell_due(event.time_ms)
             if marked and isinstance(event, _MARKET_EVENTS) and event.time_ms >= due_ms:
                 # Every second, moved or not, and after a jump in time once: as the venue's stream does.
                 for mark in self._marks(marked, event.time_ms - event.time_ms % _SECOND_MS):
                     on_event(mark)
                 due_ms = _next_second_ms(event.time_ms)
             translated = self._market_event(event, by_symbol)
-            if translated is not None:
+            if isinstance(translated, BarUpdated):
+                bars.take(translated)
+            elif translated is not None:
                 on_event(translated)
 
-        return Subscription(self._exchange.subscribe(listen))
+        return Subscription(
+            self._exchange.subscribe(listen), on_fence=lambda: bars.tell_due(self._exchange.now_ms)
+        )
 
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream:
         def listen(event: ExchangeEvent) -> None:
@@ -326,6 +335,15 @@ class InProcessClient:
                 return BarUpdated(event_ms=event.time_ms, received_ns=received_ns, bar=bar)
             case _:
                 return None
+
+    def _bars_now(self, symbols: Iterable[str]) -> Iterator[BarUpdated]:
+        """The running bar of each symbol, which a stream tells first."""
+        now_ms = self._exchange.now_ms
+        for symbol in symbols:
+            for record in self._exchange.klines(symbol, MINUTE_MS, None, None, 1):
+                bar = bar_of(record, is_closed=False)
+                if bar.open_ms <= now_ms <= bar.close_ms:
+                    yield BarUpdated(event_ms=now_ms, received_ns=self._clock.now_ns(), bar=bar)
 
     def _marks(self, symbols: Sequence[str], at_ms: int) -> Iterator[MarkUpdated]:
         received_ns = self._clock.now_ns()
@@ -360,11 +378,14 @@ def _next_second_ms(time_ms: int) -> int:
 class Subscription:
     """A listener of the exchange as an `EventStream`."""
 
-    def __init__(self, unsubscribe: Callable[[], None]) -> None:
+    def __init__(self, unsubscribe: Callable[[], None], on_fence: Callable[[], None] = lambda: None) -> None:
         self._unsubscribe = unsubscribe
+        self._on_fence = on_fence
 
     async def fence(self) -> None:
-        """In process every event is delivered before the call that caused it returns."""
+        """In process every event is delivered before the call that caused it returns, but for what the stream
+        tells at the end of a period."""
+        self._on_fence()
 
     async def close(self) -> None:
         self._unsubscribe()
