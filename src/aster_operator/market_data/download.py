@@ -202,19 +202,19 @@ class Downloader:
         if not rows:
             return 0
         schema = stream_schema(piece.stream)
-        number = schema.keys[0]
+        keys = list(schema.keys)
         types = empty_frame(schema).drop("symbol").schema
         frame = pl.DataFrame(
             [row | {"source": "rest"} for row in rows], schema=types, orient="row"
         ).with_columns(pl.lit(piece.symbol).alias("symbol"))
-        frame = frame.unique(number, keep="first", maintain_order=True)
+        frame = frame.unique(keys, keep="first", maintain_order=True)
         if is_catalog(self._root):
             held = Catalog(self._root).scan(
                 piece.stream, [piece.symbol], start_ms=piece.start_ms, end_ms=piece.end_ms
             )
             if piece.stream.startswith("kline_"):
                 held = held.filter(pl.col("is_closed"))
-            frame = frame.join(held.select(number).collect(), on=number, how="anti")
+            frame = frame.join(held.select(keys).collect(), on=keys, how="anti")
         if frame.is_empty():
             return 0
         make_folder(self._root)
