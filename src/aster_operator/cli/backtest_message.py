@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aster_operator.cli.errors import print_warnings
 from aster_operator.cli.options import settings_from
 from aster_operator.config.problems import UserProblem
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from aster_operator.backtest.validation.study import Study
     from aster_operator.monitoring.notifications import Delivery, Notifier
 
-__all__ = ["send_sweep", "sweep_notifier"]
+__all__ = ["all_sent", "send_sweep", "sweep_notifier"]
 
 _TOP = 5
 _COLUMNS = ("config_id", "total_pnl", "n_trades", "win_rate", "sharpe", "max_drawdown")
@@ -45,6 +46,13 @@ def send_sweep(
             level="success",
         )
     )
+
+
+def all_sent(deliveries: "Sequence[Delivery]") -> bool:
+    """Whether every target took it; a line of warning for each that did not."""
+    refused = [one for one in deliveries if not one.sent]
+    print_warnings(tuple(f"{one.target} did not take the report: {one.reason}" for one in refused))
+    return not refused
 
 
 def _text(results: "Sequence[SweepResult]", studies: "Sequence[Study]", semantics: str) -> str:

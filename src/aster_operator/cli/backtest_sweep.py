@@ -1,5 +1,6 @@
 """`aster-operator backtest sweep`: every configuration of a grid over recorded bars."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from aster_operator.cli.backtest_fine_prices import (
     inputs_hash,
     with_fine_prices,
 )
-from aster_operator.cli.backtest_message import send_sweep, sweep_notifier
+from aster_operator.cli.backtest_message import all_sent, send_sweep, sweep_notifier
 from aster_operator.cli.backtest_options import (
     AllowGaps,
     ClusterAddress,
@@ -32,7 +33,6 @@ from aster_operator.cli.backtest_options import (
     exchange_options,
     one_of,
 )
-from aster_operator.cli.errors import print_warnings
 from aster_operator.cli.option_values import parse_symbols
 from aster_operator.cli.options import EnvFile, JsonOutput
 from aster_operator.cli.progress import progress_bars
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aster_operator.backtest.grid import SymbolGrid
     from aster_operator.backtest.semantics_exchange import ExchangeOptions
     from aster_operator.backtest.sweep import SweepResult
+    from aster_operator.backtest.validation.study import Study
 
 __all__ = ["HELP", "sweep"]
 
@@ -108,7 +109,7 @@ def sweep(
 ) -> int:
     from aster_operator.backtest.results import FORMATS, write_results
     from aster_operator.backtest.sweep import SEMANTICS
-    from aster_operator.cli.backtest_verdicts import study_results, verdict_json
+    from aster_operator.cli.backtest_verdicts import study_results
     from aster_operator.cli.json_output import print_json
 
     one_of(semantics, SEMANTICS, "--semantics")
@@ -131,15 +132,8 @@ def sweep(
         )
         plots = _plot(results, bars, out, date, plot_top)
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
-    work = sum(result.bars * len(result.grid) for result in results)
-    summary = {
+    summary = _summary(results, studies, seconds, semantics) | {
         "results": [str(path) for path in paths],
-        "configs": sum(len(result.grid) for result in results),
-        "bars": sum(result.bars for result in results),
-        "seconds": seconds,
-        "ns_per_bar_config": seconds * 1e9 / work,
-        "verdicts": {study.symbol: verdict_json(study) for study in studies},
-        "semantics": semantics,
         "plots": [str(path) for path in plots],
     }
     deliveries = [] if notifier is None else send_sweep(notifier, results, studies, semantics)
@@ -147,10 +141,23 @@ def sweep(
         print_json(summary | ({"deliveries": deliveries} if send else {}))
     else:
         _print(results, summary)
-    print_warnings(
-        tuple(f"{one.target} did not take the report: {one.reason}" for one in deliveries if not one.sent)
-    )
-    return int(any(not one.sent for one in deliveries))
+    return int(not all_sent(deliveries))
+
+
+def _summary(
+    results: "Sequence[SweepResult]", studies: "Sequence[Study]", seconds: float, semantics: str
+) -> dict[str, Any]:
+    from aster_operator.cli.backtest_verdicts import verdict_json
+
+    work = sum(result.bars * len(result.grid) for result in results)
+    return {
+        "configs": sum(len(result.grid) for result in results),
+        "bars": sum(result.bars for result in results),
+        "seconds": seconds,
+        "ns_per_bar_config": seconds * 1e9 / work,
+        "verdicts": {study.symbol: verdict_json(study) for study in studies},
+        "semantics": semantics,
+    }
 
 
 def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":

@@ -92,8 +92,10 @@ def completion_notifier(settings: "Settings") -> "Notifier | None":
     return notifier
 
 
-def send_completion(settings: "Settings", notifier: "Notifier") -> None:
+def send_completion(settings: "Settings", notifier: "Notifier | None") -> None:
     """Send the report of the session that has just ended; a line of warning for each target without it."""
+    if notifier is None:
+        return
     from aster_operator.cli.errors import print_warnings
     from aster_operator.database.engine import describing_errors
     from aster_operator.database.schema import open_books

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from aster_operator.domain.clock import Clock
     from aster_operator.exchange.aster_client import AsterClient
     from aster_operator.exchange.client_protocol import ExchangeClient
+    from aster_operator.monitoring.notifications import Notifier
     from aster_operator.runtime.live_run import LiveResult
     from aster_operator.runtime.session_plan import SessionPlan
 
@@ -222,14 +223,13 @@ async def _main(
     *,
     json_output: bool,
 ) -> int:
-    import asyncio
     from contextlib import nullcontext
 
     from rich.console import Console
 
     from aster_operator.cli.errors import print_warnings
     from aster_operator.cli.live_screen import interrupts
-    from aster_operator.cli.report_parts import completion_notifier, send_completion
+    from aster_operator.cli.report_parts import completion_notifier
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
     from aster_operator.cli.venues import connect, exchange_life, fund_spot, with_spot
     from aster_operator.database.account_lock import holding_account
@@ -281,9 +281,24 @@ async def _main(
                 result = await run.run(seconds)
     finally:
         await traded.close()
+    return await _tell(result, settings, console, notifier, json_output=json_output)
+
+
+async def _tell(
+    result: "LiveResult",
+    settings: "Settings",
+    console: "Console",
+    notifier: "Notifier | None",
+    *,
+    json_output: bool,
+) -> int:
+    """Show and send what came of the session; the exit code."""
+    import asyncio
+
+    from aster_operator.cli.report_parts import send_completion
+
     code = _report(result, settings, console, json_output=json_output)
-    if notifier is not None:
-        await asyncio.to_thread(send_completion, settings, notifier)
+    await asyncio.to_thread(send_completion, settings, notifier)
     return code
 
 
