@@ -57,6 +57,8 @@ def filled(trader: Trader) -> int:
         ({"kind": "timeout", "executed": True}, (503, -1007), 1),
         ({"kind": "too_many_requests"}, (429, -1003), 0),
         ({"kind": "banned"}, (418, -1003), 0),
+        ({"kind": "refuse", "code": -2019}, (400, -2019), 0),
+        ({"kind": "refuse", "code": -4061, "http_status": 403}, (403, -4061), 0),
         ({"kind": "html_500"}, (500, None), 0),
         ({"kind": "html_500", "executed": True}, (500, None), 1),
     ],
@@ -84,6 +86,87 @@ async def test_a_fault_strikes_by_count_after_some_and_only_one_account(
     theirs = await order(other_trader)
     assert theirs is not None
     assert theirs[0] == 200
+
+
+async def refusal_of(trader: Trader, method: str, path: str, **params: object) -> tuple[int, object]:
+    """(status, JSON) of a request sent through the gate."""
+    request = WireRequest(method, path, trader.v3_query(**params).encode())
+    response = await trader.server.gate.answer(request)
+    assert response is not None
+    return response.status, json.loads(response.body)
+
+
+async def test_only_the_second_leg_of_a_pair_is_refused(trader: Trader) -> None:
+    trader.v3("POST", "positionSide/dual", dualSidePosition="true")
+    do(
+        trader.server,
+        "fault",
+        kind="refuse",
+        method="POST",
+        path="/fapi/*/order",
+        params={"symbol": "BTC*", "positionSide": "SHORT"},
+        code=-2019,
+        count=2,
+    )
+
+    async def leg(side: str, position_side: str) -> int:
+        order = ORDER | {"side": side, "positionSide": position_side}
+        return (await refusal_of(trader, "POST", "/fapi/v3/order", **order))[0]
+
+    legs = [("BUY", "LONG"), ("SELL", "SHORT"), ("SELL", "SHORT"), ("SELL", "SHORT")]
+    assert [await leg(*each) for each in legs] == [200, 400, 400, 200]
+    (rule,) = trader.server.control.call("GET", "/sim/faults")
+    assert (rule["struck"], rule["message"]) == (2, "Margin is insufficient.")
+
+
+async def test_a_refusal_is_the_venues_own_last_word(trader: Trader) -> None:
+    """It uses up nonce and order count, and a bad signature is told first, as when the venue refuses."""
+    server = trader.server
+    do(server, "fault", kind="refuse", path="*/leverage", code=-9999, message="Not today.", http_status=418)
+    do(
+        server,
+        "fault",
+        kind="refuse",
+        path="*/order",
+        params={"symbol": "BTCUSDT"},
+        code=-2010,
+        message="No.",
+    )
+    answer = await refusal_of(trader, "POST", "/fapi/v3/leverage", symbol="BTCUSDT", leverage=5)
+    assert answer == (418, {"code": -9999, "msg": "Not today."})
+    query = trader.v3_query(**ORDER)
+    request = WireRequest("POST", "/fapi/v3/order", query.encode())
+    refused = await server.gate.answer(request)
+    assert refused is not None
+    assert json.loads(refused.body) == {"code": -2010, "msg": "No."}
+    assert refused.headers["X-MBX-ORDER-COUNT-1M"] == "1"
+    again = await server.gate.answer(request)
+    assert again is not None
+    assert json.loads(again.body)["code"] == -4225
+    forged = await server.gate.answer(WireRequest("POST", "/fapi/v3/order", query.encode() + b"00"))
+    assert forged is not None
+    assert json.loads(forged.body)["code"] == -1022
+    broken = await server.gate.answer(WireRequest("POST", "/fapi/v3/order", b"symbol=%ff"))
+    assert broken is not None
+    assert json.loads(broken.body)["code"] == -1100
+    assert server.exchange.audit().balanced
+
+
+def test_refusals_come_by_chance_and_by_scenario(trader: Trader) -> None:
+    faults = Faults(1)
+    faults.add(FaultRule(FaultKind.REFUSE, probability=0.25, code=-2019))
+    plans = [faults.plan_request(WireRequest("POST", "/fapi/v3/order"), None) for _ in range(400)]
+    assert 70 < sum(plan.refusal is not None for plan in plans) < 130
+    server = trader.server
+    refuse = {"kind": "refuse", "path": "*/order", "params": {"symbol": "ETHUSDT"}, "code": -4061}
+    steps = [{"at_s": 1, "do": "fault", "with": refuse}, {"at_s": 5, "do": "heal"}]
+    do(server, "scenario", scenario={"name": "x", "description": "y", "steps": steps})
+    server.step_to(server.exchange.now_ms + 2_000)
+    (rule,) = server.control.call("GET", "/sim/faults")
+    assert (rule["code"], rule["params"]) == (-4061, {"symbol": "ETHUSDT"})
+    server.step_to(server.exchange.now_ms + 5_000)
+    assert server.control.call("GET", "/sim/faults") == []
+    assert server.scenarios.problems == []
 
 
 def test_chance_comes_from_the_seed() -> None:
@@ -119,7 +202,7 @@ def test_delays_add_up() -> None:
     faults.add(FaultRule(FaultKind.LATENCY, delay_ms=20, jitter_ms=10))
     plan = faults.plan_request(WireRequest("GET", "/"), None)
     assert 120 <= plan.delay_ms <= 130
-    assert plan.is_executed
+    assert plan.goes_in
 
 
 def test_a_base_latency_stays_when_all_faults_are_healed() -> None:
@@ -295,6 +378,14 @@ def test_the_market_can_be_moved(trader: Trader) -> None:
         ("fault", {"kind": "latency", "probability": 2}),
         ("fault", {"kind": "latency", "delay_ms": -1}),
         ("fault", {"kind": "latency", "color": "red"}),
+        ("fault", {"kind": "latency", "code": -2019}),
+        ("fault", {"kind": "refuse"}),
+        ("fault", {"kind": "refuse", "code": 200}),
+        ("fault", {"kind": "refuse", "code": -9999}),
+        ("fault", {"kind": "refuse", "code": -4164}),
+        ("fault", {"kind": "refuse", "code": -2019, "http_status": 200}),
+        ("fault", {"kind": "refuse", "code": -2019, "executed": True}),
+        ("fault", {"kind": "refuse", "code": -2019, "params": {"symbol": 5}}),
         ("heal", {"rule_id": "all"}),
         ("sockets", {"action": "kick"}),
         ("sockets", {"action": "cut", "stream": 5}),

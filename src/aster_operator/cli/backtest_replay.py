@@ -76,8 +76,8 @@ def _replay(
         str,
         typer.Option(
             "--faults",
-            help="What the exchange does wrong: none, lost-answers, lost-requests, refusals, slow-queries,"
-            " lost-events, or storm: all of them.",
+            help="What the exchange does wrong: none, lost-answers, lost-requests, refusals, rejections,"
+            " slow-queries, lost-events, or storm: all of them but the rejections.",
         ),
     ] = "none",
     driver: Annotated[

@@ -28,6 +28,8 @@ class FaultScenario(msgspec.Struct, frozen=True, kw_only=True):
     """An order or cancel is carried out, and its answer is lost."""
     refuse: Decimal = Decimal(0)
     """An order is refused: the venue is overloaded."""
+    reject: Decimal = Decimal(0)
+    """An order is refused for its own sake: no margin for it."""
     hide: Decimal = Decimal(0)
     """A query finds nothing yet."""
     lose_event: Decimal = Decimal(0)
@@ -40,6 +42,7 @@ SCENARIOS: Mapping[str, FaultScenario] = {
     "lost-answers": FaultScenario(lose_answer=Decimal("0.2")),
     "lost-requests": FaultScenario(lose_request=Decimal("0.2")),
     "refusals": FaultScenario(refuse=Decimal("0.2")),
+    "rejections": FaultScenario(reject=Decimal("0.2")),
     "slow-queries": FaultScenario(lose_answer=Decimal("0.2"), hide=Decimal("0.5")),
     "lost-events": FaultScenario(lose_event=Decimal("0.2"), repeat_event=Decimal("0.1")),
     "storm": FaultScenario(
@@ -95,6 +98,8 @@ class _FaultyClient:
         name = order.client_order_id
         if self._strikes(self._scenario.refuse):
             raise refusal_of(-1008, "Server is currently overloaded.", 503, "POST order")
+        if self._strikes(self._scenario.reject):
+            raise refusal_of(-2019, "Margin is insufficient.", 400, "POST order")
         if self._strikes(self._scenario.lose_request):
             raise UnknownOutcome("POST order", "connection lost", name, None)
         report = await place(order)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from aster_operator.simulator.model import ATOMS, VenueRefusal
 
-__all__ = ["money_atoms", "refuse"]
+__all__ = ["money_atoms", "refuse", "usual_text"]
 
 _MOST_MONEY = 10**15
 
@@ -88,6 +88,12 @@ def refuse(code: int, *values: object) -> VenueRefusal:
     """The refusal with this code, its placeholders filled from `values`; raise what is returned."""
     text = _TEXTS[code]
     return VenueRefusal(code, text % values if values else text)
+
+
+def usual_text(code: int) -> str | None:
+    """What the venue says with this code; None where that is unknown or names a value."""
+    text = _TEXTS.get(code)
+    return None if text is None or "%s" in text else text
 
 
 def money_atoms(amount: Decimal) -> int:

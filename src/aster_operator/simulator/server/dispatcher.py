@@ -40,8 +40,11 @@ class Dispatcher:
         """The OpenAPI description of the table."""
         return describe(dict.fromkeys(self._routes.values()))
 
-    def dispatch(self, request: WireRequest) -> WireResponse:
-        """Answer a request; every refusal becomes `{"code", "msg"}` with its HTTP status."""
+    def dispatch(self, request: WireRequest, ordered: VenueRefusal | None = None) -> WireResponse:
+        """Answer a request; every refusal becomes `{"code", "msg"}` with its HTTP status.
+
+        With `ordered`, what would be carried out is refused so instead.
+        """
         endpoint = self.endpoint(request.method, request.path)
         identity: Identity | None = None
         try:
@@ -52,6 +55,8 @@ class Dispatcher:
                     return docs
                 raise refusals.unknown_path(request.method, request.path)
             params, identity = self._admit(endpoint, request)
+            if ordered is not None:
+                raise ordered
             response = json_response(endpoint.handler(Call(self.services, request, params, identity)))
         except VenueRefusal as refusal:
             response = self.refused(request, refusal)

@@ -4,7 +4,7 @@ Chance comes from the seed: the same requests and events in the same order meet 
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import count
@@ -12,9 +12,11 @@ from random import Random
 from typing import Any
 
 from aster_operator.simulator.model import VenueRefusal
+from aster_operator.simulator.refusals import usual_text
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.frames import Outgoing
 from aster_operator.simulator.server.messages import WireRequest, WireResponse
+from aster_operator.simulator.server.params import Params, read_params
 
 __all__ = ["EVENT_FAULTS", "REQUEST_FAULTS", "FaultKind", "FaultRule", "Faults", "RequestPlan"]
 
@@ -39,6 +41,9 @@ class FaultKind(StrEnum):
     """503 with -1007: execution unknown; executed if the rule says so."""
     TOO_MANY_REQUESTS = "too_many_requests"
     BANNED = "banned"
+    REFUSE = "refuse"
+    """Not executed: answered with the rule's `code`, `message` and `http_status`, as the venue refuses what
+    it has understood: nonce, weight and order count are used up, and a bad signature is told first."""
     HTML_500 = "html_500"
     """A page instead of JSON; executed if the rule says so."""
     LOSE_EVENT = "lose_event"
@@ -55,9 +60,11 @@ REQUEST_FAULTS = frozenset(FaultKind) - EVENT_FAULTS
 class FaultRule:
     """When a fault strikes.
 
-    `method` and `path` select requests, `stream` selects events (`*` wildcards; `user` means every user
-    stream), `user` one account. Of what is selected, the first `skip` pass, then each is struck with
-    `probability`, `count` times at most (None = always).
+    `method`, `path` and `params` select requests, `stream` selects events (`*` wildcards; `user` means every
+    user stream), `user` one account. `params` are parameters of the request that all must be there and match:
+    `{"symbol": "BTCUSDT", "side": "SELL"}`. Of what is selected, the first `skip` pass, then each is struck
+    with `probability`, `count` times at most (None = always). `code` and `message` are what a refusal says;
+    without a message it is the venue's usual text for the code.
     """
 
     kind: FaultKind
@@ -66,11 +73,15 @@ class FaultRule:
     count: int | None = None
     method: str = "*"
     path: str = "*"
+    params: dict[str, str] = field(default_factory=dict)
     stream: str = "*"
     user: str | None = None
     executed: bool = False
     delay_ms: int = 0
     jitter_ms: int = 0
+    code: int | None = None
+    message: str | None = None
+    http_status: int = 400
     rule_id: int = 0
     struck: int = 0
 
@@ -79,6 +90,29 @@ class FaultRule:
             raise ValueError(f"probability must be between 0 and 1, was {self.probability}")
         if min(self.skip, self.delay_ms, self.jitter_ms) < 0 or (self.count is not None and self.count < 1):
             raise ValueError("skip, delay_ms and jitter_ms cannot be negative, count must be at least 1")
+        if self.kind is FaultKind.REFUSE:
+            self._check_refusal()
+        elif self.code is not None or self.message is not None:
+            raise ValueError(f"only a fault of kind refuse takes code and message, this is {self.kind}")
+
+    def _check_refusal(self) -> None:
+        if self.code is None or self.code >= 0:
+            raise ValueError(f"a refusal needs a negative code such as -2019, was {self.code}")
+        if self.executed:
+            raise ValueError("what is refused is not executed: take unavailable, timeout or lose_answer")
+        if not 400 <= self.http_status <= 599:
+            raise ValueError(f"http_status of a refusal is 400 to 599, was {self.http_status}")
+        if self.message is None:
+            self.message = usual_text(self.code)
+            if self.message is None:
+                raise ValueError(f"code {self.code} has no text of its own; give a message")
+
+    @property
+    def refusal(self) -> VenueRefusal | None:
+        """What a request is refused with; None for every other kind."""
+        if self.code is None or self.message is None:
+            return None
+        return VenueRefusal(self.code, self.message, http_status=self.http_status)
 
     @property
     def is_spent(self) -> bool:
@@ -96,6 +130,12 @@ class FaultRule:
         name = "user" if account_id is not None else stream
         return self.kind in EVENT_FAULTS and fnmatchcase(name, self.stream) and self._is_of(account_id)
 
+    def matches(self, params: Params) -> bool:
+        """Whether the request's parameters are those the rule is for."""
+        return all(
+            name in params and fnmatchcase(params[name], pattern) for name, pattern in self.params.items()
+        )
+
     def _is_of(self, account_id: str | None) -> bool:
         return self.user is None or (account_id is not None and self.user.lower() == account_id)
 
@@ -108,8 +148,17 @@ class RequestPlan:
     rule: FaultRule | None = None
 
     @property
-    def is_executed(self) -> bool:
-        return self.rule is None or self.rule.executed or self.rule.kind is FaultKind.LOSE_ANSWER
+    def goes_in(self) -> bool:
+        """The request reaches the venue, which executes it, or refuses it with `refusal`."""
+        return (
+            self.rule is None
+            or self.rule.executed
+            or self.rule.kind in (FaultKind.LOSE_ANSWER, FaultKind.REFUSE)
+        )
+
+    @property
+    def refusal(self) -> VenueRefusal | None:
+        return None if self.rule is None else self.rule.refusal
 
     def answer(self, usual: WireResponse | None, banned_until_ms: int) -> WireResponse | VenueRefusal | None:
         """The answer instead of the usual one; None breaks the connection."""
@@ -133,10 +182,20 @@ class RequestPlan:
                 return refusals.too_many_requests(2400)
             case FaultKind.BANNED:
                 return refusals.banned(banned_until_ms)
+            case FaultKind.REFUSE:
+                return usual
             case FaultKind.HTML_500:
                 return WireResponse(500, HTML_500, content_type="text/html;charset=UTF-8")
             case _:
                 return None
+
+
+def _params_of(request: WireRequest) -> Params:
+    """None at all where they cannot be read: the venue will say so."""
+    try:
+        return read_params(request.raw_query, request.body)
+    except VenueRefusal:
+        return Params({})
 
 
 class Faults:
@@ -184,11 +243,16 @@ class Faults:
         plan = RequestPlan(float(self._latency_ms))
         if self._jitter_ms:
             plan.delay_ms += self._random.random() * self._jitter_ms
+        params: Params | None = None
         for rule in self._rules:
             if not rule.selects_request(request.method, request.path, account_id):
                 continue
             if plan.rule is not None and rule.kind is not FaultKind.LATENCY:
                 continue
+            if rule.params:
+                params = _params_of(request) if params is None else params
+                if not rule.matches(params):
+                    continue
             if not self._strikes(rule):
                 continue
             if rule.kind is FaultKind.LATENCY:
