@@ -678,6 +678,27 @@ def test_a_pair_that_is_closed_twice_only_becomes_more_urgent() -> None:
     assert (pair.close_reason, pair.long.crosses) == ("rotate", 3)
 
 
+@pytest.mark.parametrize(
+    ("wishes", "by_owner"),
+    [
+        (["flatten"], True),
+        (["rotate", "flatten"], True),
+        (["risk"], False),
+        (["risk", "flatten"], False),
+        (["rotate", "risk", "flatten"], False),
+    ],
+)
+def test_a_close_for_risk_is_not_taken_for_the_owners(wishes: list[str], by_owner: bool) -> None:
+    book, pair, _, _ = opened_book()
+    for wish in wishes:
+        intent = ClosePair(
+            pair_ref="run-1", lead=SHORT, urgent=wish != "rotate", reason=wish, by_owner=wish == "flatten"
+        )
+        book.close(pair, intent, START_MS + 1)
+    summary = book.finish(pair, Decimal(0), Decimal(0), START_MS + 2, rotated=False)
+    assert summary.owner_closed is by_owner
+
+
 def test_a_finished_pair_whose_order_comes_back_is_closed_again() -> None:
     book, pair, tracker, order = opened_book()
     gone = tracker.apply_report(report_of(order, OrderStatus.CANCELED, at_ms=START_MS))

@@ -77,6 +77,8 @@ async def test_flatten_closes_everything_and_stops() -> None:
     assert bench.session.stopped.open_positions == 0
     assert bench.held(SYMBOL) == (ZERO, ZERO)
     assert bench.exchange.open_orders(ACCOUNT, None) == []
+    (pair,) = bench.core.state.pairs.finished
+    assert (pair.rotated, pair.owner_closed) == (False, True), "its owner wished it, no limit did"
 
 
 async def test_volume_stays_within_the_daily_target() -> None:

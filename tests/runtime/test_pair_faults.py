@@ -200,7 +200,7 @@ async def test_a_leg_that_goes_takes_the_other_with_it(
     await befalls(bench)
     await bench.driver.settle()
     assert await run_watching(bench, 20) <= HEARD_MS
-    assert not any(pair.rotated for pair in bench.core.state.pairs.finished)
+    assert not any(pair.rotated or pair.owner_closed for pair in bench.core.state.pairs.finished)
     assert bench.core.state.pairs.finished, "what was left of the pair was closed"
     await ends_flat(bench)
     fees = bench.core.state.portfolio.other_income

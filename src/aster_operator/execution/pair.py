@@ -162,6 +162,8 @@ class Pair:
     worst_imbalance: Decimal = ZERO
     longest_imbalance_ms: int = 0
     close_reason: str = ""
+    owner_closed: bool = False
+    """Closed early because its owner wished it, not because of a limit or a lost leg."""
     held_marks: tuple[Decimal, Decimal] | None = None
     """Marks of (long, short) when the pair was complete: what they do until it is closed is the market's."""
     market_pnl: Decimal = ZERO

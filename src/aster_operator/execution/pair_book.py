@@ -28,8 +28,9 @@ __all__ = ["PairBook", "PairSummary"]
 
 class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A finished pair. `hold_ms` runs from the later leg's last opening fill to the first closing one, None
-    when it never was complete; imbalance in base units of the pairing's first symbol, PnL in USD after fees
-    and funding. `market_pnl_usd` is the part of it that the market did to the complete pair."""
+    when it never was complete; `rotated` when its time was over, `owner_closed` when its owner ended it.
+    Imbalance in base units of the pairing's first symbol, PnL in USD after fees and funding. `market_pnl_usd`
+    is the part of it that the market did to the complete pair."""
 
     pair_ref: str
     symbol: str
@@ -37,6 +38,7 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     hold_ms: int | None
     rotated: bool
+    owner_closed: bool
     close_reason: str
     worst_imbalance: Decimal
     longest_imbalance_ms: int
@@ -130,6 +132,8 @@ class PairBook:
                 leg.crosses = leg.failures = leg.retry_at_ms = 0
             # What was near enough while it was held may be more than a lot of the leg that now follows.
             pair.observe_imbalance(now_ms)
+        # What is closing for risk already stays so, whatever its owner wishes then.
+        pair.owner_closed = pair.owner_closed or (intent.by_owner and not pair.urgent)
         pair.urgent = pair.urgent or intent.urgent
 
     # --- orders and fills -----------------------------------------------------------------------------
@@ -225,6 +229,7 @@ class PairBook:
             if held_since_ms is None or first_close_ms is None
             else first_close_ms - held_since_ms,
             rotated=rotated,
+            owner_closed=pair.owner_closed,
             close_reason=pair.close_reason or pair.reason,
             worst_imbalance=pair.worst_imbalance,
             longest_imbalance_ms=pair.longest_imbalance_ms,

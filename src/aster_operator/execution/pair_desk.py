@@ -327,12 +327,12 @@ class PairDesk:
 
     # --- the end --------------------------------------------------------------------------------------
 
-    def close_all(self, reason: str) -> None:
+    def close_all(self, reason: str, *, by_owner: bool = False) -> None:
         worst_first = sorted(
             self._state.pairs.active(), key=lambda pair: pair_status(self._state, pair).pnl_usd
         )
         for pair in worst_first:
-            self._manager.close_now(pair, reason)
+            self._manager.close_now(pair, reason, by_owner=by_owner)
 
     def close_for_owner(self, name: str | None, reason: str) -> int:
         named = [
@@ -341,12 +341,12 @@ class PairDesk:
             if name is None or name in (pair.name, pair.pair_ref, *pair.symbols)
         ]
         for pair in named:
-            self._manager.close_now(pair, reason)
+            self._manager.close_now(pair, reason, by_owner=True)
         return len(named)
 
     def _wind_down(self, action: OperatorAction) -> None:
         if action is OperatorAction.FLATTEN:
-            self.close_all("flatten requested")
+            self.close_all("flatten requested", by_owner=True)
         else:
             for pair in self._state.pairs.active():
                 self._manager.settle_opening(pair, "session stops")

@@ -152,9 +152,9 @@ class PairManager:
             elif pair.held_marks is None:
                 pair.observe_market(self._marks(pair), complete=True)
 
-    def close_now(self, pair: Pair, reason: str) -> None:
+    def close_now(self, pair: Pair, reason: str, *, by_owner: bool = False) -> None:
         """Close a pair crossing the spread, the larger leg first, else the riskier; nothing new for one
-        already closing so."""
+        already closing so. `by_owner` for a wish, not a danger."""
         if pair.phase is PairPhase.CLOSING and pair.urgent:
             return
         larger = PositionSide.LONG if pair.imbalance > 0 else PositionSide.SHORT
@@ -164,6 +164,7 @@ class PairManager:
                 lead=larger if pair.imbalance else pair_status(self._state, pair).riskier_side,
                 urgent=True,
                 reason=reason,
+                by_owner=by_owner,
             )
         )
 

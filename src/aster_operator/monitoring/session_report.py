@@ -127,7 +127,7 @@ def build_report(
         hold_minutes_avg=sum(holds_ms) / len(holds_ms) / _MINUTE_MS if holds_ms else None,
         hold_minutes_max=max(holds_ms) / _MINUTE_MS if holds_ms else None,
         pairs_opened=len(pairs) + len(still_open),
-        pairs_closed_by_risk=sum(1 for pair in pairs if not pair.rotated and pair.hold_ms is not None),
+        pairs_closed_by_risk=sum(1 for pair in pairs if _closed_by_risk(pair)),
         trades=len(fills),
         maker_share_pct=sums.maker_share_pct,
         max_imbalance_by_symbol=worst,
@@ -142,6 +142,11 @@ def build_report(
         other_income_usd=sums.other,
         transfers_usd=sums.moved,
     )
+
+
+def _closed_by_risk(pair: PairSummary) -> bool:
+    """Closed before its time by a limit or a lost leg, not at its owner's wish."""
+    return pair.hold_ms is not None and not pair.rotated and not pair.owner_closed
 
 
 def _imbalances(

@@ -202,13 +202,15 @@ class OpenPair(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class ClosePair(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Close both legs. `urgent` closes cross the spread at once; others may rest first.
 
-    `lead` is the leg to close first: the riskier one when a limit was breached.
+    `lead` is the leg to close first: the riskier one when a limit was breached. `by_owner`: nothing is wrong
+    with the pair, its owner wishes it closed.
     """
 
     pair_ref: str
     lead: PositionSide
     urgent: bool
     reason: str
+    by_owner: bool = False
 
 
 Intent = OpenPair | ClosePair
