@@ -79,6 +79,14 @@ def test_the_licence_is_mit() -> None:
     assert PROJECT["project"]["license"] == "MIT"
 
 
+def test_no_link_is_committed() -> None:
+    """A link to something outside would, checked out, take the place of what stands there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert [row for row in listed.stdout.splitlines() if row.startswith("120000")] == []
+
+
 def test_settings_and_books_are_never_committed() -> None:
     names = {path.name for path in tracked_files()}
     assert ".env" not in names
