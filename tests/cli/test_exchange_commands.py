@@ -103,6 +103,17 @@ def test_every_kind_of_market_is_served(
 
 
 @pytest.mark.parametrize(
+    ("options", "ends"), [((), False), (("--no-endless",), True), (("--start", "recorded"), True)]
+)
+def test_what_is_served_as_of_now_may_be_left_on(
+    tmp_path: Path, options: tuple[str, ...], ends: bool
+) -> None:
+    with served(tmp_path, *options) as line:
+        state = get(f"{line['control']}/sim/state", {"Authorization": f"Bearer {line['control_token']}"})
+        assert (state["end_ms"] is not None) == ends
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--market", "live"), "--market"),
@@ -115,6 +126,7 @@ def test_every_kind_of_market_is_served(
         (("--latency-ms", "-1"), "--latency-ms"),
         (("--speed", "fast"), "--speed"),
         (("--start", "yesterday"), "--start"),
+        (("--market", "ticks", "--endless"), "--endless"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_code_two(

@@ -1,5 +1,6 @@
 """Recorded minutes come out as they went in, and accounts do not change the market's dice."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from aster_operator.domain.enums import OrderStatus
 from aster_operator.market_data.history import MINUTE_MS, RecordedHistory, SymbolHistory, load_history
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.market_player import recorded_market, synthetic_market
+from aster_operator.simulator.minute_feed import RecordedFeed
 from aster_operator.simulator.minute_plan import RecordedMinute, plan_minute
 from aster_operator.simulator.model import KlineRecord, TradeEvent
 
@@ -266,3 +268,38 @@ def test_a_synthetic_market_needs_no_data_and_never_ends() -> None:
     assert closes(1) != closes(2)
     moves = [abs(later / earlier - 1) for earlier, later in pairwise(closes(1)[:-1])]
     assert 2e-4 < sum(moves) / len(moves) < 2e-3
+
+
+def test_an_endless_recording_turns_round_without_a_jump() -> None:
+    recorded = [(60000, 60010, 59995, 60005), (60006, 60020, 60004, 60018), (60018, 60019, 59990, 59992)]
+    exchange = with_account(make_exchange([(*prices, 40.0) for prices in recorded], endless=True))
+    far = place(exchange, "alice", "BUY", "LIMIT", price="59400")
+    assert exchange.end_ms is None
+    exchange.advance_to(START_MS + 12 * MINUTE_MS)
+    bars = exchange.klines("BTCUSDT", MINUTE_MS, None, START_MS + 12 * MINUTE_MS - 1, 100)
+    assert [bar.open_ms for bar in bars] == [START_MS + minute * MINUTE_MS for minute in range(12)]
+    ticks = [(bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks) for bar in bars]
+    prices = [tuple(int(bars[0].spec.price_of(each)) for each in bar) for bar in ticks]
+    back = [(close, high, low, open_) for open_, high, low, close in reversed(recorded)]
+    assert prices == [*recorded, *back, *recorded, *back]
+    assert far.status is OrderStatus.NEW
+    assert exchange.audit().balanced
+
+
+def test_an_endless_recording_repeats_only_what_has_no_break() -> None:
+    sample = load_history(None, ["BTCUSDT"]).symbols["BTCUSDT"]
+    columns = ("open_time_ms", "open", "high", "low", "close", "base_volume", "taker_buy_base")
+    kept = {name: [*getattr(sample, name)[:10], *getattr(sample, name)[100:130]] for name in columns}
+    broken = replace(sample, **kept)
+    spec = make_exchange().contracts()["BTCUSDT"]
+    feed = RecordedFeed(spec, broken, endless=True)
+    minutes = [feed.next_minute() for _ in range(40 + 3 * 30)]
+    assert all(minutes)
+    after = [each.open_ms for each in minutes[40:] if each is not None]
+    assert after == [broken.end_ms + step * MINUTE_MS for step in range(90)]
+    first = minutes[10]
+    last = minutes[40 + 29]
+    assert first is not None
+    assert last is not None
+    assert (last.open, last.close) == (first.close, first.open)
+    assert {each.low for each in minutes[40:] if each} == {each.low for each in minutes[10:40] if each}

@@ -108,6 +108,13 @@ _Start = Annotated[
         help="Market time: now, recorded (that of the data), or auto: now at speed 1 without --data.",
     ),
 ]
+_Endless = Annotated[
+    bool | None,
+    typer.Option(
+        "--endless/--no-endless",
+        help="Play recorded minutes to and fro for ever instead of to their end (default: if time is now).",
+    ),
+]
 _Tls = Annotated[bool, typer.Option("--tls", help="Serve https and wss with a generated CA.")]
 _LatencyMs = Annotated[
     int,
@@ -147,6 +154,7 @@ def _serve(
     substep_ms: _SubstepMs = None,
     levels: _Levels = None,
     start: _Start = "auto",
+    endless: _Endless = None,
     tls: _Tls = False,
     spot: _Spot = True,
     latency_ms: _LatencyMs = 0,
@@ -166,10 +174,7 @@ def _serve(
         pace = parse_pace(speed)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--speed") from error
-    if market not in tuple(MarketKind):
-        raise typer.BadParameter(f"{market!r} is none of {', '.join(MarketKind)}", param_hint="--market")
-    if start not in ("auto", "now", "recorded"):
-        raise typer.BadParameter(f"{start!r} is none of auto, now, recorded", param_hint="--start")
+    _check_choices(market, start, endless)
     current = pace == 1.0 and data is None and market != MarketKind.TICKS
     is_now = start == "now" or (start == "auto" and current)
     chosen = tuple(name.strip().upper() for name in symbols.split(",") if name.strip()) if symbols else None
@@ -182,6 +187,7 @@ def _serve(
         substep_ms=substep_ms or (100 if pace == 1.0 else 1_000),
         levels=levels or (100 if pace == 1.0 else 20),
         as_of_ms=WallClock().now_ms() if is_now else None,
+        endless=is_now if endless is None else endless,
         warm_up_ms=24 * 3_600_000 if data is None else 0,
         pace=speed,
         port=port,
@@ -195,6 +201,18 @@ def _serve(
         chain_id=chain_id,
     )
     return asyncio.run(_main(options, json_output=json_output))
+
+
+def _check_choices(market: str, start: str, endless: bool | None) -> None:
+    """Raises BadParameter for names nobody knows and for what cannot be together."""
+    from aster_operator.runtime.embedded_venue import MarketKind
+
+    if market not in tuple(MarketKind):
+        raise typer.BadParameter(f"{market!r} is none of {', '.join(MarketKind)}", param_hint="--market")
+    if start not in ("auto", "now", "recorded"):
+        raise typer.BadParameter(f"{start!r} is none of auto, now, recorded", param_hint="--start")
+    if endless and market == MarketKind.TICKS:
+        raise typer.BadParameter("captured ticks have an end", param_hint="--endless")
 
 
 async def _main(options: "EmbeddedVenueOptions", *, json_output: bool) -> int:

@@ -69,6 +69,8 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Prices shown on each side of the book, not for captured ticks."""
     warm_up_ms: int = 0
     as_of_ms: int | None = None
+    endless: bool = False
+    """Recorded minutes do not end: they are played to and fro."""
     duration_ms: int | None = None
     pace: str | float = "lockstep"
     host: str = "127.0.0.1"
@@ -163,6 +165,7 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
         start_ms=options.as_of_ms,
         past_ms=options.warm_up_ms,
         levels=options.levels,
+        endless=options.endless,
     )
     if options.capture_session is not None and options.market is not MarketKind.TICKS:
         raise VenueProblem(

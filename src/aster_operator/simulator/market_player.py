@@ -32,9 +32,13 @@ def recorded_market(
     substep_ms: int = 1000,
     start_ms: int | None = None,
     levels: int = DEPTH_LEVELS,
+    endless: bool = False,
 ) -> "MinutePlayer":
-    """A market that plays recorded minutes from `start_ms` on. Raises ValueError when there are none."""
-    feed = RecordedFeed(spec, history, start_ms)
+    """A market that plays recorded minutes from `start_ms` on, `endless` to and fro for ever.
+
+    Raises ValueError when there are none.
+    """
+    feed = RecordedFeed(spec, history, start_ms, endless=endless)
     return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms, levels=levels)
 
 

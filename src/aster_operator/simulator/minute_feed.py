@@ -1,6 +1,7 @@
 """Where minutes come from: a recording, or a seeded walk that never ends."""
 
 from bisect import bisect_left
+from dataclasses import replace
 from random import Random
 from typing import Protocol
 
@@ -34,10 +35,19 @@ class MinuteFeed(Protocol):
 class RecordedFeed:
     """A recording, from `start_ms` on; what lies before becomes kline history.
 
-    Raises ValueError when nothing is left to play.
+    With `endless` it turns round at its end and at the beginning of its last stretch without a break, for
+    ever: each minute then runs from its close to its open, so that the price never jumps and never leaves
+    what was recorded. Raises ValueError when nothing is left to play.
     """
 
-    def __init__(self, spec: ContractSpec, history: SymbolHistory, start_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: ContractSpec,
+        history: SymbolHistory,
+        start_ms: int | None = None,
+        *,
+        endless: bool = False,
+    ) -> None:
         self._spec = spec
         self._history = history
         self._tick = float(spec.instrument.tick_size)
@@ -46,16 +56,36 @@ class RecordedFeed:
         self._index = self._first
         if self._first == len(history):
             raise ValueError(f"{spec.symbol}: no recorded minute from {start_ms} on")
+        self._endless_from = (
+            bisect_left(history.open_time_ms, history.windows()[-1].start_ms) if endless else None
+        )
 
     @property
     def end_ms(self) -> int | None:
-        return self._history.end_ms
+        return self._history.end_ms if self._endless_from is None else None
 
     def next_minute(self) -> RecordedMinute | None:
-        if self._index >= len(self._history):
+        index, recorded = self._index, len(self._history)
+        if index >= recorded and self._endless_from is None:
             return None
         self._index += 1
-        return self._minute(self._index - 1)
+        return self._minute(index) if index < recorded else self._again(index - recorded)
+
+    def _again(self, minutes_after_end: int) -> RecordedMinute:
+        first, end = self._endless_from or 0, len(self._history)
+        lap, offset = divmod(minutes_after_end, end - first)
+        open_ms = self._history.end_ms + minutes_after_end * MINUTE_MS
+        if lap % 2:
+            return replace(self._minute(first + offset), open_ms=open_ms)
+        forward = self._minute(end - 1 - offset)
+        bought = forward.taker_buy_share
+        return replace(
+            forward,
+            open_ms=open_ms,
+            open=forward.close,
+            close=forward.open,
+            taker_buy_share=None if bought is None else 1 - bought,
+        )
 
     def history(self) -> list[KlineRecord]:
         return [_bar(self._spec, self._minute(index)) for index in range(self._first)]

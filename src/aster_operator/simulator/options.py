@@ -52,6 +52,8 @@ class ExchangeOptions:
     taker_fee_e8: int = DEFAULT_TAKER_FEE_E8
     insurance_endowment: Decimal = Decimal(100_000)
     queue_model: QueueModel = pessimistic_queue
+    endless: bool = False
+    """Recorded minutes are played to and fro for ever instead of ending."""
     with_spot: bool = False
     """A spot market beside each perpetual; it costs about half as much time again to play."""
 
@@ -75,6 +77,7 @@ def recorded_sources(
                 substep_ms=options.substep_ms,
                 start_ms=start_ms,
                 levels=options.levels,
+                endless=options.endless,
             )
         )
     return sources
