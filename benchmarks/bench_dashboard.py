@@ -224,15 +224,16 @@ def cpu_s(pid: int) -> float:
 
 _CLICK = """
 (button) => new Promise((resolve) => {
-  const words = button.closest('.tools').querySelector('div:not(.q-btn)');
-  const table = document.querySelector('section.card table tbody');
-  const before = table.innerHTML, start = performance.now();
-  const look = () => document.querySelector('section.card table tbody').innerHTML !== before
-    ? requestAnimationFrame(() => resolve(performance.now() - start)) : setTimeout(look, 1);
+  const rows = document.querySelector('section.card table tbody'), start = performance.now();
+  const seen = new MutationObserver(() => {
+    seen.disconnect();
+    requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start), 0));
+  });
+  seen.observe(rows, { childList: true });
   button.click();
-  look();
 })
 """
+"""From the click until the frame with other rows is drawn."""
 
 
 def interactions(page: Any, url: str, path: str, times: int) -> list[float]:

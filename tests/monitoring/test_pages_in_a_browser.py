@@ -160,6 +160,27 @@ def test_now_shows_the_pairs_with_units_and_the_market_shows_candles(demo: Demo,
     assert page.faults == []
 
 
+def test_a_renewed_table_keeps_what_the_viewer_opened_and_where_he_is(demo: Demo, page: Any) -> None:
+    page.goto(demo.url + "/decisions")
+    first = page.locator("tbody tr").first
+    number = first.get_attribute("data-key")
+    summary = page.locator(f'tr[data-key="{number}"] summary')
+    summary.press("Enter")
+    # New decisions push the row down; it stays the same element.
+    page.wait_for_function(
+        "number => Number(document.querySelector('tbody tr').dataset.key) > number", arg=int(number)
+    )
+    assert page.evaluate("document.activeElement.closest('tr').dataset.key") == number
+    assert page.locator(f'tr[data-key="{number}"] details').evaluate("each => each.open")
+    region = page.get_by_role("region", name="Decisions", exact=True)
+    region.evaluate("each => each.scrollTo(0, 200)")
+    page.get_by_role("button", name="Oldest").click()
+    page.locator('tr[data-key="1"]').wait_for()
+    assert region.evaluate("each => each.scrollTop") == 0, "another page is read from its top"
+    assert page.get_by_role("button", name="Older").is_disabled()
+    assert page.faults == []
+
+
 def test_times_and_colours_follow_the_viewer(demo: Demo, browser: Any) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 840}, timezone_id="Asia/Tokyo")
     page = context.new_page()
@@ -173,6 +194,10 @@ def test_times_and_colours_follow_the_viewer(demo: Demo, browser: Any) -> None:
     page.wait_for_function("document.querySelector('.zone-name').textContent.includes('local')")
     hours = (int(market.inner_text()[11:13]) - int(before[11:13])) % 24
     assert hours in (9, 10)
+    page.goto(demo.url + "/decisions")
+    first = page.locator("tbody tr time").first
+    shown, at_ms = first.inner_text(), int(first.get_attribute("data-ms"))
+    assert int(shown[:2]) == (at_ms // 3_600_000 + 9) % 24, "rows that come later are local too"
     dark = page.evaluate("document.body.classList.contains('body--dark')")
     page.locator("body").press("d")
     page.wait_for_function(f"document.body.classList.contains('body--dark') !== {str(dark).lower()}")

@@ -76,21 +76,23 @@ def trades_picture(
 ) -> Trades:
     """Finished trades and pairs, of one symbol if it is given."""
     activity = replica.activity
-    rows = activity.made_once(
-        f"trades {symbol}", (activity.closed, activity.fills.total), lambda: _newest_first(replica, symbol)
+    whole = activity.made_once(
+        f"trades {symbol}",
+        (activity.closed, activity.legs_closed),
+        lambda: _whole([row for row in _rows(replica) if symbol is None or symbol in row.symbols]),
     )
+    return msgspec.structs.replace(whole, rows=whole.rows[offset : offset + limit])
+
+
+def _whole(rows: list[TradeRow]) -> Trades:
+    """All of them on one page, with their sums."""
     return Trades(
         total=len(rows),
         net_pnl_usd=sum((row.net_pnl_usd for row in rows if row.net_pnl_usd is not None), ZERO),
         fees_usd=sum((row.fees_usd for row in rows if row.fees_usd is not None), ZERO),
         wins=sum(1 for row in rows if row.net_pnl_usd is not None and row.net_pnl_usd > 0),
-        rows=tuple(rows[offset : offset + limit]),
+        rows=tuple(sorted(rows, key=lambda row: row.closed_ms or 0, reverse=True)),
     )
-
-
-def _newest_first(replica: SessionReplica, symbol: str | None) -> list[TradeRow]:
-    rows = [row for row in _rows(replica) if symbol is None or symbol in row.symbols]
-    return sorted(rows, key=lambda row: row.closed_ms or 0, reverse=True)
 
 
 def trade_life(replica: SessionReplica, ref: str) -> TradeLife:

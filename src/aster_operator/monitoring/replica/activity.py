@@ -42,8 +42,9 @@ from aster_operator.monitoring.replica.buffers import Buffer, BufferSizes
 
 __all__ = ["ActivityLog", "LoggedDecision", "LoggedOrder", "LoggedRound", "OrderStep"]
 
-
 T = TypeVar("T")
+_MOST_REMEMBERED = 16
+"""Lists that views made of the buffers, at most: a stranger's questions must not pile them up."""
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +111,7 @@ class ActivityLog:
         self.blocked: Counter[str] = Counter()
         self.unprotected_ms = 0
         self.closed = 0
+        self.legs_closed = 0
         self.longest_lone_leg_ms = 0
         self._seen_fills: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._latest_decision: dict[str, LoggedDecision] = {}
@@ -123,6 +125,9 @@ class ActivityLog:
         if known is not None and known[0] == state:
             return cast(T, known[1])
         made = make()
+        self.remembered.pop(name, None)
+        if len(self.remembered) >= _MOST_REMEMBERED:
+            self.remembered.pop(next(iter(self.remembered)))
         self.remembered[name] = (state, made)
         return made
 
@@ -257,6 +262,7 @@ class ActivityLog:
         each.legs[command.position_ref] = command
 
     def _closed(self, command: RecordPositionClosed) -> None:
+        self.legs_closed += 1
         for each in reversed(self.rounds.values()):
             if command.position_ref in each.legs:
                 each.closed[command.position_ref] = command

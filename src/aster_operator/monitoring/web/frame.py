@@ -11,13 +11,13 @@ import structlog
 from nicegui import Client, ui
 from nicegui.elements.button import Button
 from nicegui.elements.echart.echart import EChart
-from nicegui.elements.html import Html
 
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.pictures.now import now_picture
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.web import markup as m
 from aster_operator.monitoring.web.hub import DashboardHub
+from aster_operator.monitoring.web.live_html import LiveHtml
 
 __all__ = ["PAGES", "Panels", "asset", "page_frame"]
 
@@ -65,10 +65,10 @@ class Panels:
 
     def html(
         self, title: str, render: Callable[[SessionReplica], str], *, width: str = "", every: int = 1
-    ) -> Html:
+    ) -> LiveHtml:
         """A card whose HTML is rendered from the replica, every so many seconds."""
         with self._card(title, width):
-            element = ui.html(m.note("Waiting for the session…", "loading"), sanitize=False).classes("w-full")
+            element = LiveHtml(m.note("Waiting for the session…", "loading"))
         self._renew.append((every, lambda: element.set_content(self._rendered(title, render))))
         return element
 
@@ -83,7 +83,7 @@ class Panels:
     ) -> None:
         """A card with a chart of the replica."""
         with self._card(title, width):
-            state = ui.html(m.note("Waiting for the session…", "loading"), sanitize=False).classes("w-full")
+            state = LiveHtml(m.note("Waiting for the session…", "loading"))
             chart = ui.echart({"series": []}).classes(f"chart {height}")
             chart.set_visibility(False)
         self._renew.append((every, lambda: self._redraw(title, options, state, chart)))
@@ -126,7 +126,7 @@ class Panels:
             return m.note(f"This panel could not be drawn ({type(error).__name__}).", "error")
 
     def _redraw(
-        self, title: str, options: Callable[[SessionReplica], dict[str, Any]], state: Html, chart: EChart
+        self, title: str, options: Callable[[SessionReplica], dict[str, Any]], state: LiveHtml, chart: EChart
     ) -> None:
         replica, words = self._hub.replica, _waiting(self._hub)
         if words is None and replica is not None:
@@ -180,7 +180,7 @@ def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]
     with ui.element("header").classes("top"):
         with ui.element("div").classes("line"):
             ui.html('<span class="brand">Aster Operator</span>', sanitize=False)
-            state = ui.html("", sanitize=False)
+            state = LiveHtml()
             ui.element("div").classes("grow")
             _steering(hub, panels)
             ui.button("UTC", on_click=lambda: ui.run_javascript("window.asterZone()")).props(
@@ -190,7 +190,7 @@ def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]
                 'flat dense round aria-label="Dark or light" data-theme-button'
             )
         ui.html(_navigation(path), sanitize=False)
-    banner = ui.html("", sanitize=False)
+    banner = LiveHtml()
     panels.call(lambda: state.set_content(_state_html(hub)))
     panels.call(lambda: banner.set_content(_banner_html(hub)))
     with ui.element("div").classes("main").props('id="main" tabindex="-1"'):
@@ -291,9 +291,11 @@ async def _ask(hub: DashboardHub, name: str, action: OperatorAction, meaning: st
     """Ask once, then hand the wish to the session and say what it answered."""
     held = _held_names(hub) if action is OperatorAction.CLOSE else []
     with ui.dialog() as dialog, ui.card():
-        ui.label(f"{name.rstrip('…')}?").classes("text-lg font-bold")
+        ui.label(f"{name.rstrip('…')}?").classes("question")
         ui.label(meaning)
-        choice = ui.select(held, value=held[0], label="Pair or symbol").classes("w-64") if held else None
+        choice = (
+            ui.select(held, value=held[0], label="Pair or symbol").classes("field wide") if held else None
+        )
         if action is OperatorAction.CLOSE and not held:
             ui.label("Nothing is held.")
         with ui.row():

@@ -137,20 +137,27 @@ def note(words: str, kind: str = "empty") -> str:
 
 
 def table(
-    heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, empty: str, label: str = ""
+    heads: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    *,
+    empty: str,
+    label: str = "",
+    keys: Sequence[object] = (),
 ) -> str:
-    """A table of ready cells. Each head is its words and `l` or `r`: which way the column is aligned."""
+    """A table of ready cells. Each head is its words and `l` or `r`: which way the column is aligned. `keys`
+    name the rows, one each: a row that is known by its key stays the same element wherever it moves."""
     if not rows:
         return note(empty)
     head = "".join(f'<th scope="col" class="{way}">{escape(words)}</th>' for words, way in heads)
+    names = [f' data-key="{escape(str(key))}"' for key in keys] or [""] * len(rows)
     body = "".join(
-        "<tr>"
+        f"<tr{name}>"
         + "".join(
             f'<td class="{way}" data-label="{escape(words)}">{cell}</td>'
             for (words, way), cell in zip(heads, row, strict=True)
         )
         + "</tr>"
-        for row in rows
+        for name, row in zip(names, rows, strict=True)
     )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">'

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nicegui import Client, ui
+from nicegui.elements.button import Button
 
 from aster_operator.monitoring.pictures.decisions import Decisions, decisions_picture
 from aster_operator.monitoring.pictures.lab import lab_picture
@@ -19,12 +20,14 @@ from aster_operator.monitoring.web import markup as m
 from aster_operator.monitoring.web.book_reader import BookReader
 from aster_operator.monitoring.web.frame import Panels, page_frame
 from aster_operator.monitoring.web.hub import DashboardHub
+from aster_operator.monitoring.web.live_html import LiveHtml
 from aster_operator.monitoring.web.panels import charts, history_panels, now_panels, other_panels
 
 __all__ = ["add_pages"]
 
 T = TypeVar("T")
-_ROWS = 50
+_ROWS = 25
+"""Rows of a page of a table: more than a screen shows, few enough to be drawn at once."""
 
 
 def add_pages(hub: DashboardHub, books: BookReader, lab_folder: Path) -> None:
@@ -94,11 +97,13 @@ def _market(hub: DashboardHub, panels: Panels, symbol: str | None) -> None:
         )
 
     with ui.element("section").classes("card"), ui.element("div").classes("tools"):
-        select = ui.select([], label="Symbol", on_change=panels.renew).props("dense outlined").classes("w-48")
+        select = (
+            ui.select([], label="Symbol", on_change=panels.renew).props("dense outlined").classes("field")
+        )
         select.bind_value(chosen, "symbol")
         spans = {60: "1 hour", 240: "4 hours", 720: "12 hours", 1440: "1 day"}
         ui.select(spans, label="Span", on_change=panels.renew).props("dense outlined").classes(
-            "w-32"
+            "field"
         ).bind_value(chosen, "minutes")
 
     def options() -> None:
@@ -124,26 +129,37 @@ class _Pager:
 
     def __init__(self, panels: Panels) -> None:
         self.offset = 0
+        self._total = 0
         self._panels = panels
-        with ui.element("div").classes("tools"):
-            self._back = ui.button("Newer", on_click=lambda: self._move(-_ROWS)).props(
-                "dense outline no-caps"
-            )
+        with ui.element("div").classes("tools").props('role="group" aria-label="Pages of the table"'):
+            self._newer = [
+                self._button("Newest", lambda: 0),
+                self._button("Newer", lambda: self.offset - _ROWS),
+            ]
             self._words = ui.label("")
-            self._on = ui.button("Older", on_click=lambda: self._move(_ROWS)).props("dense outline no-caps")
+            self._older = [
+                self._button("Older", lambda: self.offset + _ROWS),
+                self._button("Oldest", lambda: (self._total - 1) // _ROWS * _ROWS),
+            ]
 
-    def _move(self, rows: int) -> None:
-        self.offset = max(0, self.offset + rows)
+    def _button(self, name: str, target: Callable[[], int]) -> Button:
+        return ui.button(name, on_click=lambda: self._go(target())).props("dense outline no-caps")
+
+    def _go(self, offset: int) -> None:
+        self.offset = max(0, offset)
         self._panels.renew()
 
     def show(self, total: int) -> None:
         """Say where we are among so many."""
         if self.offset >= total:
             self.offset = max(0, (total - 1) // _ROWS * _ROWS)
+        self._total = total
         last = min(total, self.offset + _ROWS)
         self._words.set_text(f"{min(total, self.offset + 1):,} to {last:,} of {total:,}")
-        self._back.set_enabled(self.offset > 0)
-        self._on.set_enabled(last < total)
+        for button in self._newer:
+            button.set_enabled(self.offset > 0)
+        for button in self._older:
+            button.set_enabled(last < total)
 
 
 def _decisions(panels: Panels) -> None:
@@ -157,16 +173,16 @@ def _decisions(panels: Panels) -> None:
 
     with ui.element("section").classes("card"), ui.element("div").classes("tools"):
         symbols = (
-            ui.select({"": "all"}, label="Symbol", on_change=changed).props("dense outlined").classes("w-48")
+            ui.select({"": "all"}, label="Symbol", on_change=changed).props("dense outlined").classes("field")
         )
         symbols.bind_value(chosen, "symbol")
         actions = (
-            ui.select({"": "all"}, label="Action", on_change=changed).props("dense outlined").classes("w-40")
+            ui.select({"": "all"}, label="Action", on_change=changed).props("dense outlined").classes("field")
         )
         actions.bind_value(chosen, "action")
         ui.input("Words in the reason", on_change=changed).props(
             "dense outlined clearable debounce=300"
-        ).classes("w-64").bind_value(chosen, "text")
+        ).classes("field wide").bind_value(chosen, "text")
         pages.append(_Pager(panels))
 
     def picture(replica: SessionReplica) -> Decisions:
@@ -215,17 +231,34 @@ def _trades(panels: Panels, ref: str | None) -> None:
     pages: list[_Pager] = []
     latest: list[Trades] = []
 
+    chosen: dict[str, Any] = {"symbol": ""}
+
+    def changed() -> None:
+        if pages:  # else it is still being drawn
+            pages[0].offset = 0
+            panels.renew()
+
+    with ui.element("section").classes("card"), ui.element("div").classes("tools"):
+        symbols = ui.select({"": "all"}, label="Symbol", on_change=changed).props("dense outlined")
+        symbols.classes("field").bind_value(chosen, "symbol")
+        pages.append(_Pager(panels))
+
+    def picture(replica: SessionReplica) -> Trades:
+        options = {"": "all", **{name: name for name in replica.settings.symbols}}
+        if symbols.options != options:
+            symbols.set_options(options)
+        found = trades_picture(replica, symbol=chosen["symbol"] or None, offset=pages[0].offset, limit=_ROWS)
+        pages[0].show(found.total)
+        return found
+
     def rows(replica: SessionReplica) -> str:
-        latest[:] = [trades_picture(replica, offset=pages[0].offset, limit=_ROWS)]
-        pages[0].show(latest[0].total)
+        latest[:] = [picture(replica)]
         return history_panels.trades_html(latest[0])
 
-    with ui.element("section").classes("card"):
-        pages.append(_Pager(panels))
     panels.html("Trades, newest first", rows, every=2)
     panels.html(
         "Sums",
-        lambda replica: history_panels.trades_sums_html(latest[0] if latest else trades_picture(replica)),
+        lambda replica: history_panels.trades_sums_html(latest[0] if latest else picture(replica)),
         every=2,
     )
 
@@ -262,10 +295,10 @@ def _points(hub: DashboardHub, panels: Panels, books: BookReader) -> None:
     panels.chart("Fees, funding, realised PnL", series, every=5)
     with ui.element("section").classes("card"):
         ui.html("<h2>Days</h2>", sanitize=False)
-        days = ui.html(m.note("Reading the books…", "loading"), sanitize=False).classes("w-full")
+        days = LiveHtml(m.note("Reading the books…", "loading"))
     with ui.element("section").classes("card"):
         ui.html("<h2>Weeks and points</h2>", sanitize=False)
-        weeks = ui.html(m.note("Reading the books…", "loading"), sanitize=False).classes("w-full")
+        weeks = LiveHtml(m.note("Reading the books…", "loading"))
 
     async def read() -> None:
         costs = await books.costs(hub.replica)
@@ -286,10 +319,10 @@ def _lab(lab: Any) -> None:
         content = (
             other_panels.ranking_html(lab.ranking) if lab.ranking else m.note(lab.problem or "Nothing yet.")
         )
-        ui.html(content, sanitize=False).classes("w-full")
+        ui.html(content, sanitize=False)
     with ui.element("section").classes("card third"):
         ui.html("<h2>Results and reports</h2>", sanitize=False)
-        ui.html(other_panels.reports_html(lab), sanitize=False).classes("w-full")
+        ui.html(other_panels.reports_html(lab), sanitize=False)
     if lab.ranking is None or lab.ranking.heatmap is None:
         return
     heatmap = lab.ranking.heatmap
@@ -307,7 +340,7 @@ def _lab(lab: Any) -> None:
                     on_change=lambda event, axis=axis, other=other: ui.navigate.to(
                         _lab_address(lab.ranking.name, axis, str(event.value), other)
                     ),
-                ).props("dense outlined").classes("w-40")
+                ).props("dense outlined").classes("field")
         ui.echart(charts.heatmap_chart(heatmap)).classes("chart tall")
 
 

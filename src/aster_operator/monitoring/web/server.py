@@ -161,7 +161,8 @@ def _application(hub: DashboardHub, books: BookReader, options: DashboardOptions
         title="Aster Operator",
         favicon="⭐",
         dark=None,
-        tailwind=True,
+        # Its runtime reads every class of the page again whenever a table changes; we use none of it.
+        tailwind=False,
         show_welcome_message=False,
         reconnect_timeout=10.0,
         message_history_length=200,

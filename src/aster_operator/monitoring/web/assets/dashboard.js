@@ -9,12 +9,14 @@
     return day ? `${d[g + "FullYear"]()}-${pad(d[g + "Month"]() + 1)}-${pad(d[g + "Date"]())} ${clock}` : clock;
   };
   const show = (root) => root.querySelectorAll && root.querySelectorAll("time[data-ms]").forEach((el) => {
-    const day = el.dataset.day === "1";
-    el.textContent = words(el.dataset.ms, day, zone());
-    el.title = `${words(el.dataset.ms, true, false)} UTC, ${words(el.dataset.ms, true, true)} here`;
+    el.textContent = words(el.dataset.ms, el.dataset.day === "1", zone());
   });
-  new MutationObserver((changes) => changes.forEach((c) => c.addedNodes.forEach((n) => show(n))))
-    .observe(document.documentElement, { childList: true, subtree: true });
+  // Times come in UTC; what panels renew passes here before it is shown.
+  window.asterTimes = (root) => { if (zone()) show(root); };
+  addEventListener("pointerover", (event) => {
+    const el = event.target.closest && event.target.closest("time[data-ms]");
+    if (el) el.title = `${words(el.dataset.ms, true, false)} UTC, ${words(el.dataset.ms, true, true)} here`;
+  });
   window.asterZone = () => {
     localStorage.setItem("aster-zone", zone() ? "utc" : "local");
     show(document);

@@ -16,7 +16,11 @@ def decisions_html(picture: Decisions) -> str:
         ("Blockers", "l"), ("Numbers", "l"), ("Orders", "l"),
     ]  # fmt: skip
     return m.table(
-        heads, [_decision(row) for row in picture.rows], empty="No decision matches.", label="Decisions"
+        heads,
+        [_decision(row) for row in picture.rows],
+        empty="No decision matches.",
+        label="Decisions",
+        keys=[row.number for row in picture.rows],
     )
 
 
@@ -57,7 +61,13 @@ def why_not_html(picture: Decisions) -> str:
         for row in picture.why_not
     ]
     heads = [("Symbol", "l"), ("What stood in the way", "l"), ("", "l"), ("How often", "r"), ("Last", "l")]
-    return m.table(heads, rows, empty="Nothing has stood in the way.", label="Why it did not trade")
+    return m.table(
+        heads,
+        rows,
+        empty="Nothing has stood in the way.",
+        label="Why it did not trade",
+        keys=[f"{row.symbol} {row.cause}" for row in picture.why_not],
+    )
 
 
 def trades_sums_html(picture: Trades) -> str:
@@ -79,7 +89,11 @@ def trades_html(picture: Trades) -> str:
         ("Ended by", "l"), ("Life", "l"),
     ]  # fmt: skip
     return m.table(
-        heads, [_trade(row) for row in picture.rows], empty="No trade is finished yet.", label="Trades"
+        heads,
+        [_trade(row) for row in picture.rows],
+        empty="No trade is finished yet.",
+        label="Trades",
+        keys=[row.ref for row in picture.rows],
     )
 
 

@@ -51,7 +51,13 @@ def pairs_html(now: Now) -> str:
         ("Pair", "l"), ("State", "l"), ("Held", "l"), ("Long", "r"), ("Short", "r"), ("Imbalance", "r"),
         ("Pair PnL", "r"), ("Net delta", "r"), ("To liquidation", "r"), ("Why", "l"),
     ]  # fmt: skip
-    return m.table(heads, [_pair(row) for row in now.pairs], empty="No pair is open.", label="Pairs")
+    return m.table(
+        heads,
+        [_pair(row) for row in now.pairs],
+        empty="No pair is open.",
+        label="Pairs",
+        keys=[row.pair_ref for row in now.pairs],
+    )
 
 
 def _pair(row: PairRow) -> list[str]:
@@ -99,6 +105,7 @@ def positions_html(now: Now) -> str:
         [_position(row) for row in now.positions],
         empty="No single position is open.",
         label="Positions",
+        keys=[f"{row.symbol} {row.side}" for row in now.positions],
     )
 
 
@@ -143,7 +150,13 @@ def orders_html(now: Now) -> str:
         ]
         for order in now.open_orders
     ]
-    return m.table(heads, rows, empty="No order is open.", label="Open orders")
+    return m.table(
+        heads,
+        rows,
+        empty="No order is open.",
+        label="Open orders",
+        keys=[order.client_order_id for order in now.open_orders],
+    )
 
 
 def feeds_html(now: Now) -> str:
