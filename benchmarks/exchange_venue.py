@@ -7,7 +7,6 @@ It is what `aster-operator exchange serve` serves (recorded minutes at real spee
 perpetual, wall-clock timestamps), with ten accounts and without request limits.
 """
 
-import asyncio
 import json
 import os
 import subprocess
@@ -88,4 +87,6 @@ async def serve(core: int, pace: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    from aster_operator.simulator.server.event_loop import run_served
+
+    run_served(serve(int(sys.argv[1]), sys.argv[2]))

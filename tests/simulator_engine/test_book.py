@@ -1,6 +1,8 @@
 """Queue positions and price-time priority."""
 
+from dataclasses import replace
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -116,3 +118,44 @@ def test_an_order_inside_the_spread_is_the_new_best_price(side: str) -> None:
     price = bid + Decimal("0.1") if side == "BUY" else ask - Decimal("0.1")
     place(exchange, "alice", side, "LIMIT", "0.01", price=str(price), tif="GTX")
     assert best(exchange)[0 if side == "BUY" else 1] == price
+
+
+def test_changes_told_one_by_one_add_up_to_the_displayed_book() -> None:
+    """However orders and the market's own lots come and go, nobody who follows the changes goes astray."""
+    random, book = Random(5), OrderBook()
+    told: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+    placed: list[SimulatedOrder] = []
+    pattern, quiet = resting(100), 0
+    for _ in range(3_000):
+        side = random.choice((Side.BUY, Side.SELL))
+        ladder = book.side(side)
+        tick = 100 + random.randint(0, 12) * (-1 if side is Side.BUY else 1)
+        for _ in range(random.choice((0, 1, 1, 1, 2))):
+            what = random.random()
+            if what < 0.5:
+                order = replace(pattern, price_ticks=tick, lots=random.randint(1, 9), side=side)
+                ladder.rest(order, hidden=random.random() < 0.2)
+                placed.append(order)
+            elif what < 0.8 and placed:
+                order = placed.pop(random.randrange(len(placed)))
+                assert book.side(order.side).remove(order)
+            elif what < 0.9 and ladder.synthetic:
+                taken = random.choice(list(ladder.synthetic))
+                ladder.take_synthetic(taken, random.randint(1, ladder.synthetic[taken]))
+            elif what < 0.95:
+                step = -1 if side is Side.BUY else 1
+                ladder.rewrite({100 + step * each: random.randint(1, 9) for each in range(1, 8)})
+            else:
+                ladder.top_up(next(iter(ladder.synthetic), 100), 5)
+        bids, asks = book.take_changes()
+        quiet += not bids and not asks
+        for changed, changes in ((Side.BUY, bids), (Side.SELL, asks)):
+            for at, lots in changes:
+                assert told[changed].get(at, 0) != lots
+                told[changed][at] = lots
+            shown = {at: lots for at, lots in told[changed].items() if lots}
+            assert shown == book.side(changed).displayed()
+        if bids or asks:
+            for ladder, published in zip((book.bids, book.asks), book.published_best, strict=True):
+                assert (None if published is None else published[0]) == ladder.best()
+    assert 100 < quiet < 1_500

@@ -163,11 +163,10 @@ def _serve(
     chain_id: _ChainId = 1666,
     json_output: JsonOutput = False,
 ) -> int:
-    import asyncio
-
     from aster_operator.domain.clock import WallClock
     from aster_operator.domain.money import exact
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind
+    from aster_operator.simulator.server.event_loop import run_served
     from aster_operator.simulator.server.market_driver import parse_pace
 
     try:
@@ -200,7 +199,7 @@ def _serve(
         legacy_v3=legacy_v3,
         chain_id=chain_id,
     )
-    return asyncio.run(_main(options, json_output=json_output))
+    return run_served(_main(options, json_output=json_output))
 
 
 def _check_choices(market: str, start: str, endless: bool | None) -> None:

@@ -26,6 +26,9 @@ __all__ = [
 Ladder = dict[int, int]
 """Displayed lots by tick, inserted best price first."""
 
+_EVERYWHERE = -1
+"""No tick: prices are positive."""
+
 QueueModel = Callable[[int, int, int], int]
 """(lots ahead, displayed before, displayed after) -> lots ahead after the market rewrote a level."""
 
@@ -61,6 +64,7 @@ class BookSide:
         "_own_lots",
         "_queue_model",
         "_queues",
+        "_touched",
         "sign",
         "synthetic",
     )
@@ -75,6 +79,8 @@ class BookSide:
         self._own_lots: dict[int, int] = {}
         self._hidden: dict[int, list[RestingOrder]] = {}
         self._queue_model = queue_model
+        # Where displayed lots may have changed since `take_touched`.
+        self._touched: int | None = _EVERYWHERE
 
     # --- reading
 
@@ -116,17 +122,34 @@ class BookSide:
         """Displayed lots by tick, all owners together; not to be changed by the caller."""
         if not self._queues:
             return self.synthetic
-        merged, own_lots = dict(self.synthetic), self._own_lots
-        for tick, queue in self._queues.items():
-            own = own_lots.get(tick)
-            if own is None:
-                own = own_lots[tick] = sum(resting.order.remaining_lots for resting in queue)
-            merged[tick] = merged.get(tick, 0) + own
+        merged = dict(self.synthetic)
+        for tick in self._queues:
+            merged[tick] = merged.get(tick, 0) + self._own_lots_at(tick)
         return merged
+
+    def displayed_lots(self, tick: int) -> int:
+        """Displayed lots at one tick, 0 when nothing is."""
+        return self.synthetic.get(tick, 0) + (self._own_lots_at(tick) if tick in self._queues else 0)
+
+    def _own_lots_at(self, tick: int) -> int:
+        own = self._own_lots.get(tick)
+        if own is None:
+            own = self._own_lots[tick] = sum(each.order.remaining_lots for each in self._queues[tick])
+        return own
+
+    def take_touched(self) -> int | None:
+        """The one tick at which an order came or went since the last call; None when nothing has happened,
+        `_EVERYWHERE` after anything else."""
+        touched, self._touched = self._touched, None
+        return touched
+
+    def _touch(self, tick: int) -> None:
+        self._touched = tick if self._touched in (None, tick) else _EVERYWHERE
 
     def recount(self, tick: int) -> None:
         """To be told when the remaining lots of an order resting at `tick` have changed."""
         self._own_lots.pop(tick, None)
+        self._touched = _EVERYWHERE
 
     def own_ladder(self) -> Ladder:
         """The market's own levels that still have lots, best first."""
@@ -136,6 +159,7 @@ class BookSide:
         """Take away the synthetic lots at `limit_ticks` and better; account orders move up."""
         for tick in [tick for tick in self.synthetic if (tick - limit_ticks) * self.sign >= 0]:
             del self.synthetic[tick]
+            self._touched = _EVERYWHERE
             for resting in self._queues.get(tick, ()):
                 resting.ahead = 0
 
@@ -189,6 +213,7 @@ class BookSide:
         self.synthetic = ladder
         self._ladder = ticks
         self._ladder_cursor = 0
+        self._touched = _EVERYWHERE
 
     def _keep_beyond(self, ladder: Ladder, ticks: list[int], tick: int, lots: int) -> None:
         if lots > 0:
@@ -200,9 +225,11 @@ class BookSide:
         if self.synthetic.get(tick, 0) < lots:
             self.synthetic[tick] = lots
             self._ladder_cursor = 0
+            self._touched = _EVERYWHERE
 
     def take_synthetic(self, tick: int, lots: int) -> None:
         """Remove `lots` from the front of the level's synthetic lots."""
+        self._touched = _EVERYWHERE
         left = self.synthetic[tick] - lots
         if left:
             self.synthetic[tick] = left
@@ -218,8 +245,10 @@ class BookSide:
         queues = self._hidden if hidden else self._queues
         ahead = 0 if hidden else self.synthetic.get(order.price_ticks, 0)
         queues.setdefault(order.price_ticks, []).append(RestingOrder(order, ahead, hidden))
-        if order.price_ticks in self._own_lots and not hidden:
-            self._own_lots[order.price_ticks] += order.remaining_lots
+        if not hidden:
+            self._touch(order.price_ticks)
+            if order.price_ticks in self._own_lots:
+                self._own_lots[order.price_ticks] += order.remaining_lots
 
     def remove(self, order: SimulatedOrder) -> bool:
         """Take `order` out; False when it is not here."""
@@ -230,7 +259,9 @@ class BookSide:
             for index, resting in enumerate(queue):
                 if resting.order is order:
                     del queue[index]
-                    self.recount(order.price_ticks)
+                    self._own_lots.pop(order.price_ticks, None)
+                    if queues is self._queues:
+                        self._touch(order.price_ticks)
                     if not queue:
                         del queues[order.price_ticks]
                     return True
@@ -263,7 +294,7 @@ class OrderBook:
         self.bids = BookSide(1, queue_model)
         self.asks = BookSide(-1, queue_model)
         self.update_id = 0
-        self._published: tuple[Ladder, Ladder] = ({}, {})
+        self._published: list[Ladder] = [{}, {}]
         self.published_best: tuple[tuple[int, int] | None, tuple[int, int] | None] = (None, None)
         """Best bid and ask as (tick, lots) when changes were last taken."""
 
@@ -277,17 +308,36 @@ class OrderBook:
 
     def take_changes(self) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """(changed bids, changed asks) as (tick, absolute lots) since the last call; 0 lots means gone."""
-        bids, asks = self.bids.displayed(), self.asks.displayed()
-        old_bids, old_asks = self._published
-        changed_bids, changed_asks = _changes(old_bids, bids), _changes(old_asks, asks)
-        if changed_bids or changed_asks:
-            self._published = (dict(bids), dict(asks))
-            bid, ask = self.bids.best(), self.asks.best()
-            self.published_best = (
-                None if bid is None else (bid, bids[bid]),
-                None if ask is None else (ask, asks[ask]),
-            )
-        return changed_bids, changed_asks
+        bid_changes, bids = self._changed(self.bids, 0)
+        ask_changes, asks = self._changed(self.asks, 1)
+        if bid_changes or ask_changes:
+            for index, whole in enumerate((bids, asks)):
+                if whole is not None:
+                    self._published[index] = dict(whole)
+            self.published_best = (self._best_of(self.bids), self._best_of(self.asks))
+        return bid_changes, ask_changes
+
+    def _changed(self, side: BookSide, index: int) -> tuple[tuple[tuple[int, int], ...], Ladder | None]:
+        """(changes of a side, the whole side where it had to be looked at)."""
+        touched, published = side.take_touched(), self._published[index]
+        if touched is None:
+            return (), None
+        if touched == _EVERYWHERE:
+            whole = side.displayed()
+            return _changes(published, whole), whole
+        lots = side.displayed_lots(touched)
+        if lots == published.get(touched, 0):
+            return (), None
+        if lots:
+            published[touched] = lots
+        else:
+            del published[touched]
+        return ((touched, lots),), None
+
+    @staticmethod
+    def _best_of(side: BookSide) -> tuple[int, int] | None:
+        best = side.best()
+        return None if best is None else (best, side.displayed_lots(best))
 
     def levels(self, count: int) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """Best `count` displayed (tick, lots) of bids and asks."""

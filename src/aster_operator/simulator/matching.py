@@ -54,8 +54,10 @@ class Matcher:
             else:
                 self._desk.expire(order)
             return
+        filled_before = order.filled_lots
         self._take(market, order, limit)
-        self._desk.expire_stranded(self._desk.account_of(order), market)
+        if order.filled_lots != filled_before:
+            self._desk.expire_stranded(self._desk.account_of(order), market)
         if order.status.is_final:
             return
         if self._rests(order) and not (is_closing(order) and self._closable(order) == 0):
