@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from cli_calls import Call
 
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.conversion.klines import klines_to_catalog
+from aster_operator.market_data.csv_logs import LOG_COLUMNS
 from aster_operator.market_data.history import load_history, sample_data_path
 
 MINUTES = str(sample_data_path())
@@ -66,6 +69,74 @@ def test_check_passes_good_data_and_fails_bad(call: Call, minutes: Path, tmp_pat
     ending = call("data", "check", "--catalog", str(broken))
     assert ending.returncode == 1
     assert str(file) in ending.stdout
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4] ^= 4
+    file.write_bytes(content)
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:200])
+
+
+def change_a_type(file: Path) -> None:
+    rows = pl.read_parquet(file, hive_partitioning=False)
+    rows.with_columns(pl.col("close").cast(pl.String)).write_parquet(file)
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, cut_short, change_a_type])
+def test_check_names_a_damaged_file(
+    call: Call, minutes: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(minutes, tmp_path / "catalog")
+    file = sorted((tmp_path / "catalog" / "stream=kline_1m").rglob("*.parquet"))[0]
+    damage(file)
+    ending = call("data", "check", "--json")
+    told = json.loads(ending.stdout)
+    assert (ending.returncode, told["ok"], len(told["unreadable"])) == (1, False, 1)
+    assert told["unreadable"][0].startswith(f"{file.relative_to(tmp_path)}: ")
+
+
+@pytest.mark.parametrize("damage", [cut_short, change_a_type])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "ls"),
+        ("data", "head", "kline_1m"),
+        ("data", "compact"),
+        ("data", "convert", "catalog", "out", "--to", "csv"),
+        ("data", "convert", "catalog", "out", "--to", "klines"),
+        ("backtest", "replay", "--catalog", "catalog", "--hours", "0.1"),
+    ],
+    ids=str,
+)
+def test_a_damaged_file_is_named_in_one_line(
+    call: Call, minutes: Path, tmp_path: Path, arguments: tuple[str, ...], damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(minutes, tmp_path / "catalog")
+    file = sorted((tmp_path / "catalog" / "stream=kline_1m").rglob("*.parquet"))[0]
+    damage(file)
+    ending = call(*arguments)
+    if damage is change_a_type and arguments[1] == "ls":
+        assert ending.returncode == 0  # It looks at no prices.
+        return
+    assert ending.returncode == 2
+    assert f"{file.relative_to(tmp_path)}: " in ending.stderr
+    assert "move it out of the catalog" in ending.stderr
+    assert ending.stderr.count("\n") == 1
+
+
+def test_a_log_that_is_no_text_is_named_in_one_line(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "markPrice.csv").write_bytes(
+        ",".join(LOG_COLUMNS["markPrice"]).encode() + b"\r\n\xff\xfe\r\n"
+    )
+    ending = call("data", "convert", "logs", "out")
+    assert ending.returncode == 2
+    assert "markPrice.csv: not a readable CSV file" in ending.stderr
+    assert ending.stderr.count("\n") == 1
 
 
 def test_minutes_come_out_as_they_went_in(call: Call, minutes: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from market_rows import DAY_MS, frame_of, quote, trade
+from market_rows import DAY_MS, START_MS, frame_of, quote, trade
 
 from aster_operator.domain.clock import ManualClock
 from aster_operator.market_data.catalog import maintenance
@@ -16,6 +16,8 @@ from aster_operator.market_data.catalog.parts import add_rows
 from aster_operator.market_data.catalog.problems import CatalogError
 
 TODAY = "2026-02-03"
+NOW_MS = START_MS + DAY_MS
+"""Of the clock on the wall: on that day."""
 
 
 def scattered(root: Path) -> pl.DataFrame:
@@ -38,7 +40,7 @@ def test_a_day_that_is_over_becomes_one_file(tmp_path: Path) -> None:
     assert files(tmp_path) == ["day-00000000000005000000.parquet"]
     assert Catalog(tmp_path).read("bookTicker").equals(before)
     assert compact(tmp_path, ManualClock(6), before_day=TODAY).days == 0
-    assert newest_day(tmp_path) == TODAY
+    assert newest_day(tmp_path, NOW_MS) == TODAY
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -87,9 +89,40 @@ def test_repetitions_go_when_a_day_is_compacted(tmp_path: Path) -> None:
 def test_only_the_newest_days_are_kept(tmp_path: Path) -> None:
     for day in range(5):
         add_rows(tmp_path, "aggTrade", frame_of("aggTrade", [trade(day * DAY_MS)]), "seg-1.parquet")
-    assert [partition.date for partition in expire(tmp_path, 2)] == ["2026-02-02", "2026-02-03", "2026-02-04"]
+    gone = [partition.date for partition in expire(tmp_path, 2, NOW_MS)]
+    assert gone == ["2026-02-02", "2026-02-03", "2026-02-04"]
     assert Catalog(tmp_path).read("aggTrade").height == 2
-    assert expire(tmp_path, 2) == []
+    assert expire(tmp_path, 2, NOW_MS) == []
+
+
+def test_one_message_from_the_far_future_makes_nothing_old(tmp_path: Path) -> None:
+    rows = [trade(0), trade(DAY_MS), trade(4_000 * DAY_MS)]
+    add_rows(tmp_path, "aggTrade", frame_of("aggTrade", rows), "seg-1.parquet")
+    assert newest_day(tmp_path, NOW_MS) == TODAY
+    assert expire(tmp_path, 2, NOW_MS) == []
+    assert compact(tmp_path, ManualClock(5), before_day=TODAY).days == 1
+    assert Catalog(tmp_path).read("aggTrade").height == 3
+
+
+def test_the_days_of_a_faster_exchange_count_beyond_the_wall_clock(tmp_path: Path) -> None:
+    rows = [trade(day * DAY_MS) for day in range(6)]
+    add_rows(tmp_path, "aggTrade", frame_of("aggTrade", rows), "seg-1.parquet")
+    assert newest_day(tmp_path, NOW_MS) == "2026-02-07"
+    assert newest_day(tmp_path, NOW_MS - 400 * DAY_MS) == "2026-02-07"
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_other_days_are_compacted(tmp_path: Path) -> None:
+    scattered(tmp_path)
+    add_rows(tmp_path, "aggTrade", frame_of("aggTrade", [trade(1)]), "seg-1.parquet")
+    broken = next(tmp_path.rglob("stream=aggTrade/**/seg-1.parquet"))
+    broken.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(CatalogError, match=r"seg-1\.parquet: .*: move it out of the catalog"):
+        compact(tmp_path, ManualClock(5), before_day=TODAY)
+    assert files(tmp_path)[-1].startswith("seg-")
+    assert [path.name for path in tmp_path.rglob("stream=bookTicker/**/date=2026-02-02/*")] == [
+        "day-00000000000005000000.parquet"
+    ]
+    assert broken.exists()
 
 
 def test_one_recorder_at_a_time(tmp_path: Path) -> None:

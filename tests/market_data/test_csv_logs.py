@@ -1,6 +1,7 @@
 """The five CSV logs: columns, values, one header, one row a second, nothing of others deleted."""
 
 import csv
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -153,3 +154,52 @@ def test_only_our_own_logs_are_deleted(tmp_path: Path) -> None:
     CsvLogs(tmp_path, ["BTCUSDT"], START_MS, delete=True).close()
     left = {path.name for path in tmp_path.iterdir()}
     assert left == set(others) | {f"{name}.csv" for name in LOG_COLUMNS}
+
+
+def refuse_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """From the `count`th write on the disk takes ten bytes, then nothing."""
+    write, calls = os.write, []
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) < count:
+            return write(descriptor, data)
+        if len(calls) == count:
+            return write(descriptor, data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", refuse)
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_a_disk_that_refuses_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    logs = CsvLogs(tmp_path, ["BTCUSDT"], START_MS)
+    logs.tick(START_MS + 1_000)
+    with monkeypatch.context() as full:
+        refuse_after(full, count)
+        with pytest.raises(OSError, match="No space"):
+            logs.tick(START_MS + 2_000)
+    logs.tick(START_MS + 3_000)
+    logs.close()
+    for place, name in enumerate(LOG_COLUMNS, start=1):
+        seconds = [(int(row["ts_unix_ms"]) - START_MS) // 1000 for row in rows_of(tmp_path / f"{name}.csv")]
+        assert seconds == ([1, 2, 3] if place < count else [1, 3])
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_a_new_day_on_a_full_disk_begins_with_its_header_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    logs = CsvLogs(tmp_path, ["BTCUSDT"], START_MS, roll_daily=True)
+    with monkeypatch.context() as full:
+        refuse_after(full, count)
+        with pytest.raises(OSError, match="No space"):
+            logs.tick(START_MS + 86_400_500)
+    logs.tick(START_MS + 86_401_500)
+    logs.close()
+    for name, columns in LOG_COLUMNS.items():
+        rows = rows_of(tmp_path / f"{name}_20260203.csv")
+        assert list(rows[0]) == list(columns)
+        assert int(rows[-1]["ts_unix_ms"]) == START_MS + 86_401_500

@@ -120,6 +120,8 @@ class CatalogSource:
     def pieces(self, stream: Stream) -> Iterator[Piece]:
         import polars as pl
 
+        from aster_operator.market_data.catalog.broken import collected
+
         time_column = "open_ms" if stream is BARS else "event_ms"
         recorded = self._catalog.symbols(stream.catalog)
         names = tuple(name for name in self.symbols or recorded if name in recorded)
@@ -129,7 +131,7 @@ class CatalogSource:
                 times = self._catalog.scan(stream.catalog, [symbol]).select(
                     pl.col(time_column).min().alias("first"), pl.col(time_column).max().alias("last")
                 )
-                first, last = times.collect().row(0)
+                first, last = collected(times, self._catalog.root, stream.catalog).row(0)
                 if first is not None:
                     yield from ((number, day) for day in range(first - first % DAY_MS, last + 1, DAY_MS))
 
@@ -143,10 +145,13 @@ class CatalogSource:
         yield from worked_ahead(piece, days(), available_cores())
 
     def _piece(self, rows: pl.LazyFrame, stream: Stream, names: tuple[str, ...], number: int) -> Piece:
+        from aster_operator.market_data.catalog.broken import collected
+
         # Messages of a running bar come before the one that closes it; a bar asked for later is whole.
         order = ("open_ms", "is_closed", "event_ms", "received_ns") if stream is BARS else _ARRIVAL
         time = "close_ms" if stream is BARS else "event_ms"
-        frame = rows.select(*dict.fromkeys((*order, time, *stream.catalog_columns))).drop_nulls().collect()
+        wanted = rows.select(*dict.fromkeys((*order, time, *stream.catalog_columns))).drop_nulls()
+        frame = collected(wanted, self._catalog.root, stream.catalog)
         # What a recorder writes is in order already, and seeing that is quicker than sorting it.
         if not _is_sorted(frame, order):
             frame = frame.sort(order, maintain_order=True)

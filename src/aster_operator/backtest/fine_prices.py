@@ -111,6 +111,7 @@ def catalog_prices(folder: Path, bars: Bars) -> FinePrices:
     """From a catalog: aggregate trades, and the mark where it was recorded. Raises BacktestProblem."""
     import polars as pl
 
+    from aster_operator.market_data.catalog.broken import collected
     from aster_operator.market_data.catalog.catalog import Catalog
     from aster_operator.market_data.catalog.problems import CatalogError
 
@@ -127,7 +128,8 @@ def catalog_prices(folder: Path, bars: Bars) -> FinePrices:
                 continue
             rows = catalog.scan(stream, [bars.symbol], start_ms=first, end_ms=last)
             order = (time, "trade_id") if stream == "aggTrade" else (time, "received_ns")
-            frame = rows.sort(*order).select(time, pl.col(price).cast(pl.Float64)).drop_nulls().collect()
+            wanted = rows.sort(*order).select(time, pl.col(price).cast(pl.Float64)).drop_nulls()
+            frame = collected(wanted, folder, stream)
             columns += [
                 frame.get_column(time).to_numpy().astype(np.int64),
                 np.array(frame.get_column(price).to_numpy(), dtype=np.float64),

@@ -132,13 +132,14 @@ def _head(
     """
     from aster_operator.cli.data_tables import show_rows
     from aster_operator.cli.json_output import print_json
+    from aster_operator.market_data.catalog.broken import collected
     from aster_operator.market_data.catalog.schemas import stream_schema
 
     chosen = _Choice(symbols, stream, since, until)
-    frame = _open(catalog, env_file).scan(
-        stream, chosen.symbols, start_ms=chosen.start_ms, end_ms=chosen.end_ms
-    )
-    first = frame.sort(*stream_schema(stream).order, "symbol").head(rows).collect()
+    opened = _open(catalog, env_file)
+    frame = opened.scan(stream, chosen.symbols, start_ms=chosen.start_ms, end_ms=chosen.end_ms)
+    wanted = frame.sort(*stream_schema(stream).order, "symbol").head(rows)
+    first = collected(wanted, opened.root, stream)
     if json_output:
         print_json({"stream": stream, "rows": first.to_dicts()})
     else:

@@ -77,7 +77,8 @@ def compact_catalog(root: Path, retention_days: int | None) -> "tuple[Compaction
         for segment in recovered.segments:
             seal_segment(root, segment)
         settle_replacements(root)
-        newest = newest_day(root)
-        expired = [] if retention_days is None else expire(root, retention_days)
-        done = Compaction() if newest is None else compact(root, WallClock(), before_day=newest)
+        clock = WallClock()
+        newest = newest_day(root, clock.now_ms())
+        expired = [] if retention_days is None else expire(root, retention_days, clock.now_ms())
+        done = Compaction() if newest is None else compact(root, clock, before_day=newest)
     return done, len(expired)

@@ -135,7 +135,7 @@ def _book_row(book: DepthTick | None) -> Row:
 
 def header_problem(path: Path, columns: Sequence[str]) -> str | None:
     """What is wrong with the first line of a log that exists; None when nothing is."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         first = file.readline().strip("\r\n").split(",")
     if first == list(columns):
         return None
@@ -166,8 +166,8 @@ class _LogFile:
         elif (problem := header_problem(path, self._columns)) is not None:
             raise CsvLogError(f"{path}: {problem}: move it away, or pass --delete-logs")
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._day = day
         self._write(head)
+        self._day = day
 
     def append(self, rows: list[Row], day: str | None) -> None:
         if day != self._day:
@@ -178,10 +178,16 @@ class _LogFile:
         self.rows += len(rows)
 
     def _write(self, data: bytes) -> None:
-        while data:
-            written = os.write(self._descriptor, data)
-            self.size_bytes += written
-            data = data[written:]
+        """All of it or, when the disk refuses, none: half a line would spoil the next."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            if written:
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise
+        self.size_bytes += written
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -271,7 +277,11 @@ class CsvLogs:
                 known.setdefault(tick.symbol, tick)
 
     def tick(self, now_ms: int) -> None:
-        """Write the rows of a second that has begun since the last call; at most one row each."""
+        """Write the rows of a second that has begun since the last call; at most one row each.
+
+        Raises OSError and CsvLogError for the first file that could not be written; the rows of a file that
+        could not are left out, whole.
+        """
         if now_ms // 1000 <= self._last_second:
             return
         self._last_second = now_ms // 1000
@@ -285,8 +295,14 @@ class CsvLogs:
             rows["aggTrade_1s"].append((*head, *_trades_row(self._trades.get(symbol, ()))))
             rows["depth5"].append((*head, *_book_row(self._books.get(symbol))))
         self._trades.clear()
+        problems: list[OSError | CsvLogError] = []
         for name, file in self._files.items():
-            file.append(rows[name], day)
+            try:
+                file.append(rows[name], day)
+            except (OSError, CsvLogError) as problem:
+                problems.append(problem)  # The others still get their rows.
+        if problems:
+            raise problems[0]
 
     def _day(self, now_ms: int) -> str | None:
         return time_text(now_ms)[:10].replace("-", "") if self._roll_daily else None

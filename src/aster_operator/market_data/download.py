@@ -13,6 +13,7 @@ import polars as pl
 
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, Clock
 from aster_operator.exchange.aster_client import AsterClient
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.catalog import Catalog, empty_frame
 from aster_operator.market_data.catalog.durable import make_folder, write_durably
 from aster_operator.market_data.catalog.layout import added_name, is_catalog
@@ -214,7 +215,8 @@ class Downloader:
             )
             if piece.stream.startswith("kline_"):
                 held = held.filter(pl.col("is_closed"))
-            frame = frame.join(held.select(keys).collect(), on=keys, how="anti")
+            known = collected(held.select(keys), self._root, piece.stream)
+            frame = frame.join(known, on=keys, how="anti")
         if frame.is_empty():
             return 0
         make_folder(self._root)

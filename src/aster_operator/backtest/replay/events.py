@@ -76,6 +76,7 @@ def catalog_events(
     folder: Path, symbol: str, *, start_ms: int | None = None, end_ms: int | None = None
 ) -> ReplayEvents:
     """Best bid and ask, aggregate trades and marks of a Parquet catalog. Raises BacktestProblem."""
+    from aster_operator.market_data.catalog.broken import collected
     from aster_operator.market_data.catalog.catalog import Catalog
     from aster_operator.market_data.catalog.problems import CatalogError
 
@@ -96,7 +97,8 @@ def catalog_events(
                 streams.append((np.empty(0, dtype=np.int64), np.empty((0, len(columns)))))
                 continue
             rows = catalog.scan(stream, [symbol], start_ms=start_ms, end_ms=end_ms)
-            frame = rows.sort(time, number).select(time, *columns).drop_nulls().collect()
+            wanted = rows.sort(time, number).select(time, *columns).drop_nulls()
+            frame = collected(wanted, catalog.root, stream)
             values = frame.select(columns).to_numpy().astype(np.float64)
             if stream == "aggTrade":
                 values[:, 2] = 1 - 2 * values[:, 2]

@@ -1,7 +1,8 @@
 """Market messages for analytics: the same frames as `streams`, numbers as float64, nothing else.
 
 For caches, recorders and research that follow many symbols at once. Orders and books use the exact records.
-Numbers that are not finite, or negative where they cannot be, are refused while decoding. `received_ns` is
+Numbers that are not finite, negative where they cannot be, or too large to be kept, and times after the year
+9999, which are none in milliseconds, are refused while decoding. `received_ns` is
 our time of receipt, written by who decodes; treat everything else as read-only.
 """
 
@@ -25,6 +26,8 @@ __all__ = [
 _HUGE = 1e300
 Amount = Annotated[float, msgspec.Meta(ge=0, le=_HUGE)]
 Signed = Annotated[float, msgspec.Meta(ge=-_HUGE, le=_HUGE)]
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
 
 class BookTick(
@@ -45,9 +48,9 @@ class BookTick(
 ):
     """Best bid and ask."""
 
-    update_id: int
-    event_ms: int
-    transaction_ms: int
+    update_id: Whole
+    event_ms: TimeMs
+    transaction_ms: TimeMs
     symbol: str
     bid: Amount
     bid_quantity: Amount
@@ -75,14 +78,14 @@ class AggregateTradeTick(
 ):
     """An aggregate trade; `is_buyer_maker` means that the seller was the aggressor."""
 
-    event_ms: int
+    event_ms: TimeMs
     symbol: str
-    trade_id: int
+    trade_id: Whole
     price: Amount
     quantity: Amount
-    first_trade_id: int
-    last_trade_id: int
-    trade_ms: int
+    first_trade_id: Whole
+    last_trade_id: Whole
+    trade_ms: TimeMs
     is_buyer_maker: bool
     received_ns: int = 0
 
@@ -104,12 +107,12 @@ class MarkPriceTick(
 ):
     """Mark and index price; `funding_rate` is a fraction per interval."""
 
-    event_ms: int
+    event_ms: TimeMs
     symbol: str
     mark: Amount
     index: Amount
     funding_rate: Signed
-    next_funding_ms: int
+    next_funding_ms: TimeMs
     received_ns: int = 0
     estimated_settle: Amount | None = None
 
@@ -138,8 +141,8 @@ class KlineTickPayload(
 ):
     """One bar, running or closed; trade ids are -1 in a bar without trades."""
 
-    open_ms: int
-    close_ms: int
+    open_ms: TimeMs
+    close_ms: TimeMs
     symbol: str
     interval: str
     open: Amount
@@ -147,14 +150,14 @@ class KlineTickPayload(
     high: Amount
     low: Amount
     base_volume: Amount
-    trades: int
+    trades: Whole
     is_closed: bool
     quote_volume: Amount
     taker_buy_base_volume: Amount
     taker_buy_quote_volume: Amount
     received_ns: int = 0
-    first_trade_id: int = -1
-    last_trade_id: int = -1
+    first_trade_id: Whole = -1
+    last_trade_id: Whole = -1
 
 
 class KlineTick(
@@ -165,7 +168,7 @@ class KlineTick(
     gc=False,
     rename={"event_ms": "E", "symbol": "s", "kline": "k"},
 ):
-    event_ms: int
+    event_ms: TimeMs
     symbol: str
     kline: KlineTickPayload
 
@@ -191,14 +194,14 @@ class DepthTick(
 ):
     """(price, quantity) levels, best first: the top of the book, or on `@depth` streams what changed."""
 
-    event_ms: int
+    event_ms: TimeMs
     symbol: str
-    first_update_id: int
-    last_update_id: int
+    first_update_id: Whole
+    last_update_id: Whole
     bids: Levels
     asks: Levels
-    transaction_ms: int | None = None
-    previous_update_id: int | None = None
+    transaction_ms: TimeMs | None = None
+    previous_update_id: Whole | None = None
     received_ns: int = 0
 
 
@@ -232,13 +235,13 @@ class LiquidationTickOrder(
     status: str
     last_filled_quantity: Amount
     filled_quantity: Amount
-    trade_ms: int
+    trade_ms: TimeMs
 
 
 class LiquidationTick(
     msgspec.Struct, tag_field="e", tag="forceOrder", gc=False, rename={"event_ms": "E", "order": "o"}
 ):
-    event_ms: int
+    event_ms: TimeMs
     order: LiquidationTickOrder
     received_ns: int = 0
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.layout import (
     DataFile,
     date_of,
@@ -206,7 +207,7 @@ class Catalog:
         """As `scan`, in memory, sorted by symbol and time."""
         schema = stream_schema(_known(stream))
         frame = self.scan(stream, symbols, start_ms=start_ms, end_ms=end_ms)
-        return frame.sort("symbol", *schema.order, maintain_order=True).collect()
+        return collected(frame.sort("symbol", *schema.order, maintain_order=True), self.root, stream)
 
     def gaps(
         self,
@@ -238,7 +239,11 @@ class Catalog:
         try:
             for first_ms, last_ms in self._slices(snapshot, schemas, symbols, start_ms, end_ms, slice_ms):
                 rows = [
-                    _events_of(schema, self._frame(snapshot, schema, symbols, "event_ms", first_ms, last_ms))
+                    _events_of(
+                        self.root,
+                        schema,
+                        self._frame(snapshot, schema, symbols, "event_ms", first_ms, last_ms),
+                    )
                     for schema in schemas
                 ]
                 merged = heapq.merge(*rows, key=lambda pair: pair[0])
@@ -296,7 +301,8 @@ class Catalog:
         numbers: set[int] = set()
         for schema in schemas:
             frame = self._frame(snapshot, schema, symbols, "event_ms", start_ms, end_ms)
-            numbers.update(frame.select((pl.col("event_ms") // slice_ms).unique()).collect()["event_ms"])
+            slices = frame.select((pl.col("event_ms") // slice_ms).unique())
+            numbers.update(collected(slices, self.root, schema.name)["event_ms"])
         for number in sorted(numbers):
             first, last = number * slice_ms, (number + 1) * slice_ms
             yield max(first, start_ms or first), min(last, end_ms or last)
@@ -326,11 +332,11 @@ def _scan_files(files: Sequence[DataFile], schema: StreamSchema) -> pl.LazyFrame
 
 
 def _events_of(
-    schema: StreamSchema, frame: pl.LazyFrame
+    root: Path, schema: StreamSchema, frame: pl.LazyFrame
 ) -> Iterator[tuple[tuple[int, int, int, str], CatalogEvent]]:
     """(order, event) of every row, in order."""
     priority = _PRIORITY.index(schema.name) if schema.name in _PRIORITY else len(_PRIORITY)
-    rows = frame.sort("event_ms", "received_ns", "symbol", maintain_order=True).collect()
+    rows = collected(frame.sort("event_ms", "received_ns", "symbol", maintain_order=True), root, schema.name)
     for values in rows.iter_rows(named=True):
         event_ms, received_ns, symbol = values["event_ms"], values["received_ns"], values["symbol"]
         yield (

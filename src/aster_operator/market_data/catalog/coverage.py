@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.layout import Partition, date_of, day_start_ms, partition_folder
 from aster_operator.market_data.catalog.schemas import stream_schema
@@ -38,11 +39,8 @@ def days_of(
 ) -> list[str]:
     """The days with rows, oldest first."""
     column = stream_schema(stream).time_column
-    days = (
-        catalog.scan(stream, [symbol], start_ms=start_ms, end_ms=end_ms)
-        .select((pl.col(column) // DAY_MS).unique().sort())
-        .collect()
-    )
+    rows = catalog.scan(stream, [symbol], start_ms=start_ms, end_ms=end_ms)
+    days = collected(rows.select((pl.col(column) // DAY_MS).unique().sort()), catalog.root, stream)
     return [date_of(day * DAY_MS) for day in days[column]]
 
 
@@ -54,7 +52,7 @@ def coverage(
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> Iterator[DayCoverage]:
-    """By stream, symbol and day. Raises CatalogError, and PolarsError for a file that cannot be read."""
+    """By stream, symbol and day. Raises CatalogError, also for a file that cannot be read."""
     for stream in catalog.streams() if streams is None else streams:
         column = stream_schema(stream).time_column
         counted = (
@@ -67,9 +65,8 @@ def coverage(
                 (pl.col(column) // MINUTE_MS).n_unique().alias("minutes"),
             )
             .sort("symbol", "day")
-            .collect()
         )
-        for symbol, day, rows, first, last, minutes in counted.iter_rows():
+        for symbol, day, rows, first, last, minutes in collected(counted, catalog.root, stream).iter_rows():
             date = date_of(day * DAY_MS)
             size = _bytes(catalog, Partition(stream, symbol, date))
             pct = round(100 * minutes / _MINUTES, 2)

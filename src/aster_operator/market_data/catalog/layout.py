@@ -19,6 +19,7 @@ from aster_operator.market_data.catalog.schemas import is_stream
 from aster_operator.market_data.catalog.segments import SEGMENT_FOLDER
 
 __all__ = [
+    "LAST_DAY",
     "REPLACEMENT",
     "DataFile",
     "Partition",
@@ -39,6 +40,8 @@ __all__ = [
 
 REPLACEMENT: Final = ".replacement.json"
 """Beside the files of a partition while a compaction takes their place."""
+LAST_DAY: Final = 2_932_896
+"""9999-12-31, in days since 1970: later there is no name for a partition."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -63,8 +66,9 @@ class Replacement(msgspec.Struct, frozen=True):
 
 
 def date_of(time_ms: int) -> str:
-    """The UTC day that contains `time_ms`, as in the names of partitions."""
-    return datetime.fromtimestamp(time_ms // DAY_MS * 86_400, tz=UTC).strftime("%Y-%m-%d")
+    """The UTC day that contains `time_ms`, as in the names of partitions: from 1970 to 9999."""
+    day = min(max(time_ms // DAY_MS, 0), LAST_DAY)
+    return datetime.fromtimestamp(day * 86_400, tz=UTC).strftime("%Y-%m-%d")
 
 
 def day_start_ms(day: str) -> int:

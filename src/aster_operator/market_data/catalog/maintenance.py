@@ -13,13 +13,16 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 import polars as pl
 
-from aster_operator.domain.clock import Clock
+from aster_operator.domain.clock import DAY_MS, Clock
+from aster_operator.market_data.catalog.broken import fault_of
 from aster_operator.market_data.catalog.durable import remove_durably, sync_folder, write_durably
 from aster_operator.market_data.catalog.layout import (
     REPLACEMENT,
     Partition,
     Replacement,
     compacted_name,
+    date_of,
+    day_start_ms,
     finished_files,
     partition_folder,
     partitions,
@@ -27,7 +30,8 @@ from aster_operator.market_data.catalog.layout import (
     streams_in,
 )
 from aster_operator.market_data.catalog.parts import sorted_rows, write_part
-from aster_operator.market_data.catalog.schemas import GAPS, stream_schema
+from aster_operator.market_data.catalog.problems import CatalogError
+from aster_operator.market_data.catalog.schemas import GAPS, StreamSchema, stream_schema
 from aster_operator.market_data.catalog.segments import list_segments
 
 __all__ = ["Compaction", "compact", "expire", "newest_day", "settle_replacements"]
@@ -54,9 +58,21 @@ def _all_partitions(root: Path) -> Iterator[Partition]:
         yield from partitions(root, stream)
 
 
-def newest_day(root: Path) -> str | None:
-    """The newest day with finished files, in market time; None for an empty catalog."""
-    return max((partition.date for partition in _all_partitions(root)), default=None)
+def newest_day(root: Path, now_ms: int) -> str | None:
+    """The newest day with finished files, in market time; None for an empty catalog.
+
+    A day beyond tomorrow counts only when the days from there on are in the catalog one after the other, as
+    those of an exchange whose time runs faster are: one message with an impossible time, and everything would
+    be too old to be kept.
+    """
+    days = sorted({partition.date for partition in _all_partitions(root)})
+    tomorrow = date_of(now_ms + DAY_MS)
+    believed = [day for day in days if day <= tomorrow] or days[:1]
+    for day in days[len(believed) :]:
+        if day_start_ms(day) != day_start_ms(believed[-1]) + DAY_MS:
+            break
+        believed.append(day)
+    return believed[-1] if believed else None
 
 
 def settle_replacements(root: Path) -> None:
@@ -83,16 +99,24 @@ def compact(
     """Make one file of each day before `before_day` (2026-02-01); `go_on` is asked before each.
 
     Days with rows in a segment that is not finished are left for later. Exact repetitions, equal in all the
-    stream counts as its keys, are kept once.
+    stream counts as its keys, are kept once. Raises CatalogError for files that cannot be read, when all
+    other days are done.
     """
     total = Compaction()
     unfinished = {segment.stem for segment in list_segments(root)}
+    unreadable: list[str] = []
     for partition in _all_partitions(root):
         if partition.date >= before_day:
             continue
         if not go_on():
             break
-        total = total.plus(_compact_day(root, partition, unfinished, clock))
+        try:
+            total = total.plus(_compact_day(root, partition, unfinished, clock))
+        except CatalogError as problem:
+            unreadable.append(str(problem))
+    if unreadable:
+        more = f" (and {len(unreadable) - 1} more days)" if len(unreadable) > 1 else ""
+        raise CatalogError(f"{unreadable[0]}{more}: move it out of the catalog; the other days are compacted")
     return total
 
 
@@ -105,7 +129,7 @@ def _compact_day(root: Path, partition: Partition, unfinished: set[str], clock: 
     if any(file.stem.removeprefix("seg-") in unfinished for file in files):
         return Compaction()
     schema = stream_schema(partition.stream)
-    rows = pl.concat([pl.read_parquet(file, glob=False).select(schema.names) for file in files])
+    rows = pl.concat([_rows_of(file, schema) for file in files])
     ordered = sorted_rows(rows, schema)
     # Of a gap what was said last counts, of all else what was heard first.
     keep: Literal["first", "last"] = "last" if partition.stream == GAPS else "first"
@@ -119,9 +143,17 @@ def _compact_day(root: Path, partition: Partition, unfinished: set[str], clock: 
     return Compaction(1, len(files), before, after, ordered.height - once.height)
 
 
-def expire(root: Path, keep_days: int) -> list[Partition]:
+def _rows_of(file: Path, schema: StreamSchema) -> pl.DataFrame:
+    # Looked at first: what a damaged file gives would stand in a new one as if it had been heard.
+    fault = fault_of(file, schema.name)
+    if fault is not None:
+        raise CatalogError(f"{file}: {fault}")
+    return pl.read_parquet(file, glob=False).select(schema.names)
+
+
+def expire(root: Path, keep_days: int, now_ms: int) -> list[Partition]:
     """Delete all days but the newest `keep_days` the catalog knows, in market time; returns what went."""
-    newest = newest_day(root)
+    newest = newest_day(root, now_ms)
     if newest is None:
         return []
     first_kept = (date.fromisoformat(newest) - timedelta(days=keep_days - 1)).isoformat()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from aster_operator.domain.clock import DAY_MS
 from aster_operator.market_data.catalog.durable import make_folder, write_durably
-from aster_operator.market_data.catalog.layout import Partition, date_of, partition_folder
+from aster_operator.market_data.catalog.layout import LAST_DAY, Partition, date_of, partition_folder
 from aster_operator.market_data.catalog.schemas import StreamSchema, stream_schema
 
 __all__ = ["add_rows", "by_partition", "sorted_rows", "write_part"]
@@ -28,7 +28,8 @@ def sorted_rows(frame: pl.DataFrame, schema: StreamSchema) -> pl.DataFrame:
 def by_partition(stream: str, frame: pl.DataFrame) -> Iterator[tuple[Partition, pl.DataFrame]]:
     """Split rows (with `symbol`) into partitions, each sorted."""
     schema = stream_schema(stream)
-    dated = sorted_rows(frame, schema).with_columns((pl.col(schema.time_column) // DAY_MS).alias("_day"))
+    day = (pl.col(schema.time_column) // DAY_MS).clip(0, LAST_DAY)
+    dated = sorted_rows(frame, schema).with_columns(day.alias("_day"))
     for (symbol, day), rows in dated.partition_by(
         "symbol", "_day", as_dict=True, maintain_order=True
     ).items():
@@ -60,6 +61,8 @@ def _write(table: pa.Table, schema: StreamSchema, path: Path) -> None:
         ],
         column_encoding=dict.fromkeys(counted, "DELTA_BINARY_PACKED"),
         data_page_version="2.0",
+        # Without one, most flipped bits give other numbers instead of an error.
+        write_page_checksum=True,
     )
 
 

@@ -9,12 +9,11 @@ from itertools import pairwise
 import msgspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from aster_operator.market_data.catalog.broken import broken_files
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.coverage import bounds_of, days_of
-from aster_operator.market_data.catalog.layout import partition_folder, partitions, streams_in
 from aster_operator.market_data.catalog.schemas import BOOK_LEVELS, GAPS, StreamSchema, stream_schema
 
 __all__ = ["DayQuality", "QualityReport", "check_catalog", "interval_ms_of"]
@@ -74,7 +73,7 @@ def check_catalog(
     end_ms: int | None = None,
 ) -> QualityReport:
     """Look at every row, one day of one symbol at a time. Raises CatalogError."""
-    unreadable = _unreadable(catalog)
+    unreadable = list(broken_files(catalog.root))
     days: list[DayQuality] = []
     broken = {line.split(":", 1)[0] for line in unreadable}
     gaps = catalog.gaps(symbols) if not any(f"stream={GAPS}" in name for name in broken) else None
@@ -85,23 +84,6 @@ def check_catalog(
             if symbols is None or symbol in symbols:
                 days += _symbol_days(catalog, stream_schema(stream), symbol, gaps, start_ms, end_ms)
     return QualityReport(days=days, unreadable=unreadable)
-
-
-def _unreadable(catalog: Catalog) -> list[str]:
-    """A line for each finished file that cannot be read, or has columns of another type."""
-    found = []
-    for stream in streams_in(catalog.root):
-        for partition in partitions(catalog.root, stream):
-            for path in sorted(partition_folder(catalog.root, partition).glob("*.parquet")):
-                if path.name.startswith("."):
-                    continue
-                try:
-                    pq.read_table(path, columns=stream_schema(stream).names, partitioning=None)
-                except FileNotFoundError:
-                    continue  # Compacted a moment ago.
-                except (pa.ArrowException, OSError) as error:
-                    found.append(f"{path}: {str(error).splitlines()[0]}")
-    return found
 
 
 def _symbol_days(

@@ -59,8 +59,14 @@ class SegmentWriter:
         self.size_bytes = 0
         self.rows = 0
         self._pending: list[bytes] = [_MAGIC]
-        self.sync()
-        sync_folder(folder)
+        try:
+            self.sync()
+            sync_folder(folder)
+        except OSError:
+            # Nothing is in it yet, and the next try makes another.
+            os.close(self._descriptor)
+            self.path.unlink(missing_ok=True)
+            raise
 
     def append(self, stream: str, batch: pa.RecordBatch) -> None:
         """Add rows of `stream`, whose schema is that of `stream_schema(stream).arrow_with_symbol`."""

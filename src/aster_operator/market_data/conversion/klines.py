@@ -13,6 +13,7 @@ import polars as pl
 
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS
 from aster_operator.domain.market import INTERVAL_MS
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.durable import make_folder, write_durably
 from aster_operator.market_data.catalog.parts import add_rows
@@ -179,7 +180,7 @@ def closed_bars(
     """
     rows = catalog.scan(kline_stream(interval), symbols, start_ms=start_ms, end_ms=end_ms)
     live_first = pl.col("source").replace_strict({"stream": 0, "rest": 1}, default=2, return_dtype=pl.Int8)
-    return (
+    bars = (
         rows.filter(pl.col("is_closed"))
         .sort("symbol", "open_ms", live_first)
         .unique(["symbol", "open_ms"], keep="first", maintain_order=True)
@@ -191,8 +192,8 @@ def closed_bars(
             }
         )
         .select(KLINE_FILE_COLUMNS)
-        .collect()
     )
+    return collected(bars, catalog.root, kline_stream(interval))
 
 
 def catalog_history(
@@ -250,12 +251,12 @@ def _rates(
 ) -> pl.DataFrame:
     rows = catalog.scan("funding", symbols, start_ms=start_ms, end_ms=end_ms)
     once: Sequence[str] = ("symbol", "funding_ms")
-    return (
+    rates = (
         rows.sort(*once, "received_ns")
         .unique(once, keep="first", maintain_order=True)
         .select("symbol", pl.col("funding_ms").alias("funding_time_ms"), "funding_rate")
-        .collect()
     )
+    return collected(rates, catalog.root, "funding")
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import polars as pl
 
 from aster_operator.domain.clock import DAY_MS
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.coverage import days_of
 from aster_operator.market_data.catalog.layout import (
@@ -153,10 +154,8 @@ def day_rows(catalog: Catalog, partition: Partition) -> pl.DataFrame:
     """The rows of a day in the order of the files, exact repetitions once; with `symbol`."""
     schema = stream_schema(partition.stream)
     start_ms = day_start_ms(partition.date)
-    rows = catalog.scan(
-        partition.stream, [partition.symbol], start_ms=start_ms, end_ms=start_ms + DAY_MS
-    ).collect()
-    ordered = sorted_rows(rows, schema)
+    rows = catalog.scan(partition.stream, [partition.symbol], start_ms=start_ms, end_ms=start_ms + DAY_MS)
+    ordered = sorted_rows(collected(rows, catalog.root, partition.stream), schema)
     return ordered.unique(
         ["symbol", *schema.keys], keep="last" if partition.stream == GAPS else "first", maintain_order=True
     )

@@ -30,6 +30,8 @@ class Archivist:
         self._tasks: list[Future[None]] = []
         self._ending = False
         self._compacted_before = ""
+        self._unsealed: list[tuple[Path, bool]] = []
+        """Segments that could not be made finished files yet, and whether this recording wrote them."""
         self.bytes_written = 0
         self.files = 0
 
@@ -66,18 +68,28 @@ class Archivist:
         try:
             work()
         except (OSError, CatalogError) as error:
-            # Nothing is lost: the segment stays, is read as it is, and is tried again at the next start.
+            # Nothing is lost: a segment stays, is read as it is, and is tried again with the next one.
             self._loop.call_soon_threadsafe(self._on_notice, f"finished files: {error}")
 
     def _seal(self, segment: Path, *, counts: bool) -> None:
-        sealed = seal_segment(self._options.catalog, segment)
-        if counts:
-            self.bytes_written += sealed.bytes_written
-            self.files += sealed.files
+        waiting, self._unsealed = [*self._unsealed, (segment, counts)], []
+        problems: list[OSError | CatalogError] = []
+        for path, is_of_this_run in waiting:
+            try:
+                sealed = seal_segment(self._options.catalog, path)
+            except (OSError, CatalogError) as problem:
+                self._unsealed.append((path, is_of_this_run))
+                problems.append(problem)
+                continue
+            if is_of_this_run:
+                self.bytes_written += sealed.bytes_written
+                self.files += sealed.files
+        if problems:
+            raise problems[0]
 
     def _tidy(self) -> None:
         """Compact once for each new day, market time."""
-        today = newest_day(self._options.catalog)
+        today = newest_day(self._options.catalog, self._clock.now_ms())
         if today is None or today == self._compacted_before:
             return
         if self._options.retention_days is not None:
@@ -88,4 +100,4 @@ class Archivist:
 
     def _expire(self) -> None:
         if self._options.retention_days is not None:
-            expire(self._options.catalog, self._options.retention_days)
+            expire(self._options.catalog, self._options.retention_days, self._clock.now_ms())

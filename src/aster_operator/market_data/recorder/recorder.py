@@ -15,8 +15,10 @@ import polars as pl
 from aster_operator.domain.clock import Clock
 from aster_operator.exchange.aster_client import AsterClient
 from aster_operator.exchange.errors import ExchangeError
+from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.durable import CatalogLock
 from aster_operator.market_data.catalog.layout import is_catalog
+from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.catalog.schemas import GAPS
 from aster_operator.market_data.csv_logs import CsvLogs
 from aster_operator.market_data.recorder.archivist import Archivist
@@ -64,6 +66,7 @@ class Recorder:
         self._stop = asyncio.Event()
         self._owed = 0
         self._in_trouble = False
+        self._log_trouble = ""
         self._warnings: Counter[str] = Counter()
         self._started_ns = 0
         self._symbols: list[str] = []
@@ -115,7 +118,7 @@ class Recorder:
             self._intake,
             self._clock,
             trades_limit=self._options.trades_limit,
-            funding_known=await asyncio.to_thread(_funding_known, self._options),
+            funding_known=await self._funding_known(),
             on_failure=self._notice,
         )
         if recovered.torn_bytes or recovered.damaged_bytes:
@@ -141,6 +144,14 @@ class Recorder:
             await archivist.finish(last)
         return self._summary(writer, archivist, recovered, logs)
 
+    async def _funding_known(self) -> dict[str, int]:
+        try:
+            return await asyncio.to_thread(_funding_known, self._options)
+        except CatalogError as problem:
+            # Rates that are fetched twice are kept once; what is broken must not keep the rest from coming.
+            self._notice(str(problem))
+            return {}
+
     async def _write_until_stopped(
         self,
         seconds: float | None,
@@ -155,11 +166,13 @@ class Recorder:
         while not self._stop.is_set() and (deadline is None or loop.time() < deadline):
             await self._until_next_flush(None if deadline is None else deadline - loop.time())
             await self._flush(writer, backfill)
-            if loop.time() - rolled >= self._options.segment_ms / 1000 or (
-                writer.segment_rows >= self._options.segment_rows
-            ):
-                rolled = loop.time()
-                archivist.add(await self._on_disk(writer.roll))
+            is_due = loop.time() - rolled >= self._options.segment_ms / 1000
+            if not self._in_trouble and (is_due or writer.segment_rows >= self._options.segment_rows):
+                try:
+                    archivist.add(await self._on_disk(writer.roll))
+                    rolled = loop.time()
+                except OSError as error:
+                    self._note_trouble(error)
             for task in helpers:
                 if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                     raise error
@@ -191,15 +204,21 @@ class Recorder:
             acknowledged, holes = await self._on_disk(writer.write, batches)
         except OSError as error:
             # The rows wait in the writer and their room stays taken, so that memory is bounded.
-            if not self._in_trouble:
-                self._notice(f"the catalog cannot be written: {error.strerror or error}; trying again")
-            self._in_trouble = True
+            self._note_trouble(error)
             return
         self._in_trouble = False
+        if writer.log_trouble and not self._log_trouble:
+            self._notice(f"the CSV logs cannot be written: {writer.log_trouble}; trying again")
+        self._log_trouble = writer.log_trouble
         self._intake.free(self._owed)
         self._owed = 0
         backfill.want(holes)
         self._on_flush(acknowledged)
+
+    def _note_trouble(self, error: OSError) -> None:
+        if not self._in_trouble:
+            self._notice(f"the catalog cannot be written: {error.strerror or error}; trying again")
+        self._in_trouble = True
 
     async def _on_disk(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._disk, function, *arguments)
@@ -296,7 +315,7 @@ def _funding_known(options: RecorderOptions) -> dict[str, int]:
     if not is_catalog(options.catalog):
         return {}
     newest = Catalog(options.catalog).scan("funding").group_by("symbol").agg(pl.col("funding_ms").max())
-    return dict(newest.collect().iter_rows())
+    return dict(collected(newest, options.catalog, "funding").iter_rows())
 
 
 async def _cancelled(tasks: list["asyncio.Task[None]"]) -> None:
