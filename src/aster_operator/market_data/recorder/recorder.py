@@ -174,8 +174,8 @@ class Recorder:
                 except OSError as error:
                     self._note_trouble(error)
             for task in helpers:
-                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                    raise error
+                if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                    raise failure
         await self._feeds.fence()
         await self._flush(writer, backfill)
         if not self._stop.is_set():
