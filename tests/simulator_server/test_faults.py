@@ -588,3 +588,48 @@ async def test_a_ban_by_fault_says_how_long_it_lasts(trader: Trader) -> None:
     response = await trader.server.gate.answer(request)
     assert response is not None
     assert (response.status, response.headers["Retry-After"]) == (418, "120")
+
+
+async def test_a_day_of_a_user_stream_passes_before_a_plain_client(
+    live: ExchangeServer, clock: ManualClock
+) -> None:
+    """What others' programs live through: the key's hour, its grace, its end, the cut after 24 hours."""
+    account = live.accounts[0]
+    minute = 60_000
+
+    async def listen_key(http: aiohttp.ClientSession, method: str) -> tuple[int, Any]:
+        headers = {"X-MBX-APIKEY": account.api_key}
+        async with http.request(method, f"{live.rest_url}/fapi/v1/listenKey", headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async with aiohttp.ClientSession() as http:
+        _, made = await listen_key(http, "POST")
+        url = f"{live.ws_url}/ws/{made['listenKey']}"
+        async with (
+            http.ws_connect(url) as user,
+            http.ws_connect(f"{live.ws_url}/ws/btcusdt@bookTicker") as market,
+        ):
+            do(live, "clock", skew_ms=61 * minute)
+            live.keep_house()
+            assert await listen_key(http, "PUT") == (200, {})
+            do(live, "clock", skew_ms=124 * minute)
+            live.keep_house()
+            assert (await user.receive_json(timeout=5))["e"] == "listenKeyExpired"
+            status, refused = await listen_key(http, "PUT")
+            assert (status, refused["code"]) == (400, -1125)
+            _, again = await listen_key(http, "POST")
+            assert again["listenKey"] != made["listenKey"]
+            assert not user.closed
+            assert do(live, "sockets", action="retire") == {"touched": 2}
+            for socket in (user, market):
+                ended = await socket.receive(timeout=5)
+                assert (ended.type, ended.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        async with http.ws_connect(f"{live.ws_url}/ws/{again['listenKey']}") as renewed:
+            do(live, "clock", skew_ms=0)
+            Trader(live, clock, 0).resting()
+            assert (await renewed.receive_json(timeout=5))["e"] == "ORDER_TRADE_UPDATE"
+            clock.advance_ms(24 * 60 * minute)
+            live.keep_house()
+            ended = await renewed.receive(timeout=5)
+            assert (ended.type, ended.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        assert live.control.call("GET", "/sim/state")["connections"]["dropped_old"] == 3

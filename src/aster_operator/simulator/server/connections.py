@@ -99,6 +99,11 @@ class StreamConnection:
             self._transport.write(frame(CLOSE, code.to_bytes(2, "big") + reason.encode()))
             self._transport.close()
 
+    def retire(self) -> None:
+        """End it as after its 24 hours."""
+        self._statistics.dropped_old += 1
+        self.close(GOING_AWAY, "connection lifetime is over")
+
     def cut(self) -> None:
         """Break the TCP connection without a word."""
         self._transport.abort()
@@ -153,8 +158,7 @@ class StreamConnection:
         """Ping when it is time, drop the silent and the old."""
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._opened_ns >= self._settings.lifetime_ms * 1_000_000:
-            self._statistics.dropped_old += 1
-            self.close(GOING_AWAY, "connection lifetime is over")
+            self.retire()
         elif now_ns - self._heard_ns >= self._settings.drop_without_pong_ms * 1_000_000:
             self._statistics.dropped_silent += 1
             self.close(POLICY_VIOLATION, "Pong timeout")

@@ -41,6 +41,7 @@ class FaultVerbs:
             "stall": StreamConnection.stall,
             "half_open": StreamConnection.half_open,
             "resume": StreamConnection.resume,
+            "retire": StreamConnection.retire,
         }
 
     def verbs(self) -> dict[tuple[str, str], Verb]:
@@ -79,7 +80,7 @@ class FaultVerbs:
         return {"lifted": self._faults.remove(rule_id)}
 
     def _sockets(self, arguments: dict[str, Any]) -> Any:
-        """`{"action": cut|stall|half_open|resume, "stream": pattern}`; `user` means user streams."""
+        """`{"action": cut|stall|half_open|resume|retire, "stream": pattern}`; `user` means user streams."""
         action = self._socket_actions.get(arguments.get("action", ""))
         if action is None:
             raise ControlRefusal(f'"action" must be one of {", ".join(self._socket_actions)}')
