@@ -1,8 +1,9 @@
 from collections.abc import Callable
 
 from aster_operator.domain.clock import MINUTE_MS, ManualClock
-from aster_operator.simulator.server import ExchangeServer, RateLimitSettings
-from simulator_server.trader import Trader
+from aster_operator.simulator.exchange import SimulatedExchange
+from aster_operator.simulator.server import ExchangeServer, RateLimitSettings, ServerSettings
+from simulator_server.trader import Answer, Trader
 
 SMALL = RateLimitSettings(weight_per_minute=10, requests_before_ban=3)
 
@@ -68,3 +69,39 @@ def _ping(peer: str):  # type: ignore[no-untyped-def]
     from aster_operator.simulator.server.messages import WireRequest
 
     return WireRequest("GET", "/fapi/v1/ping", peer=peer)
+
+
+def test_spot_has_a_budget_of_its_own_and_a_limit_of_ten_seconds(
+    spot_exchange: SimulatedExchange, clock: ManualClock
+) -> None:
+    """As its exchangeInfo says; futures are another host at the venue."""
+    settings = ServerSettings(pace=1.0, seed=7, limits=SMALL, control_token="test-token")
+    server = ExchangeServer(settings, exchange=spot_exchange, clock=clock)
+    trader = Trader(server, clock, 0)
+    info = trader.send("GET", "/api/v3/exchangeInfo")
+    told = {
+        (row["rateLimitType"], row["intervalNum"], row["interval"]): row["limit"]
+        for row in info.json["rateLimits"]
+    }
+    assert told == {
+        ("REQUEST_WEIGHT", 1, "MINUTE"): 6000,
+        ("ORDERS", 1, "MINUTE"): 6000,
+        ("ORDERS", 10, "SECOND"): 300,
+    }
+
+    def order() -> Answer:
+        fields = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "1"}
+        return trader.send("POST", "/api/v3/order", trader.v3_query(**fields))
+
+    answers = [order() for _ in range(301)]
+    assert {answer.code for answer in answers[:300]} == {-2018}
+    assert answers[299].headers["X-MBX-ORDER-COUNT-10S"] == "300"
+    assert answers[300].status == 429
+    assert answers[300].json == {
+        "code": -1015,
+        "msg": "Too many new orders; current limit is 300 orders per 10 SECOND.",
+    }
+    clock.advance_ms(10_000)
+    assert order().code == -2018
+    ping = trader.public("v1/ping")
+    assert (ping.status, ping.headers["X-MBX-USED-WEIGHT-1M"]) == (200, "1")

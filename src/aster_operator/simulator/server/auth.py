@@ -14,6 +14,7 @@ from aster_operator.simulator.server.messages import WireRequest
 from aster_operator.simulator.server.params import Params, form_pairs, is_form_body
 
 __all__ = [
+    "SPOT_PREFIX",
     "AuthSettings",
     "Authenticator",
     "Identity",

@@ -49,7 +49,7 @@ class Dispatcher:
         identity: Identity | None = None
         try:
             if endpoint is None:
-                self.services.limiter.charge(request.peer, 1)
+                self.services.limiter_of(request.path).charge(request.peer, 1)
                 docs = docs_response(request, self.document)
                 if docs is not None:
                     return docs
@@ -73,21 +73,23 @@ class Dispatcher:
         try:
             params = read_params(request.raw_query, request.body)
         except VenueRefusal:
-            self.services.limiter.charge(request.peer, 1)
+            self.services.limiter_of(request.path).charge(request.peer, 1)
             raise
-        self.services.limiter.charge(request.peer, endpoint.weight_of(params))
+        limiter = self.services.limiter_of(request.path)
+        limiter.charge(request.peer, endpoint.weight_of(params))
         identity = self._authenticator.identify(
             request, params, endpoint.security, reuses_nonce=endpoint.reuses_nonce
         )
         if endpoint.orders is not None and identity is not None:
-            self.services.limiter.charge_orders(identity.account_id, endpoint.orders(params))
+            limiter.charge_orders(identity.account_id, endpoint.orders(params))
         return params, identity
 
     def refused(self, request: WireRequest, refusal: VenueRefusal) -> WireResponse:
         """The response of a refusal."""
         response = json_response({"code": refusal.code, "msg": refusal.message}, refusal.http_status)
         if refusal.http_status in (418, 429):
-            response.headers["Retry-After"] = str(self.services.limiter.retry_after_s(request.peer))
+            limiter = self.services.limiter_of(request.path)
+            response.headers["Retry-After"] = str(limiter.retry_after_s(request.peer))
         return response
 
     def _add_headers(
@@ -97,10 +99,10 @@ class Dispatcher:
         endpoint: Endpoint | None,
         identity: Identity | None,
     ) -> None:
-        limiter = self.services.limiter
+        limiter = self.services.limiter_of(request.path)
         response.headers["X-MBX-USED-WEIGHT-1M"] = str(limiter.used_weight(request.peer))
         if endpoint is not None and endpoint.security is Security.NONE:
             # Pages in a browser read the venue's public data; nothing that takes a signature is for them.
             response.headers["Access-Control-Allow-Origin"] = "*"
         if endpoint is not None and endpoint.orders is not None and identity is not None:
-            response.headers["X-MBX-ORDER-COUNT-1M"] = str(limiter.used_orders(identity.account_id))
+            response.headers |= limiter.order_headers(identity.account_id)

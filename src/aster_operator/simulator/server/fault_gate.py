@@ -42,7 +42,7 @@ class FaultGate:
         if plan.delay_ms > 0:
             await asyncio.sleep(plan.delay_ms / 1000)
         usual = self._dispatcher.dispatch(request, plan.refusal) if plan.goes_in else None
-        limiter, clock = self._dispatcher.services.limiter, self._dispatcher.services.clock
+        limiter, clock = self._dispatcher.services.limiter_of(request.path), self._dispatcher.services.clock
         ban_ms = limiter.settings.first_ban_ms
         answer = plan.answer(usual, clock.now_ms() + ban_ms)
         if isinstance(answer, VenueRefusal):

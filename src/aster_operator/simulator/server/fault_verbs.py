@@ -116,10 +116,11 @@ class FaultVerbs:
         peer = arguments.get("peer", "127.0.0.1")
         if not isinstance(peer, str) or duration_ms < 0:
             raise ControlRefusal('"peer" must be an address and "ms" not negative')
-        if duration_ms == 0:
-            self._services.limiter.pardon()
-        else:
-            self._services.limiter.ban(peer, duration_ms)
+        for limiter in (self._services.limiter, self._services.spot_limiter):
+            if duration_ms == 0:
+                limiter.pardon()
+            else:
+                limiter.ban(peer, duration_ms)
         return {}
 
     def _maintenance(self, arguments: dict[str, Any]) -> Any:

@@ -6,19 +6,28 @@ from dataclasses import dataclass
 from aster_operator.domain.clock import DAY_MS, MINUTE_MS, Clock
 from aster_operator.simulator.server import refusals
 
-__all__ = ["RateLimitSettings", "RateLimiter"]
+__all__ = ["SPOT_LIMITS", "RateLimitSettings", "RateLimiter"]
+
+TEN_SECONDS_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitSettings:
-    """Limits a minute. An address that sends `requests_before_ban` more requests after its first 429 in a
-    minute is banned, first for `first_ban_ms`, doubled each time up to `longest_ban_ms`."""
+    """Limits a minute, and of orders in ten seconds where there is one.
+
+    An address that sends `requests_before_ban` more requests after its first 429 in a minute is banned, first
+    for `first_ban_ms`, doubled each time up to `longest_ban_ms`."""
 
     weight_per_minute: int = 2400
     orders_per_minute: int = 1200
+    orders_per_ten_seconds: int | None = None
     requests_before_ban: int = 100
     first_ban_ms: int = 2 * MINUTE_MS
     longest_ban_ms: int = 3 * DAY_MS
+
+
+SPOT_LIMITS = RateLimitSettings(weight_per_minute=6000, orders_per_minute=6000, orders_per_ten_seconds=300)
+"""What the spot product allows (section 3)."""
 
 
 @dataclass(slots=True)
@@ -30,22 +39,25 @@ class _Peer:
 
 
 class RateLimiter:
-    """`window` names the current minute; when it changes, all counts start again.
+    """The limits of one product. `window` names the current span of so many milliseconds; when it changes,
+    all counts of it start again.
 
-    It is the wall minute at real speed. When market time runs faster, a minute of either time opens a
+    It is the wall's minute at real speed. When market time runs faster, a minute of either time opens a
     new window, so that a client living in market time is not held to the wall's budget.
     """
 
-    def __init__(self, settings: RateLimitSettings, clock: Clock, window: Callable[[], object]) -> None:
+    def __init__(self, settings: RateLimitSettings, clock: Clock, window: Callable[[int], object]) -> None:
         self.settings = settings
         self._clock = clock
         self._window = window
-        self._current = window()
+        self._current = window(MINUTE_MS)
         self._peers: dict[str, _Peer] = {}
         self._orders: dict[str, int] = {}
+        self._soon = window(TEN_SECONDS_MS)
+        self._orders_soon: dict[str, int] = {}
 
     def _roll(self) -> None:
-        window = self._window()
+        window = self._window(MINUTE_MS)
         if window == self._current:
             return
         self._current = window
@@ -78,7 +90,19 @@ class RateLimiter:
         used = self._orders.get(account_id, 0) + count
         self._orders[account_id] = used
         if used > self.settings.orders_per_minute:
-            raise refusals.too_many_orders(self.settings.orders_per_minute)
+            raise refusals.too_many_orders(self.settings.orders_per_minute, "MINUTE")
+        if self.settings.orders_per_ten_seconds is not None:
+            self._charge_soon(account_id, count, self.settings.orders_per_ten_seconds)
+
+    def _charge_soon(self, account_id: str, count: int, limit: int) -> None:
+        window = self._window(TEN_SECONDS_MS)
+        if window != self._soon:
+            self._soon = window
+            self._orders_soon.clear()
+        used = self._orders_soon.get(account_id, 0) + count
+        self._orders_soon[account_id] = used
+        if used > limit:
+            raise refusals.too_many_orders(limit, "10 SECOND")
 
     def ban(self, peer_name: str, duration_ms: int) -> None:
         peer = self._peers.setdefault(peer_name, _Peer())
@@ -99,6 +123,13 @@ class RateLimiter:
     def used_orders(self, account_id: str) -> int:
         """Orders of the window the last one was charged to."""
         return self._orders.get(account_id, 0)
+
+    def order_headers(self, account_id: str) -> dict[str, str]:
+        """What the venue tells of an account's orders."""
+        headers = {"X-MBX-ORDER-COUNT-1M": str(self.used_orders(account_id))}
+        if self.settings.orders_per_ten_seconds is not None:
+            headers["X-MBX-ORDER-COUNT-10S"] = str(self._orders_soon.get(account_id, 0))
+        return headers
 
     def retry_after_s(self, peer_name: str) -> int:
         """Seconds until the ban ends or the wall minute turns."""

@@ -128,9 +128,9 @@ def banned(until_ms: int) -> VenueRefusal:
     )
 
 
-def too_many_orders(limit: int) -> VenueRefusal:
+def too_many_orders(limit: int, span: str) -> VenueRefusal:
     return VenueRefusal(
-        -1015, f"Too many new orders; current limit is {limit} orders per MINUTE.", http_status=429
+        -1015, f"Too many new orders; current limit is {limit} orders per {span}.", http_status=429
     )
 
 

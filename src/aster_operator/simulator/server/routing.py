@@ -10,7 +10,7 @@ from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.model import ContractSpec
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.accounts import AccountRegistry
-from aster_operator.simulator.server.auth import AuthSettings, Identity, Security
+from aster_operator.simulator.server.auth import SPOT_PREFIX, AuthSettings, Identity, Security
 from aster_operator.simulator.server.listen_keys import ListenKeys
 from aster_operator.simulator.server.market_feed import MarketFeed
 from aster_operator.simulator.server.market_maker_protection import MarketMakerProtection
@@ -63,6 +63,7 @@ class Services:
     registry: AccountRegistry
     auth: AuthSettings
     limiter: RateLimiter
+    spot_limiter: RateLimiter
     listen_keys: ListenKeys
     spot_listen_keys: ListenKeys
     market: MarketFeed
@@ -75,6 +76,10 @@ class Services:
     """By account, source or target, and batch."""
     withdrawals: dict[str, dict[bytes, Withdrawal]] = field(default_factory=dict)
     """By account, then by the digest that was signed."""
+
+    def limiter_of(self, path: str) -> RateLimiter:
+        """Futures and spot are two hosts at the venue, each with a budget of its own."""
+        return self.spot_limiter if path.startswith(SPOT_PREFIX) else self.limiter
 
 
 @dataclass(slots=True)

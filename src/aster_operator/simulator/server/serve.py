@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from aster_operator.domain.clock import MINUTE_MS, Clock
+from aster_operator.domain.clock import Clock
 from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.server.accounts import AccountRegistry, DemoAccount, demo_accounts
 from aster_operator.simulator.server.control import ControlApi
@@ -75,12 +75,14 @@ class ExchangeServer:
         self.subscriptions = self.streams.futures.subscriptions
         self.driver = MarketDriver(exchange, clock, parse_pace(settings.pace), self.streams.on_time)
         self.limiter = RateLimiter(settings.limits, self.security_clock, self._limit_window)
+        spot_limiter = RateLimiter(settings.spot_limits, self.security_clock, self._limit_window)
         self.services = Services(
             exchange,
             self.security_clock,
             self.registry,
             settings.auth,
             self.limiter,
+            spot_limiter,
             self.streams.futures.listen_keys,
             self.streams.spot.listen_keys,
             market,
@@ -159,11 +161,11 @@ class ExchangeServer:
         control.add_verbs(OrderStorm(self.exchange, self.settings.seed).verbs())
         return control
 
-    def _limit_window(self) -> object:
-        wall_minute = self.security_clock.now_ms() // MINUTE_MS
+    def _limit_window(self, span_ms: int) -> object:
+        wall_span = self.security_clock.now_ms() // span_ms
         if self.driver.pace == 1.0:
-            return wall_minute
-        return wall_minute, self.exchange.now_ms // MINUTE_MS
+            return wall_span
+        return wall_span, self.exchange.now_ms // span_ms
 
     def _account_ids(self) -> list[str]:
         return [account.account_id for account in self.registry.accounts()]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.simulator.server.auth import AuthSettings
 from aster_operator.simulator.server.connections import SocketSettings
-from aster_operator.simulator.server.rate_limits import RateLimitSettings
+from aster_operator.simulator.server.rate_limits import SPOT_LIMITS, RateLimitSettings
 
 __all__ = ["ExchangeServerError", "PortTakenError", "SecurityClock", "ServerSettings"]
 
@@ -61,6 +61,7 @@ class ServerSettings:
     tls: bool = False
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: RateLimitSettings = field(default_factory=RateLimitSettings)
+    spot_limits: RateLimitSettings = SPOT_LIMITS
     sockets: SocketSettings = field(default_factory=SocketSettings)
     spot_sockets: SocketSettings = SPOT_SOCKETS
     max_body_bytes: int = 1024 * 1024

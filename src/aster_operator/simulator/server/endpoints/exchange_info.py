@@ -6,9 +6,10 @@ from aster_operator.domain.enums import OrderType
 from aster_operator.domain.instruments import Instrument, LotFilter
 from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import ContractSpec
+from aster_operator.simulator.server.rate_limits import RateLimitSettings
 from aster_operator.simulator.server.routing import Call
 
-__all__ = ["exchange_info", "instrument_filters"]
+__all__ = ["exchange_info", "instrument_filters", "rate_limits"]
 
 PERPETUAL_DELIVERY_MS = 4133404800000
 ONBOARD_MS = 1627628400000
@@ -86,30 +87,30 @@ def _symbol_json(spec: ContractSpec, sequence: int) -> dict[str, Any]:
     }
 
 
+def rate_limits(settings: RateLimitSettings) -> list[dict[str, Any]]:
+    """What the limiter of a product holds its callers to."""
+    rows: list[tuple[str, str, int, int | None]] = [
+        ("REQUEST_WEIGHT", "MINUTE", 1, settings.weight_per_minute),
+        ("ORDERS", "MINUTE", 1, settings.orders_per_minute),
+        ("ORDERS", "SECOND", 10, settings.orders_per_ten_seconds),
+    ]
+    return [
+        {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+        for kind, interval, number, limit in rows
+        if limit is not None
+    ]
+
+
 def exchange_info(call: Call) -> Any:
     """Rules, assets and contracts."""
     contracts = call.exchange.contracts()
-    limits = call.services.limiter.settings
     assets = dict.fromkeys(spec.instrument.margin_asset for spec in contracts.values())
     return {
         "timezone": "UTC",
         "serverTime": call.services.clock.now_ms(),
         "futuresType": "U_MARGINED",
         "simulatorInstance": call.services.instance,
-        "rateLimits": [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": limits.weight_per_minute,
-            },
-            {
-                "rateLimitType": "ORDERS",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": limits.orders_per_minute,
-            },
-        ],
+        "rateLimits": rate_limits(call.services.limiter.settings),
         "exchangeFilters": [],
         "assets": [
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"} for asset in assets

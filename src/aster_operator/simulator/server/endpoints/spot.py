@@ -12,7 +12,7 @@ from aster_operator.simulator.model import ATOMS, ContractSpec, TradeEvent
 from aster_operator.simulator.server import refusals
 from aster_operator.simulator.server.auth import Security
 from aster_operator.simulator.server.bars import klines_of
-from aster_operator.simulator.server.endpoints.exchange_info import instrument_filters
+from aster_operator.simulator.server.endpoints.exchange_info import instrument_filters, rate_limits
 from aster_operator.simulator.server.endpoints.market import (
     TRADES_SEARCHED,
     depth_limit,
@@ -82,11 +82,7 @@ def exchange_info(call: Call) -> Any:
     return {
         "timezone": "UTC",
         "serverTime": call.services.clock.now_ms(),
-        "rateLimits": [
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
-            {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
-            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
-        ],
+        "rateLimits": rate_limits(call.services.spot_limiter.settings),
         "exchangeFilters": [],
         "assets": [{"asset": asset} for asset in assets],
         "symbols": [_symbol_json(spec) for spec in _specs(call)],
