@@ -48,6 +48,7 @@ class LoadedStream:
             settings=header.settings, started_ms=header.started_ms, code_version=header.code_version
         )
         self.budget = None
+        self.depth: dict[str, Any] = {}
         self._facts: list[Any] = [*facts]
         self._now_ms = max(fact.event_ms for fact in self._facts if hasattr(fact, "event_ms"))
         self._facts += [*self._trades(), *self._decisions(), self._snapshot()]

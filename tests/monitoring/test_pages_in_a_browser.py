@@ -157,6 +157,8 @@ def test_now_shows_the_pairs_with_units_and_the_market_shows_candles(demo: Demo,
     page.goto(demo.url + "/market?symbol=ETHUSDT")
     page.locator("canvas").first.wait_for()
     assert "bps" in page.locator("#main").inner_text()
+    page.get_by_text("Best 10 and 10 levels at").wait_for()
+    assert page.get_by_role("region", name="Depth", exact=True).locator("tbody tr").count() == 20
     assert page.faults == []
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from aster_operator.domain.clock import Clock, ManualClock
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event, OperatorAction
+from aster_operator.domain.market import DepthSnapshot
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.monitoring.replica.replica import RateBudget, SessionReplica
 from aster_operator.monitoring.web.hub import DashboardHub
@@ -58,6 +59,7 @@ class FactsInMemory:
         self.budget: RateBudget | None = RateBudget(
             weight_used=120, weight_limit=2400, orders_used=3, orders_limit=1200
         )
+        self.depth: dict[str, DepthSnapshot] = {}
         self.closed = False
         self._place = 0
 

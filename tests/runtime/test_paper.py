@@ -9,6 +9,7 @@ from aster_operator.cli.venues import connect
 from aster_operator.domain.clock import WallClock
 from aster_operator.exchange.conformance import ConformancePlan, run_conformance
 from aster_operator.execution.core import TradingCore
+from aster_operator.runtime.journal_follower import JournalFollower
 from aster_operator.runtime.live_run import LiveRun
 from aster_operator.runtime.paper import PaperClient
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
@@ -23,6 +24,14 @@ async def paper_client(server: ExchangeServer, folder: Path) -> PaperClient:
         settings, clock, "paper", base_url=server.rest_url, ws_url=server.ws_url, keys_needed=False
     )
     return await PaperClient.open(live, ("BTCUSDT", "ETHUSDT"), Decimal(10_000), clock)
+
+
+def noted_levels(folder: Path) -> dict[str, int]:
+    """Levels of the newest order book of each symbol in the journal that a session left."""
+    with JournalFollower(next(folder.rglob("*.journal"))) as follower:
+        while follower.take():
+            pass
+        return {symbol: len(book.bids) for symbol, book in follower.depth.items()}
 
 
 async def test_a_session_on_paper_trades_on_the_live_market_and_sends_no_order(tmp_path: Path) -> None:
@@ -56,6 +65,7 @@ async def test_a_session_on_paper_trades_on_the_live_market_and_sends_no_order(t
         whole_account=True,
     )
     assert report.ledger == "match", report.ledger_differences
+    assert noted_levels(tmp_path) == {"BTCUSDT": 5, "ETHUSDT": 5}, "the live market's books, for the views"
     assert report.trades >= 4
     assert report.open_positions == 0
 

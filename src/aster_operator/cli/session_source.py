@@ -1,10 +1,11 @@
 """Where the views get their session from: running ones by their files, past ones by their journals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event, OperatorAction
+from aster_operator.domain.market import DepthSnapshot
 from aster_operator.monitoring.replica.replica import RateBudget
 from aster_operator.monitoring.web.source import FoundSession, StreamHead
 from aster_operator.runtime.journal_follower import JournalFollower
@@ -105,6 +106,10 @@ class _Stream:
             orders_used=note.orders_used,
             orders_limit=note.orders_limit,
         )
+
+    @property
+    def depth(self) -> Mapping[str, DepthSnapshot]:
+        return self._follower.depth
 
     @property
     def behind_bytes(self) -> int:

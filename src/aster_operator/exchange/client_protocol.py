@@ -73,6 +73,8 @@ class MarketChannel(msgspec.Struct, frozen=True, kw_only=True):
     bars: bool = True
     trades: bool = False
     depth: bool = False
+    depth_levels: int = 5
+    """Of each side: 5, 10 or 20."""
 
 
 class EventStream(Protocol):

@@ -15,9 +15,11 @@ import msgspec
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event, OperatorRequested, TimerFired
+from aster_operator.domain.market import DepthSnapshot
 from aster_operator.execution.core_state import CoreSettings
 
 __all__ = [
+    "DepthNote",
     "FileJournal",
     "Journal",
     "JournalHeader",
@@ -62,7 +64,13 @@ class SessionNote(msgspec.Struct, frozen=True, kw_only=True, tag="N"):
     orders_limit: int
 
 
-JournalRecord = JournalHeader | _EventRecord | _CommandRecord | SessionNote
+class DepthNote(msgspec.Struct, frozen=True, kw_only=True, tag="D"):
+    """The order book of one symbol, for views: no decision rests on more than the best quote."""
+
+    depth: DepthSnapshot
+
+
+JournalRecord = JournalHeader | _EventRecord | _CommandRecord | SessionNote | DepthNote
 """What stands in a journal, one after the other."""
 
 
@@ -89,7 +97,7 @@ class Journal(Protocol):
 class NoteTaker(Protocol):
     """What a journal may offer besides: to keep what no decision rests on, for views."""
 
-    def note(self, note: SessionNote) -> None: ...
+    def note(self, note: SessionNote | DepthNote) -> None: ...
 
 
 class NoJournal:
@@ -131,7 +139,7 @@ class FileJournal:
         self._write(_CommandRecord(command, written_ns))
         self._file.flush()
 
-    def note(self, note: SessionNote) -> None:
+    def note(self, note: SessionNote | DepthNote) -> None:
         self._write(note)
 
     def close(self) -> None:

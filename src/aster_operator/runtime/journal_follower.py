@@ -13,7 +13,15 @@ import msgspec
 
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event
-from aster_operator.runtime.journal import JournalHeader, JournalRecord, SessionNote, fact_of, written_ns_of
+from aster_operator.domain.market import DepthSnapshot
+from aster_operator.runtime.journal import (
+    DepthNote,
+    JournalHeader,
+    JournalRecord,
+    SessionNote,
+    fact_of,
+    written_ns_of,
+)
 
 __all__ = ["JournalFollower"]
 
@@ -31,6 +39,8 @@ class JournalFollower:
         self.header: JournalHeader | None = None
         self.note: SessionNote | None = None
         """The newest note for views."""
+        self.depth: dict[str, DepthSnapshot] = {}
+        """The newest order book of each symbol, as far as any was noted."""
         self._file: BinaryIO = path.open("rb")
         self._pending = bytearray()
         self._decoder: msgspec.msgpack.Decoder[JournalRecord] = msgspec.msgpack.Decoder(JournalRecord)
@@ -71,6 +81,9 @@ class JournalFollower:
                 raise ValueError(f"{self.path} is not a session journal")
             if isinstance(record, SessionNote):
                 self.note = record
+                continue
+            if isinstance(record, DepthNote):
+                self.depth[record.depth.symbol] = record.depth
                 continue
             facts.append((fact_of(record), written_ns_of(record)))
         return facts

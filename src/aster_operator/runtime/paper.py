@@ -44,6 +44,7 @@ class PaperClient(InProcessClient):
         self._markets = markets
         self._stream: EventStream | None = None
         self._listener: Callable[[StreamEvent], None] | None = None
+        self._shows_depth = False
 
     @classmethod
     async def open(cls, live: ExchangeClient, symbols: Sequence[str], deposit: Decimal, clock: Clock) -> Self:
@@ -88,6 +89,7 @@ class PaperClient(InProcessClient):
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
     ) -> EventStream:
         self._listener = on_event
+        self._shows_depth = any(channel.depth for channel in channels)
         return await super().open_market_stream(channels, on_event)
 
     async def close(self) -> None:
@@ -103,6 +105,8 @@ class PaperClient(InProcessClient):
             case DepthUpdated():
                 market = self._markets[event.depth.symbol]
                 _push_book(market, event.event_ms, event.depth.bids, event.depth.asks)
+                if self._shows_depth and self._listener is not None:
+                    self._listener(event)
             case TradePrinted():
                 trade = event.trade
                 spec = self._markets[trade.symbol].spec

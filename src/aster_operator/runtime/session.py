@@ -15,6 +15,7 @@ from aster_operator.domain.commands import Command, Notify, RequestFills, StopSe
 from aster_operator.domain.events import (
     AccountChanged,
     BarUpdated,
+    DepthUpdated,
     Event,
     Feed,
     FeedStatusChanged,
@@ -28,6 +29,7 @@ from aster_operator.domain.events import (
     VenueSnapshotTaken,
 )
 from aster_operator.domain.fills import Fill, IncomeRow, settled_cash
+from aster_operator.domain.market import DepthSnapshot
 from aster_operator.domain.pairing import Market, market_of
 from aster_operator.exchange.client_protocol import (
     EventStream,
@@ -39,7 +41,7 @@ from aster_operator.exchange.client_protocol import (
 from aster_operator.execution.core import TradingCore
 from aster_operator.runtime.books_mark import BooksMark, mark_command
 from aster_operator.runtime.command_runner import Books, CommandRunner, VenueCommand
-from aster_operator.runtime.journal import Journal, NoteTaker, SessionNote
+from aster_operator.runtime.journal import DepthNote, Journal, NoteTaker, SessionNote
 
 __all__ = ["Session", "SessionBooks"]
 
@@ -55,8 +57,8 @@ _DEAF_READ_EVERY_MS = 60_000
 """While the account stream is down, trades and settled cash are read this often."""
 _CHANGED_BY_TRADES = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
 """Reasons of account updates that no settled row stands behind."""
-
-
+_SHOWN_LEVELS = 10
+"""Of the order book, for views."""
 _NOTE_EVERY_NS = 1_000_000_000
 
 
@@ -113,6 +115,7 @@ class Session:
         self._deaf_read_due_ms = 0
         self._income_read_ms = start_ms
         self._noted_ns = -_NOTE_EVERY_NS
+        self._depth: dict[str, DepthSnapshot] = {}
 
     @property
     def is_urgent(self) -> bool:
@@ -125,8 +128,10 @@ class Session:
         """Open both streams; what they deliver goes to the inbox unless `on_event` takes it."""
         take = on_event if on_event is not None else self.post
         self.user_stream = await self.client.open_user_stream(take)
+        shown = isinstance(self._journal, NoteTaker)
         channels = [
-            MarketChannel(symbol=symbol, trades=False, depth=False) for symbol in self.core.settings.symbols
+            MarketChannel(symbol=symbol, depth=shown, depth_levels=_SHOWN_LEVELS)
+            for symbol in self.core.settings.symbols
         ]
         self.market_stream = await self.client.open_market_stream(channels, take)
         # After the stream is up, so that no minute ends between the two; before all it has brought already.
@@ -141,24 +146,32 @@ class Session:
     # --- events ---------------------------------------------------------------------------------------
 
     def post(self, event: Event) -> None:
-        """Queue an event for the core."""
-        self._inbox.append(event)
+        """Queue an event for the core. Books are for views: no decision rests on more than the best quote."""
+        if isinstance(event, DepthUpdated):
+            self._depth[event.depth.symbol] = event.depth
+        else:
+            self._inbox.append(event)
 
     def take(self) -> Event | None:
         """Next queued event, None when there is none."""
         return self._inbox.popleft() if self._inbox else None
 
     def fire_timer(self, now_ms: int) -> None:
-        self._note_budget()
+        self._note()
         self.post(TimerFired(event_ms=now_ms, received_ns=self.clock.now_ns()))
 
-    def _note_budget(self) -> None:
-        """Journal once a second how much of the venue's request budget is used, for views."""
+    def _note(self) -> None:
+        """Journal once a second, for views, the order books and how much of the request budget is used."""
         now_ns = self.clock.monotonic_ns()
         if now_ns - self._noted_ns < _NOTE_EVERY_NS:
             return
         self._noted_ns = now_ns
-        if isinstance(self.client, RequestBudget) and isinstance(self._journal, NoteTaker):
+        depth, self._depth = self._depth, {}
+        if not isinstance(self._journal, NoteTaker):
+            return
+        for each in depth.values():
+            self._journal.note(DepthNote(depth=each))
+        if isinstance(self.client, RequestBudget):
             self._journal.note(SessionNote(**self.client.request_use()._asdict()))
 
     def request(self, action: OperatorAction, actor: str, now_ms: int, detail: str = "") -> None:

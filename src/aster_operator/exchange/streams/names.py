@@ -107,5 +107,5 @@ def names_of(channel: MarketChannel) -> list[str]:
     if channel.trades:
         names.append(agg_trade(symbol))
     if channel.depth:
-        names.append(partial_depth(symbol))
+        names.append(partial_depth(symbol, channel.depth_levels))
     return names

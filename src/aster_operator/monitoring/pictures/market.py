@@ -51,8 +51,8 @@ class RestingLevel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol. `funding_rate` is a fraction an interval; None is not known. The ladders are best first;
-    with no depth heard they hold the best quote alone."""
+    """One symbol. `funding_rate` is a fraction an interval; None is not known. The ladders are best first,
+    as they stood at `depth_ms`; where the session has no book that is None, and they hold the best quote."""
 
     symbol: str
     symbols: tuple[str, ...]
@@ -70,6 +70,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     resting: tuple[RestingLevel, ...]
     bids: tuple[BookLevel, ...]
     asks: tuple[BookLevel, ...]
+    depth_ms: int | None
 
 
 def market_picture(replica: SessionReplica, symbol: str | None = None, *, minutes: int = 240) -> Market:
@@ -83,7 +84,7 @@ def market_picture(replica: SessionReplica, symbol: str | None = None, *, minute
     quote, mark = view.quote, view.mark
     bars = list(replica.market.candles[symbol])[-minutes:]
     since_ms = bars[0].open_ms if bars else 0
-    bids, asks = _ladders(replica, symbol)
+    bids, asks, depth_ms = _ladders(replica, symbol)
     return Market(
         symbol=symbol,
         symbols=symbols,
@@ -101,6 +102,7 @@ def market_picture(replica: SessionReplica, symbol: str | None = None, *, minute
         resting=tuple(_resting(replica, symbol)),
         bids=bids,
         asks=asks,
+        depth_ms=depth_ms,
     )
 
 
@@ -136,10 +138,14 @@ def _resting(replica: SessionReplica, symbol: str) -> Iterator[RestingLevel]:
             )
 
 
-def _ladders(replica: SessionReplica, symbol: str) -> tuple[tuple[BookLevel, ...], tuple[BookLevel, ...]]:
+_Levels = tuple[BookLevel, ...]
+
+
+def _ladders(replica: SessionReplica, symbol: str) -> tuple[_Levels, _Levels, int | None]:
     depth, quote = replica.market.depth.get(symbol), replica.state.market.of(symbol).quote
-    if depth is not None and (quote is None or depth.event_ms >= quote.event_ms - 5_000):
-        return depth.bids[:_LADDER], depth.asks[:_LADDER]
+    if depth is not None:
+        return depth.bids[:_LADDER], depth.asks[:_LADDER], depth.event_ms
     if quote is None:
-        return (), ()
-    return (BookLevel(quote.bid, quote.bid_quantity),), (BookLevel(quote.ask, quote.ask_quantity),)
+        return (), (), None
+    bid, ask = BookLevel(quote.bid, quote.bid_quantity), BookLevel(quote.ask, quote.ask_quantity)
+    return (bid,), (ask,), None

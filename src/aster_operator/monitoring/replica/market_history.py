@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.domain.clock import MINUTE_MS
-from aster_operator.domain.events import BarUpdated, DepthUpdated, Event, TimerFired
+from aster_operator.domain.events import BarUpdated, Event, TimerFired
 from aster_operator.domain.market import Bar, DepthSnapshot
 from aster_operator.execution.core_state import CoreState
 from aster_operator.monitoring.replica.buffers import Buffer, BufferSizes
@@ -43,6 +43,7 @@ class MarketHistory:
         self.samples: dict[str, Buffer[SymbolSample]] = defaultdict(lambda: Buffer(sizes.samples))
         self.account: Buffer[AccountSample] = Buffer(sizes.samples)
         self.depth: dict[str, DepthSnapshot] = {}
+        """The newest order book of each symbol; noted beside the facts, since no decision rests on it."""
         self._sampled_minute = 0
 
     def on_event(self, event: Event, state: CoreState) -> None:
@@ -50,8 +51,6 @@ class MarketHistory:
         match event:
             case BarUpdated():
                 self._take_bar(event.bar)
-            case DepthUpdated():
-                self.depth[event.depth.symbol] = event.depth
             case TimerFired():
                 self._sample(state)
             case _:

@@ -275,7 +275,7 @@ def _steering(hub: DashboardHub, panels: Panels) -> None:
     with ui.element("div").classes("tools").props('role="group" aria-label="Steering"') as tools:
         for name, action, meaning in _WISHES:
             button = ui.button(name, on_click=partial(_ask, hub, name, action, meaning))
-            button.props("dense outline no-caps size=sm")
+            button.props("dense outline no-caps size=13px")
             if action is OperatorAction.CLOSE_ALL:
                 button.classes("danger")
             if action is OperatorAction.RELOAD_PARAMETERS:

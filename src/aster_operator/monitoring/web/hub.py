@@ -162,6 +162,7 @@ class DashboardHub:
                     replica.apply(fact, written_ns)
                 if stream.budget is not None:
                     replica.budget = stream.budget
+                replica.market.depth.update(stream.depth)
             more = len(facts) == _SLICE_FACTS
             self.has_caught_up = self.has_caught_up or (replica is not None and not more)
             if not more or self._clock.monotonic_ns() - started_ns > _SLICE_NS:

@@ -59,8 +59,11 @@ def signed_usd(amount: Decimal | None, places: int = 2) -> str:
     )
 
 
-def quantity(amount: Decimal | None, unit: str = "") -> str:
-    return _UNKNOWN if amount is None else _number(plain_text(amount), unit)
+def quantity(amount: Decimal | None, unit: str = "", places: int | None = None) -> str:
+    """As many decimals as it has, or `places` where numbers stand below each other."""
+    if amount is None:
+        return _UNKNOWN
+    return _number(plain_text(amount) if places is None else f"{amount:.{places}f}", unit)
 
 
 def price(amount: Decimal | None) -> str:
@@ -143,9 +146,11 @@ def table(
     empty: str,
     label: str = "",
     keys: Sequence[object] = (),
+    compact: bool = False,
 ) -> str:
     """A table of ready cells. Each head is its words and `l` or `r`: which way the column is aligned. `keys`
-    name the rows, one each: a row that is known by its key stays the same element wherever it moves."""
+    name the rows, one each: a row that is known by its key stays the same element wherever it moves.
+    `compact`: few and narrow columns, a table on a phone too."""
     if not rows:
         return note(empty)
     head = "".join(f'<th scope="col" class="{way}">{escape(words)}</th>' for words, way in heads)
@@ -160,7 +165,8 @@ def table(
         for name, row in zip(names, rows, strict=True)
     )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f'<div class="scroll{" compact" if compact else ""}" '
+        f'tabindex="0" role="region" aria-label="{escape(label)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

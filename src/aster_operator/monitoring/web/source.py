@@ -1,12 +1,13 @@
 """What the views are fed from and how they reach a session: the two things somebody else has to provide."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from aster_operator.domain.commands import Command
 from aster_operator.domain.events import Event, OperatorAction
+from aster_operator.domain.market import DepthSnapshot
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.monitoring.replica.replica import RateBudget
 
@@ -42,6 +43,10 @@ class FactStream(Protocol):
     @property
     def budget(self) -> RateBudget | None:
         """The newest rate budget in the journal, None while there is none."""
+
+    @property
+    def depth(self) -> Mapping[str, DepthSnapshot]:
+        """The newest order book of each symbol, as far as the session noted any."""
 
     @property
     def behind_bytes(self) -> int: ...

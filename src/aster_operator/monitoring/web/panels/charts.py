@@ -35,7 +35,8 @@ def _base() -> dict[str, Any]:
 
 
 def _time_axis(**more: Any) -> dict[str, Any]:
-    return {"type": "time", **_AXIS, "splitLine": {"show": False}, **more}
+    labels = {"color": "#7f8b99", "hideOverlap": True}
+    return {"type": "time", **_AXIS, "axisLabel": labels, "splitLine": {"show": False}, **more}
 
 
 def _value_axis(unit: str = "", **more: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The panels of Market, Costs and points, Lab and System as HTML."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from aster_operator.domain.market import BookLevel
@@ -37,25 +38,44 @@ def market_html(market: Market) -> str:
 
 
 def ladder_html(market: Market) -> str:
-    """The book's best levels, asks above bids."""
+    """The book's best levels, asks above bids, with what stands up to each and our own orders among them."""
     if not market.bids and not market.asks:
-        return m.note("No depth has been heard.")
-    most = max((level.quantity for level in (*market.bids, *market.asks)), default=Decimal(1)) or Decimal(1)
+        return m.note("Nothing has been heard of this market yet.", "loading")
+    sums = {id(level): total for side in (market.asks, market.bids) for level, total in _summed(side)}
+    most = max(sums.values()) or Decimal(1)
+    # As many decimals in each row, so that the digits stand below each other.
+    places = max(
+        -int(level.quantity.normalize().as_tuple().exponent) for level in (*market.asks, *market.bids)
+    )
+    ours = {order.price for order in market.resting}
 
-    def rows(levels: tuple[BookLevel, ...], name: str) -> list[list[str]]:
+    def row(level: BookLevel, name: str) -> list[str]:
+        total = sums[id(level)]
         return [
-            [
-                m.side(name),
-                m.price(level.price),
-                m.quantity(level.quantity),
-                m.bar(level.quantity / most * 100),
-            ]
-            for level in levels
+            m.side(name) + (f" {m.chip('ours')}" if level.price in ours else ""),
+            m.price(level.price),
+            m.quantity(level.quantity, places=places),
+            m.quantity(total, places=places),
+            m.bar(total / most * 100, label=f"{name} up to {level.price}"),
         ]
 
-    heads = [("", "l"), ("Price", "r"), ("Quantity", "r"), ("", "l")]
-    every = rows(tuple(reversed(market.asks)), "sell") + rows(market.bids, "buy")
-    return m.table(heads, every, empty="", label="Depth")
+    heads = [("", "l"), ("Price", "r"), ("Quantity", "r"), ("Sum", "r"), ("", "l")]
+    rows = [row(level, "sell") for level in reversed(market.asks)] + [
+        row(each, "buy") for each in market.bids
+    ]
+    if market.depth_ms is None:
+        words = "The best quote alone: this session notes no order book."
+    else:
+        words = f"Best {len(market.bids)} and {len(market.asks)} levels at {m.time(market.depth_ms)}"
+    return m.table(heads, rows, empty="", label="Depth", compact=True) + f'<p class="dim">{words}</p>'
+
+
+def _summed(levels: tuple[BookLevel, ...]) -> Iterator[tuple[BookLevel, Decimal]]:
+    """Each level with the quantity that stands up to it, from the best on."""
+    total = Decimal(0)
+    for level in levels:
+        total += level.quantity
+        yield level, total
 
 
 def session_costs_html(costs: SessionCosts | None) -> str:
