@@ -167,6 +167,7 @@ OPTIONAL_MODULES = {
     "src/aster_operator/backtest/cluster/dask.py": "cluster",
     "src/aster_operator/database/postgres.py": "postgres",
     "src/aster_operator/market_data/pipeline/warehouse.py": "gcp",
+    "src/aster_operator/market_data/pipeline/warehouse_tables.py": "gcp",
 }
 
 

@@ -109,8 +109,8 @@ _SECTIONS = (
     _Section(
         "Deployment kit",
         DeploymentSettings,
-        "`data upload` reads the BigQuery keys, `report --send` those of mail; the keys of backtest runs are "
-        "checked like all others and **no command of this version reads them**.",
+        "`data upload` reads the BigQuery keys, `report --send` those of mail, [backtest weekly]"
+        "(../how-to/weekly-backtest.md) all that begin with `ASTER_BACKTEST_`.",
     ),
 )
 

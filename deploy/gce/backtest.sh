@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# The recorded market once more with today's settings: what each way of execution would have cost.
+# The weekly back-test. With ASTER_BACKTEST_CONFIG_FILE: that grid over the days that were just recorded, ranked,
+# judged, uploaded and sent as the settings say (aster-operator backtest weekly). Without: the recorded market once
+# more with today's settings, to see what each way of execution would have cost.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=deploy/gce/common.sh
@@ -10,6 +12,20 @@ folder="$STATE_DIR_HERE/backtests"
 mkdir -p "$folder"
 day="$(date --utc +%F)"
 unset "${KIT_KEYS[@]}"
-"$program" backtest compare --strategy delta-neutral --executions maker-first,taker --json >"$folder/$day.json.new"
-mv "$folder/$day.json.new" "$folder/$day.json"
-cat "$folder/$day.json"
+if [[ -n "${ASTER_BACKTEST_CONFIG_FILE:-}" ]]; then
+	answer="$folder/weekly-$day.json"
+	arguments=(backtest weekly --out "$folder" --json)
+else
+	answer="$folder/$day.json"
+	arguments=(backtest compare --strategy delta-neutral --executions "maker-first,taker" --json)
+fi
+verdict=0
+"$program" "${arguments[@]}" >"$answer.new" || verdict=$?
+# What was found before something failed (an upload, a message) is kept; nothing at all is no answer.
+if [[ -s "$answer.new" ]]; then
+	mv "$answer.new" "$answer"
+	cat "$answer"
+else
+	rm -f "$answer.new"
+fi
+exit "$verdict"

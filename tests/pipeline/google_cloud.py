@@ -69,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer("PUT")
 
+    def do_PATCH(self) -> None:
+        self._answer("PATCH")
+
     def do_DELETE(self) -> None:
         self._answer("DELETE")
 
@@ -244,6 +247,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.google.tables.pop(name, None)
             self.google.database.execute(f"DROP TABLE IF EXISTS `{name}`")
             self._send(204, b"", "application/json")
+        elif method == "PATCH":
+            known = [field["name"] for field in self.google.tables[name]["schema"]["fields"]]
+            fields = json.loads(self.body)["schema"]["fields"]
+            if [field["name"] for field in fields][: len(known)] != known:
+                raise Refusal(400, "Provided Schema does not match", "invalid")
+            for field in fields[len(known) :]:
+                self.google.database.execute(f"ALTER TABLE `{name}` ADD COLUMN `{field['name']}`")
+            self.google.tables[name]["schema"] = {"fields": fields}
+            self._json(self.google.tables[name])
         else:
             self._json(self.google.tables[name])
 

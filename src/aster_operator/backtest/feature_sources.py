@@ -24,7 +24,18 @@ from aster_operator.domain.clock import DAY_MS
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["BARS", "MARKS", "QUOTES", "CatalogSource", "CsvLogSource", "FeatureSource", "Piece", "Stream"]
+__all__ = [
+    "ALL_TIMES",
+    "BARS",
+    "MARKS",
+    "QUOTES",
+    "CatalogSource",
+    "CsvLogSource",
+    "FeatureSource",
+    "Piece",
+    "Stream",
+    "TimeRange",
+]
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,16 @@ class Piece(NamedTuple):
     file: Path
 
 
+class TimeRange(NamedTuple):
+    """From `start_ms` on and before `end_ms`, of the rows that are read."""
+
+    start_ms: int = 0
+    end_ms: int = 2**62
+
+
+ALL_TIMES = TimeRange()
+
+
 class FeatureSource(Protocol):
     def pieces(self, stream: Stream) -> Iterator[Piece]:
         """The rows of the chosen symbols, of each symbol in order of time. Raises BacktestProblem."""
@@ -71,11 +92,14 @@ class FeatureSource(Protocol):
 class CsvLogSource:
     """A folder of CSV logs: `kline.csv`, `bookTicker.csv`, `markPrice.csv`, or one file a day of each."""
 
-    def __init__(self, folder: Path, symbols: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, symbols: Sequence[str] | None = None, times: TimeRange = ALL_TIMES
+    ) -> None:
         if not folder.is_dir():
             raise BacktestProblem("the folder is not there", str(folder), "check --log-dir")
         self.folder = folder
         self.symbols = symbols
+        self.times = times
 
     def pieces(self, stream: Stream) -> Iterator[Piece]:
         numbers: dict[str, int] = {}
@@ -90,6 +114,9 @@ class CsvLogSource:
                 if own != list(range(len(own))):
                     # One more, for rows of symbol -1.
                     symbol_of = np.array([*own, -1], dtype=np.int32)[symbol_of]
+                if self.times != ALL_TIMES:
+                    outside = (rows.time_ms < self.times.start_ms) | (rows.time_ms >= self.times.end_ms)
+                    symbol_of = np.where(outside, np.int32(-1), symbol_of)
                 yield Piece(tuple(numbers), symbol_of, rows.time_ms, rows.values, first_row, file)
                 first_row += len(rows.time_ms)
 
@@ -106,7 +133,9 @@ class CsvLogSource:
 class CatalogSource:
     """A Parquet catalog, read a day at a time. Of a bar the last message counts, whenever it came."""
 
-    def __init__(self, folder: Path, symbols: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, symbols: Sequence[str] | None = None, times: TimeRange = ALL_TIMES
+    ) -> None:
         from aster_operator.market_data.catalog.catalog import Catalog
         from aster_operator.market_data.catalog.problems import CatalogError
 
@@ -116,6 +145,7 @@ class CatalogSource:
             raise BacktestProblem(str(error)) from None
         self.folder = folder
         self.symbols = symbols
+        self.times = times
 
     def pieces(self, stream: Stream) -> Iterator[Piece]:
         import polars as pl
@@ -133,12 +163,16 @@ class CatalogSource:
                 )
                 first, last = collected(times, self._catalog.root, stream.catalog).row(0)
                 if first is not None:
+                    first, last = max(first, self.times.start_ms), min(last, self.times.end_ms - 1)
                     yield from ((number, day) for day in range(first - first % DAY_MS, last + 1, DAY_MS))
 
         def piece(of: tuple[int, int]) -> Piece:
             number, day_ms = of
             rows = self._catalog.scan(
-                stream.catalog, [names[number]], start_ms=day_ms, end_ms=day_ms + DAY_MS
+                stream.catalog,
+                [names[number]],
+                start_ms=max(day_ms, self.times.start_ms),
+                end_ms=min(day_ms + DAY_MS, self.times.end_ms),
             )
             return self._piece(rows, stream, names, number)
 

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aster_operator.backtest.feature_sources import BARS, MARKS, QUOTES, FeatureSource, Piece, Stream
+from aster_operator.backtest.feature_sources import (
+    BARS,
+    MARKS,
+    QUOTES,
+    FeatureSource,
+    Piece,
+    Stream,
+    TimeRange,
+)
 from aster_operator.backtest.inputs import volatility_column, volume_column
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
 from aster_operator.backtest.kernels.minutes import (
@@ -34,7 +42,14 @@ from aster_operator.domain.clock import MINUTE_MS
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MAX_WINDOW", "FeatureTable", "build_features", "write_features"]
+__all__ = [
+    "MAX_WINDOW",
+    "FeatureTable",
+    "bars_within",
+    "build_features",
+    "times_to_read",
+    "write_features",
+]
 
 MAX_WINDOW = 10_080
 """Longest window in bars: a week of minutes."""
@@ -77,7 +92,7 @@ def build_features(
         found[stream.log] = _read(source, stream)
     symbols = tuple(sorted(found[BARS.log]))
     if not symbols:
-        raise BacktestProblem("there are no bars of the chosen symbols", "", "check --symbols")
+        raise BacktestProblem("there are no bars of the chosen symbols", "", "check symbols and days")
     tables = []
     gaps = 0
     for symbol in symbols:
@@ -89,6 +104,28 @@ def build_features(
         gaps += int((np.diff(columns["bar_ts_ms"]) != MINUTE_MS).sum())
         tables.append(_table(symbol, columns))
     return FeatureTable(pl.concat(tables), symbols, gaps)
+
+
+def times_to_read(bars_within: TimeRange, windows: Sequence[int]) -> TimeRange:
+    """What to read so that bars closing within a range have full windows and their own last snapshot."""
+    warm_up = (max(windows, default=0) + 2) * MINUTE_MS
+    return TimeRange(max(0, bars_within.start_ms - warm_up), bars_within.end_ms + MINUTE_MS)
+
+
+def bars_within(features: FeatureTable, times: TimeRange) -> FeatureTable:
+    """The bars that close within a range. Raises BacktestProblem when there are none."""
+    import polars as pl
+
+    table = features.table.filter(pl.col("bar_ts_ms").is_between(times.start_ms, times.end_ms, closed="left"))
+    if table.is_empty():
+        raise BacktestProblem(
+            "there are no bars of the chosen days",
+            ", ".join(features.symbols),
+            "choose days that were recorded",
+        )
+    own = table.partition_by("symbol", maintain_order=True)
+    gaps = sum(int((np.diff(rows["bar_ts_ms"].to_numpy()) != MINUTE_MS).sum()) for rows in own)
+    return FeatureTable(table, tuple(str(rows["symbol"][0]) for rows in own), gaps)
 
 
 def write_features(features: FeatureTable, *paths: Path) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aster_operator.backtest.grid import PARAMETERS
 from aster_operator.backtest.metrics import build_ranked_metrics
@@ -22,7 +22,18 @@ from aster_operator.backtest.tables import replace_files
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FORMATS", "Provenance", "code_version", "file_hash", "result_paths", "write_results"]
+__all__ = [
+    "FORMATS",
+    "Provenance",
+    "ResultTables",
+    "code_version",
+    "file_hash",
+    "result_files",
+    "result_paths",
+    "result_tables",
+    "write_results",
+    "write_table",
+]
 
 FORMATS = ("csv", "parquet")
 _HASH_DIGITS = 16
@@ -82,18 +93,35 @@ def write_results(
 
     Raises BacktestProblem.
     """
+    tables = {result.symbol: result_tables(result, inputs_hash) for result in results}
+    replace_files(result_files(tables, folder, date=date, file_format=file_format))
+    return [result_paths(folder, symbol, date, file_format)[0] for symbol in tables]
+
+
+class ResultTables(NamedTuple):
+    """One symbol's result: the ranking, best first, and the parameters of each configuration."""
+
+    ranked: pl.DataFrame
+    configurations: pl.DataFrame
+
+
+def result_tables(result: SweepResult, inputs_hash: str) -> ResultTables:
+    """The tables of one symbol's result, with what is needed to repeat it."""
+    provenance = asdict(Provenance.of(inputs_hash, result))
+    ranked = _with(build_ranked_metrics(result), provenance)
+    return ResultTables(ranked, _configurations(ranked, result, provenance))
+
+
+def result_files(
+    tables: Mapping[str, ResultTables], folder: Path, *, date: str, file_format: str
+) -> dict[Path, Callable[[Path], None]]:
+    """The files of each symbol's tables, and how each is written."""
     files: dict[Path, Callable[[Path], None]] = {}
-    paths = []
-    for result in results:
-        provenance = asdict(Provenance.of(inputs_hash, result))
-        ranked = _with(build_ranked_metrics(result), provenance)
-        configurations = _configurations(ranked, result, provenance)
-        result_path, config_path = result_paths(folder, result.symbol, date, file_format)
-        files[result_path] = partial(_write, ranked, file_format)
-        files[config_path] = partial(_write, configurations, file_format)
-        paths.append(result_path)
-    replace_files(files)
-    return paths
+    for symbol, own in tables.items():
+        result_path, config_path = result_paths(folder, symbol, date, file_format)
+        files[result_path] = partial(write_table, own.ranked, file_format)
+        files[config_path] = partial(write_table, own.configurations, file_format)
+    return files
 
 
 def _configurations(ranked: pl.DataFrame, result: SweepResult, provenance: dict[str, str]) -> pl.DataFrame:
@@ -117,7 +145,8 @@ def _with(table: pl.DataFrame, constants: dict[str, str]) -> pl.DataFrame:
     return table.with_columns(pl.lit(value).alias(name) for name, value in constants.items())
 
 
-def _write(table: pl.DataFrame, file_format: str, path: Path) -> None:
+def write_table(table: pl.DataFrame, file_format: str, path: Path) -> None:
+    """Write a table as `csv` or `parquet`."""
     if file_format == "parquet":
         table.write_parquet(path, compression="zstd")
     else:

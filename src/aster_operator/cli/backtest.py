@@ -12,6 +12,7 @@ from aster_operator.cli import (
     backtest_parity,
     backtest_report,
     backtest_sweep,
+    backtest_weekly,
 )
 from aster_operator.cli.backtest_replay import register as register_replay
 from aster_operator.cli.options import EnvFile, JsonOutput
@@ -33,6 +34,7 @@ Examples:
   aster-operator backtest compare --strategy delta-neutral --executions maker-first,taker
   aster-operator backtest features --log-dir logs --out-csv backtest_inputs.csv
   aster-operator backtest sweep --inputs backtest_inputs.csv --grid grid.json --out results
+  aster-operator backtest weekly --dry-run
   aster-operator backtest report --results results --inputs backtest_inputs.csv
   aster-operator backtest optimise --inputs backtest_inputs.csv --space space.json --out found
   aster-operator backtest parity --session paper-1795255283921 --catalog catalog --market ticks
@@ -59,6 +61,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="compare", help=_COMPARE_HELP)(_compare)
     group.command(name="features", help=backtest_features.HELP)(backtest_features.features)
     group.command(name="sweep", help=backtest_sweep.HELP)(backtest_sweep.sweep)
+    group.command(name="weekly", help=backtest_weekly.HELP)(backtest_weekly.weekly)
     group.command(name="report", help=backtest_report.HELP)(backtest_report.report)
     group.command(name="optimise", help=backtest_optimise.HELP)(backtest_optimise.optimise)
     group.command(name="parity", help=backtest_parity.HELP)(backtest_parity.parity)

@@ -1,15 +1,21 @@
 """`aster-operator backtest features`: recordings to minute bars with indicators."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aster_operator.cli.option_values import parse_symbols
-from aster_operator.cli.options import JsonOutput
+from aster_operator.cli.options import JsonOutput, Since, Until
 from aster_operator.cli.progress import progress_bars
+from aster_operator.cli.times import parse_time_ms
 
-__all__ = ["HELP", "features"]
+if TYPE_CHECKING:
+    from aster_operator.backtest.feature_sources import TimeRange
+    from aster_operator.backtest.features import FeatureTable
+
+__all__ = ["HELP", "features", "make_features"]
 
 HELP = """Make the sweep's input: minute bars with quotes, marks and indicators, from CSV logs or a catalog.
 
@@ -17,6 +23,7 @@ HELP = """Make the sweep's input: minute bars with quotes, marks and indicators,
 Examples:
   aster-operator backtest features --log-dir logs --windows 10,30,60 --out-csv backtest_inputs.csv
   aster-operator backtest features --catalog data --symbols BTCUSDT --out-parquet backtest_inputs.parquet
+  aster-operator backtest features --catalog data --since 2026-02-01 --until 2026-02-08
 """
 
 _LogDir = Annotated[
@@ -45,6 +52,8 @@ def features(
     catalog: _Catalog = None,
     symbols: _Symbols = "all",
     windows: _Windows = "10,30,60",
+    since: Since = None,
+    until: Until = None,
     out_csv: _OutCsv = None,
     out_parquet: _OutParquet = None,
     json_output: JsonOutput = False,
@@ -57,27 +66,18 @@ def features(
     _check_kind(out_csv, "csv", "--out-csv")
     _check_kind(out_parquet, "parquet", "--out-parquet")
 
-    from aster_operator.backtest.feature_sources import CatalogSource, CsvLogSource, FeatureSource
-    from aster_operator.backtest.features import build_features, write_features
+    from aster_operator.backtest.feature_sources import ALL_TIMES, TimeRange
+    from aster_operator.backtest.features import write_features
     from aster_operator.cli.json_output import print_json
 
-    source: FeatureSource
-    if log_dir is not None:
-        source = CsvLogSource(log_dir, chosen)
-    elif catalog is not None:
-        source = CatalogSource(catalog, chosen)
-    with progress_bars() as bar:
-        advance = bar("reading bars, quotes, marks")
-        started: list[str] = []
-
-        def reading(name: str) -> None:
-            # Quotes and marks are the bulk, and about as long as each other.
-            started.append(name)
-            advance((0.0, 0.15, 0.6)[min(len(started), 3) - 1])
-
-        found = build_features(source, lengths, progress=reading)
-        advance(0.95)
-        write_features(found, *paths)
+    times = None
+    if since is not None or until is not None:
+        times = TimeRange(
+            ALL_TIMES.start_ms if since is None else parse_time_ms(since, "--since"),
+            ALL_TIMES.end_ms if until is None else parse_time_ms(until, "--until"),
+        )
+    found = make_features(log_dir, catalog, chosen, lengths, times)
+    write_features(found, *paths)
     if json_output:
         print_json(
             {
@@ -93,6 +93,39 @@ def features(
     names = ", ".join(str(path) for path in paths)
     typer.echo(f"{found.table.height:,} bars of {', '.join(found.symbols)}{gaps} -> {names}")
     return 0
+
+
+def make_features(
+    log_dir: Path | None,
+    catalog: Path | None,
+    symbols: Sequence[str] | None,
+    windows: Sequence[int],
+    times: "TimeRange | None" = None,
+) -> "FeatureTable":
+    """The features of one of the two, with progress on a terminal; `times` None: all of them.
+
+    Bars of `times` have full windows where the minutes before it were recorded. Raises BacktestProblem.
+    """
+    from aster_operator.backtest.feature_sources import ALL_TIMES, CatalogSource, CsvLogSource, FeatureSource
+    from aster_operator.backtest.features import bars_within, build_features, times_to_read
+
+    to_read = ALL_TIMES if times is None else times_to_read(times, windows)
+    source: FeatureSource
+    if log_dir is not None:
+        source = CsvLogSource(log_dir, symbols, to_read)
+    elif catalog is not None:
+        source = CatalogSource(catalog, symbols, to_read)
+    with progress_bars() as bar:
+        advance = bar("reading bars, quotes, marks")
+        started: list[str] = []
+
+        def reading(name: str) -> None:
+            # Quotes and marks are the bulk, and about as long as each other.
+            started.append(name)
+            advance((0.0, 0.15, 0.6)[min(len(started), 3) - 1])
+
+        found = build_features(source, windows, progress=reading)
+    return found if times is None else bars_within(found, times)
 
 
 def _windows(text: str) -> tuple[int, ...]:

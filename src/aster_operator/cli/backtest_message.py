@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aster_operator.cli.errors import print_warnings
-from aster_operator.cli.options import settings_from
 from aster_operator.config.problems import UserProblem
 
 if TYPE_CHECKING:
     from aster_operator.backtest.sweep import SweepResult
     from aster_operator.backtest.validation.study import Study
+    from aster_operator.config.settings import Settings
     from aster_operator.monitoring.notifications import Delivery, Notifier
 
 __all__ = ["all_sent", "send_sweep", "sweep_notifier"]
@@ -18,31 +18,38 @@ _TOP = 5
 _COLUMNS = ("config_id", "total_pnl", "n_trades", "win_rate", "sharpe", "max_drawdown")
 
 
-def sweep_notifier(env_file: str | None) -> "Notifier":
-    """Who hears of a sweep's end. Raises UserProblem when nobody is set: before the work, not after it."""
+def sweep_notifier(settings: "Settings", where: str) -> "Notifier":
+    """Who hears of a sweep's end. Raises UserProblem when nobody is set: before the work, not after it.
+
+    `where` names the option that wants it sent.
+    """
     from aster_operator.monitoring.notifications import notifier_from
 
-    notifier = notifier_from(settings_from(env_file), "backtests")
+    notifier = notifier_from(settings, "backtests")
     if not notifier.targets:
         raise UserProblem(
             "no target is set",
-            "backtest sweep --send",
+            where,
             "set NOTIFY_URLS, or ASTER_EMAIL_BACKTEST_ENABLE and its server",
         )
     return notifier
 
 
 def send_sweep(
-    notifier: "Notifier", results: "Sequence[SweepResult]", studies: "Sequence[Study]", semantics: str
+    notifier: "Notifier",
+    results: "Sequence[SweepResult]",
+    studies: "Sequence[Study]",
+    semantics: str,
+    notes: Sequence[str] = (),
 ) -> "list[Delivery]":
-    """Send it to every target; what became of each."""
+    """Send it to every target, `notes` at the end; what became of each."""
     from aster_operator.monitoring.notifications import Message
 
     symbols = ", ".join(result.symbol for result in results)
     return notifier.send(
         Message(
             title=f"Aster Operator: sweep of {symbols}",
-            text=_text(results, studies, semantics),
+            text=_text(results, studies, semantics, notes),
             level="success",
         )
     )
@@ -55,7 +62,9 @@ def all_sent(deliveries: "Sequence[Delivery]") -> bool:
     return not refused
 
 
-def _text(results: "Sequence[SweepResult]", studies: "Sequence[Study]", semantics: str) -> str:
+def _text(
+    results: "Sequence[SweepResult]", studies: "Sequence[Study]", semantics: str, notes: Sequence[str]
+) -> str:
     from aster_operator.backtest.metrics import build_ranked_metrics
 
     lines = [study.judgement.line(study.symbol) for study in studies] or ["No verdicts were asked for."]
@@ -68,5 +77,5 @@ def _text(results: "Sequence[SweepResult]", studies: "Sequence[Study]", semantic
         for row in build_ranked_metrics(result).select(_COLUMNS).head(_TOP).iter_rows(named=True):
             cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values())
             lines.append("  ".join(f"{name} {cell}" for name, cell in zip(row, cells, strict=True)))
-    lines += ["", "Chosen among many: expect less."]
+    lines += ["", "Chosen among many: expect less.", *notes]
     return "\n".join(lines)

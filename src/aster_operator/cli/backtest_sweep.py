@@ -34,7 +34,7 @@ from aster_operator.cli.backtest_options import (
     one_of,
 )
 from aster_operator.cli.option_values import parse_symbols
-from aster_operator.cli.options import EnvFile, JsonOutput
+from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 from aster_operator.cli.progress import progress_bars
 from aster_operator.domain.clock import Clock, WallClock
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from aster_operator.backtest.sweep import SweepResult
     from aster_operator.backtest.validation.study import Study
 
-__all__ = ["HELP", "sweep"]
+__all__ = ["HELP", "chosen_grids", "prepare_sweep", "print_sweep", "run_sweep", "sweep", "sweep_summary"]
 
 HELP = """Run every configuration of a grid over recorded bars and rank them.
 
@@ -115,24 +115,24 @@ def sweep(
     one_of(semantics, SEMANTICS, "--semantics")
     one_of(file_format, FORMATS, "--format")
     options = exchange_options(fee_bps, slippage_bps, order_notional, cooldown_min, funding_hours)
-    clock, grids = WallClock(), _chosen(grid, parse_symbols(symbols))
+    clock, grids = WallClock(), chosen_grids(grid, parse_symbols(symbols))
     check_folder(out)
     check_fine(semantics, fine_catalog, fine_log_dir, cluster)
-    notifier = sweep_notifier(env_file) if send else None
+    notifier = sweep_notifier(settings_from(env_file), "backtest sweep --send") if send else None
     prepared = [
         (space, with_fine_prices(own, fine_catalog, fine_log_dir), chosen)
-        for space, own, chosen in _prepare(inputs, grids, semantics, options, allow_gaps=allow_gaps)
+        for space, own, chosen in prepare_sweep(inputs, grids, semantics, options, allow_gaps=allow_gaps)
     ]
     bars = [own for _, own, _ in prepared]
     date = _today(clock)
     with cluster_or_none(cluster) as far:
-        results, seconds = _run(prepared, semantics, workers, clock, far)
+        results, seconds = run_sweep(prepared, semantics, workers, clock, far)
         paths = write_results(
             results, out, date=date, file_format=file_format, inputs_hash=inputs_hash(inputs, bars)
         )
         plots = _plot(results, bars, out, date, plot_top)
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
-    summary = _summary(results, studies, seconds, semantics) | {
+    summary = sweep_summary(results, studies, seconds, semantics) | {
         "results": [str(path) for path in paths],
         "plots": [str(path) for path in plots],
     }
@@ -140,11 +140,11 @@ def sweep(
     if json_output:
         print_json(summary | ({"deliveries": deliveries} if send else {}))
     else:
-        _print(results, summary)
+        print_sweep(results, summary)
     return int(not all_sent(deliveries))
 
 
-def _summary(
+def sweep_summary(
     results: "Sequence[SweepResult]", studies: "Sequence[Study]", seconds: float, semantics: str
 ) -> dict[str, Any]:
     from aster_operator.cli.backtest_verdicts import verdict_json
@@ -160,7 +160,7 @@ def _summary(
     }
 
 
-def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
+def chosen_grids(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
     from aster_operator.backtest.grid import read_grid
     from aster_operator.backtest.problems import BacktestProblem
 
@@ -176,7 +176,7 @@ def _chosen(path: Path, symbols: tuple[str, ...] | None) -> "list[SymbolGrid]":
     return [grid for grid in grids if grid.symbol in symbols]
 
 
-def _prepare(
+def prepare_sweep(
     inputs: Path,
     grids: "list[SymbolGrid]",
     semantics: str,
@@ -209,16 +209,17 @@ def _prepare(
     return prepared
 
 
-def _run(
+def run_sweep(
     prepared: "list[tuple[SymbolGrid, Bars, ExchangeOptions]]",
     semantics: str,
     workers: int | None,
     clock: Clock,
-    cluster: "SweepCluster | None",
+    cluster: "SweepCluster | None" = None,
+    part_size: int | None = None,
 ) -> "tuple[list[SweepResult], float]":
-    """The results and the seconds of computing them."""
+    """The results and the seconds of computing them; `part_size` configurations at a time, None: all."""
     from aster_operator.backtest.grid import make_param_grid
-    from aster_operator.backtest.sweep import run_grid_backtest
+    from aster_operator.backtest.sweep_parts import run_grid_in_parts
     from aster_operator.cli.backtest_kernels import load_kernels
 
     load_kernels(semantics)
@@ -240,9 +241,10 @@ def _run(
             results = cluster.sweep(jobs, semantics, progress=bar("on the cluster"))
         else:
             results = [
-                run_grid_backtest(
+                run_grid_in_parts(
                     bars,
                     grid,
+                    part_size=part_size,
                     semantics=semantics,
                     options=options,
                     config_ids=names,
@@ -275,7 +277,7 @@ def _today(clock: Clock) -> str:
     return datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC).strftime("%Y%m%d")
 
 
-def _print(results: "list[SweepResult]", summary: dict[str, Any]) -> None:
+def print_sweep(results: "list[SweepResult]", summary: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 

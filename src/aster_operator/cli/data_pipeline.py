@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.market_data.pipeline.day_files import Choice
 
-__all__ = ["sync_command", "upload_command"]
+__all__ = ["sync_command", "upload_command", "warehouse_from"]
 
 _CatalogDir = Annotated[
     Path | None,
@@ -84,7 +84,7 @@ def upload_command(
     if into_bigquery:
         loaded = [
             _shown(day, json_output)
-            for day in _warehouse(settings).load(opened, choice, clock, dry_run=dry_run)
+            for day in warehouse_from(settings).load(opened, choice, clock, dry_run=dry_run)
         ]
         found |= {"bigquery": loaded, "bigquery_outcomes": _outcomes(loaded)}
     _finish(found, json_output)
@@ -163,7 +163,8 @@ def _choice(
     )
 
 
-def _warehouse(settings: "Settings") -> Any:
+def warehouse_from(settings: "Settings") -> Any:
+    """The dataset of the settings. Raises UserProblem without its packages, PipelineProblem."""
     try:
         from aster_operator.market_data.pipeline.warehouse import Warehouse
     except ModuleNotFoundError as error:

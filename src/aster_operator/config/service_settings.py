@@ -214,7 +214,7 @@ class DeploymentSettings(BaseModel):
         "ASTER_BQ_ENABLE_DAILY_BATCH", False, "Upload the day's logs to BigQuery"
     )
     bq_enable_backtest_upload: bool = setting(
-        "ASTER_BQ_ENABLE_BACKTEST_UPLOAD", False, "Upload backtest results to BigQuery"
+        "ASTER_BQ_ENABLE_BACKTEST_UPLOAD", False, "Upload the results of backtest weekly to BigQuery"
     )
     bq_project: str | None = setting("ASTER_BQ_PROJECT", None, "BigQuery project")
     bq_dataset: str = setting("ASTER_BQ_DATASET", "aster", "BigQuery dataset")
@@ -223,7 +223,10 @@ class DeploymentSettings(BaseModel):
         "ASTER_LOG_RETENTION_DAYS", 7, "Age at which local logs are removed", unit="days", ge=1, le=3_650
     )
     backtest_config_file: str | None = setting(
-        "ASTER_BACKTEST_CONFIG_FILE", None, "JSON file with the parameter grid", form="a path"
+        "ASTER_BACKTEST_CONFIG_FILE",
+        None,
+        "JSON file with the parameter grid of backtest weekly",
+        form="a path",
     )
     backtest_config_map_csv: str | None = setting(
         "ASTER_BACKTEST_CONFIG_MAP_CSV",
@@ -235,10 +238,12 @@ class DeploymentSettings(BaseModel):
         "ASTER_BACKTEST_RANKED_CSV", None, "Output: ranked results; unset: dated name", form="a path"
     )
     backtest_inputs_csv: str | None = setting(
-        "ASTER_BACKTEST_INPUTS_CSV", None, "Feature table; unset: dated name", form="a path"
+        "ASTER_BACKTEST_INPUTS_CSV", None, "Feature table, written or taken; unset: dated name", form="a path"
     )
     backtest_build_inputs: bool = setting(
-        "ASTER_BACKTEST_BUILD_INPUTS", True, "Build the feature table first"
+        "ASTER_BACKTEST_BUILD_INPUTS",
+        True,
+        "Build the feature table first; false: take the one that is there",
     )
     backtest_query_symbols: OptionalSymbols = setting(
         "ASTER_BACKTEST_QUERY_SYMBOLS",
@@ -247,19 +252,30 @@ class DeploymentSettings(BaseModel):
         form="a list of symbols",
     )
     backtest_start_date: str | None = setting(
-        "ASTER_BACKTEST_START_DATE", None, "First day of the feature table", form=_DATE_FORM
+        "ASTER_BACKTEST_START_DATE",
+        None,
+        "First day of the feature table; unset: six days before the last",
+        form=_DATE_FORM,
     )
     backtest_end_date: str | None = setting(
-        "ASTER_BACKTEST_END_DATE", None, "Last day of the feature table", form=_DATE_FORM
+        "ASTER_BACKTEST_END_DATE",
+        None,
+        "Last day of the feature table; unset: the day before the run",
+        form=_DATE_FORM,
     )
     backtest_feature_windows_min: WholeNumbers = setting(
         "ASTER_BACKTEST_FEATURE_WINDOWS",
         (10, 30, 60),
-        "Windows of the features, in minutes",
+        "Windows of the features in minutes, and those of the grid",
         form="a list, 10,30,60",
     )
     backtest_chunk_size: int = setting(
-        "ASTER_BACKTEST_CHUNK_SIZE", 1_000, "Configs evaluated at a time", unit="configs", ge=1, le=1_000_000
+        "ASTER_BACKTEST_CHUNK_SIZE",
+        1_000,
+        "Configs evaluated at a time: fewer need less memory, results are equal",
+        unit="configs",
+        ge=1,
+        le=1_000_000,
     )
     backtest_retention_days: int = setting(
         "ASTER_BACKTEST_RETENTION_DAYS",

@@ -1,9 +1,9 @@
-"""BigQuery (`pip install "aster-operator[gcp]"`): a table for each stream, partitioned by date.
+"""BigQuery (`pip install "aster-operator[gcp]"`): tables partitioned by date, whose days are replaced whole.
 
-A day of a stream goes as one Parquet file into a table of its own, by a load job, and from there, in one
-transaction, into the stream's table: its old rows of these symbols deleted, the new ones inserted, and a row
-about it in the table `loads`. Readers see the old day or the new one, and a run that was cut off is done
-again where it stopped. `BIGQUERY_EMULATOR_HOST` names another address than Google's.
+A day goes as one Parquet file into a table of its own, by a load job, and from there, in one transaction,
+into the one it belongs to: its old rows deleted, the new ones inserted, a row about it in the table `loads`.
+Readers see the old day or the new one, and a run that was cut off is done again where it stopped.
+`BIGQUERY_EMULATOR_HOST` names another address than Google's.
 """
 
 import re
@@ -12,33 +12,43 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-from google.api_core.exceptions import GoogleAPICallError, RetryError
+from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
 from aster_operator.config.masking import mask_text
 from aster_operator.config.problems import one_line
-from aster_operator.domain.clock import HOUR_MS, Clock
+from aster_operator.domain.clock import Clock
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.layout import Partition
-from aster_operator.market_data.catalog.schemas import StreamSchema, stream_schema
-from aster_operator.market_data.pipeline.day_files import Choice, chosen_days, day_rows
+from aster_operator.market_data.pipeline.day_files import Choice, chosen_days
 from aster_operator.market_data.pipeline.problems import PipelineProblem
 from aster_operator.market_data.pipeline.store import file_sha256
+from aster_operator.market_data.pipeline.warehouse_tables import (
+    LOADS,
+    WarehouseTable,
+    loads_table,
+    result_table,
+    stream_table,
+    table_name,
+    write_results,
+    write_rows,
+)
 
-__all__ = ["Loaded", "Warehouse", "table_name"]
+if TYPE_CHECKING:
+    import polars as pl
 
-LOADS: Final = "loads"
-_CLUSTERING: Final = ("symbol", "hour")
+__all__ = ["Loaded", "LoadedResults", "Warehouse", "table_name"]
+
 _TIMEOUT_S: Final = 600
 _PROJECT: Final = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _DATASET: Final = re.compile(r"\w{1,1024}", re.ASCII)
+
+
+Outcome = Literal["loaded", "there", "would load"]
 
 
 class Loaded(NamedTuple):
@@ -47,13 +57,17 @@ class Loaded(NamedTuple):
     stream: str
     date: str
     symbols: tuple[str, ...]
-    outcome: Literal["loaded", "there", "would load"]
+    outcome: Outcome
     rows: int
 
 
-def table_name(stream: str) -> str:
-    """The table of a stream: `kline_1m`, `book_ticker`, `agg_trade`."""
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", stream)
+class LoadedResults(NamedTuple):
+    """What became of one table of a run's results."""
+
+    table: str
+    run_date: str
+    outcome: Outcome
+    rows: int
 
 
 class Warehouse:
@@ -91,6 +105,28 @@ class Warehouse:
         for (date, stream), partitions in groupby(days, key=lambda day: (day.date, day.stream)):
             yield self._load_day(catalog, stream, date, list(partitions), clock, dry_run)
 
+    def load_results(
+        self, name: str, rows: "pl.DataFrame", run_date: str, clock: Clock, *, dry_run: bool = False
+    ) -> LoadedResults:
+        """Load the results of a run into the table `name`, in place of all it has of that day.
+
+        `run_date` is YYYY-MM-DD. Columns the table does not have yet are added to it. Raises PipelineProblem.
+        """
+        with tempfile.TemporaryDirectory(prefix="aster-bigquery-") as folder:
+            path = Path(folder) / "results.parquet"
+            count = write_results(rows, run_date, path)
+            outcome = self._put(result_table(name, rows), run_date, path, count, clock, dry_run)
+        return LoadedResults(name, run_date, outcome, count)
+
+    def loaded_days(self, name: str) -> frozenset[str]:
+        """The days of a table that were loaded, YYYY-MM-DD. Raises PipelineProblem."""
+        sql = f"SELECT date FROM `{self._dataset}.{LOADS}` WHERE table_name = @table_name"  # noqa: S608 - checked names, values as parameters
+        with self._asking(f"{name}: what was loaded"):
+            try:
+                return frozenset(str(row[0]) for row in self._query(sql, table_name=name))
+            except NotFound:  # nothing was ever loaded
+                return frozenset()
+
     def _load_day(
         self,
         catalog: Catalog,
@@ -103,86 +139,92 @@ class Warehouse:
         symbols = tuple(partition.symbol for partition in partitions)
         with tempfile.TemporaryDirectory(prefix="aster-bigquery-") as folder:
             path = Path(folder) / "day.parquet"
-            rows = _write_rows(catalog, stream, partitions, path)
-            sha256 = file_sha256(path)
-            with self._asking(f"{table_name(stream)} {date}"):
-                if not dry_run:
-                    self._prepare(stream)
-                if self._is_there(stream, date, sha256):
-                    return Loaded(stream, date, symbols, "there", rows)
-                if dry_run:
-                    return Loaded(stream, date, symbols, "would load", rows)
-                self._replace(stream, date, path, rows, sha256, clock)
-        return Loaded(stream, date, symbols, "loaded", rows)
+            rows = write_rows(catalog, stream, partitions, path)
+            outcome = self._put(stream_table(stream), date, path, rows, clock, dry_run)
+        return Loaded(stream, date, symbols, outcome, rows)
 
-    def _prepare(self, stream: str) -> None:
-        """Make the dataset and the tables, where they are missing."""
+    def _put(
+        self, table: WarehouseTable, date: str, path: Path, rows: int, clock: Clock, dry_run: bool
+    ) -> Outcome:
+        """Let the rows of a file be the day `date` of a table, unless they are already."""
+        sha256 = file_sha256(path)
+        with self._asking(f"{table.name} {date}"):
+            if not dry_run:
+                self._prepare(table)
+            if self._is_there(table.name, date, sha256):
+                return "there"
+            if dry_run:
+                return "would load"
+            self._replace(table, date, path, rows, sha256, clock)
+        return "loaded"
+
+    def _prepare(self, table: WarehouseTable) -> None:
+        """Make the dataset and the tables, where they are missing, and columns that are new."""
         if not self._ready:
             dataset = bigquery.Dataset(self._dataset)
             dataset.location = self._location
             self._client.create_dataset(dataset, exists_ok=True, timeout=_TIMEOUT_S)
-            self._client.create_table(_loads_table(self._dataset), exists_ok=True, timeout=_TIMEOUT_S)
-        if stream not in self._ready:
-            table = bigquery.Table(f"{self._dataset}.{table_name(stream)}", schema=_fields(stream))
-            table.time_partitioning = bigquery.TimePartitioning(field="date")
-            table.clustering_fields = list(_CLUSTERING)
-            self._client.create_table(table, exists_ok=True, timeout=_TIMEOUT_S)
-            self._ready.add(stream)
+            loads = loads_table().described(self._dataset)
+            self._client.create_table(loads, exists_ok=True, timeout=_TIMEOUT_S)
+        if table.name in self._ready:
+            return
+        made = self._client.create_table(table.described(self._dataset), exists_ok=True, timeout=_TIMEOUT_S)
+        known = {field.name for field in made.schema}
+        new = [field for field in table.fields if field.name not in known]
+        if new:
+            made.schema = [*made.schema, *new]
+            self._client.update_table(made, ["schema"], timeout=_TIMEOUT_S)
+        self._ready.add(table.name)
 
-    def _is_there(self, stream: str, date: str, sha256: str) -> bool:
+    def _is_there(self, name: str, date: str, sha256: str) -> bool:
         sql = (
             f"SELECT sha256 FROM `{self._dataset}.{LOADS}` "  # noqa: S608 - checked names, values as parameters
             "WHERE table_name = @table_name AND date = @date AND sha256 = @sha256"
         )
-        from google.api_core.exceptions import NotFound
-
         try:
-            return bool(list(self._query(sql, table_name=table_name(stream), date=date, sha256=sha256)))
+            return bool(list(self._query(sql, table_name=name, date=date, sha256=sha256)))
         except NotFound:  # nothing was ever loaded
             return False
 
-    def _replace(self, stream: str, date: str, path: Path, rows: int, sha256: str, clock: Clock) -> None:
-        target = f"{self._dataset}.{table_name(stream)}"
+    def _replace(
+        self, table: WarehouseTable, date: str, path: Path, rows: int, sha256: str, clock: Clock
+    ) -> None:
+        target = f"{self._dataset}.{table.name}"
         # A name of its own for what is loaded: two machines at work do not meet in one table.
         staging = f"{target}_staging_{date.replace('-', '')}_{sha256[:12]}"
-        self._load_file(staging, stream, path, rows)
-        columns = ", ".join(field.name for field in _fields(stream))
+        self._load_file(staging, table, path, rows)
         # One load replaces what was said of its symbols by an earlier one of another set of symbols.
+        own = f" AND symbol IN (SELECT DISTINCT symbol FROM `{staging}`)" if table.by_symbol else ""  # noqa: S608
         script = f"""
 BEGIN TRANSACTION;
-DELETE FROM `{target}` WHERE date = @date AND symbol IN (SELECT DISTINCT symbol FROM `{staging}`);
-INSERT INTO `{target}` ({columns}) SELECT {columns} FROM `{staging}`;
+DELETE FROM `{target}` WHERE {table.date_column} = @date{own};
+INSERT INTO `{target}` ({table.columns}) SELECT {table.columns} FROM `{staging}`;
 DELETE FROM `{self._dataset}.{LOADS}` WHERE table_name = @table_name AND date = @date;
 INSERT INTO `{self._dataset}.{LOADS}` (table_name, date, `rows`, sha256, loaded_ms)
 VALUES (@table_name, @date, @rows, @sha256, @loaded_ms);
 COMMIT TRANSACTION;
 """  # noqa: S608 - checked names, values as parameters
         self._query(
-            script,
-            table_name=table_name(stream),
-            date=date,
-            rows=rows,
-            sha256=sha256,
-            loaded_ms=clock.now_ms(),
+            script, table_name=table.name, date=date, rows=rows, sha256=sha256, loaded_ms=clock.now_ms()
         )
         self._client.delete_table(staging, not_found_ok=True, timeout=_TIMEOUT_S)
 
-    def _load_file(self, table: str, stream: str, path: Path, rows: int) -> None:
+    def _load_file(self, staging: str, table: WarehouseTable, path: Path, rows: int) -> None:
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-            schema=_fields(stream),
+            schema=list(table.fields),
         )
         config.parquet_options = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]
         config.parquet_options.enable_list_inference = True
         with path.open("rb") as file:
             job = self._client.load_table_from_file(
-                file, table, rewind=True, job_config=config, timeout=_TIMEOUT_S
+                file, staging, rewind=True, job_config=config, timeout=_TIMEOUT_S
             )
         job.result(timeout=_TIMEOUT_S)
         if job.output_rows != rows:
             raise PipelineProblem(
-                f"{job.output_rows} of {rows} rows arrived", f"BigQuery {table}", "run the command again"
+                f"{job.output_rows} of {rows} rows arrived", f"BigQuery {staging}", "run the command again"
             )
 
     def _query(self, sql: str, **values: str | int) -> Any:
@@ -208,55 +250,3 @@ COMMIT TRANSACTION;
                 "check project, network and rights (BigQuery Data Editor, Job User), then run it again: what "
                 "was loaded stays",
             ) from error
-
-
-def _loads_table(dataset: str) -> bigquery.Table:
-    return bigquery.Table(
-        f"{dataset}.{LOADS}",
-        schema=[
-            bigquery.SchemaField("table_name", "STRING", "REQUIRED"),
-            bigquery.SchemaField("date", "DATE", "REQUIRED"),
-            bigquery.SchemaField("rows", "INT64", "REQUIRED"),
-            bigquery.SchemaField("sha256", "STRING", "REQUIRED"),
-            bigquery.SchemaField("loaded_ms", "INT64", "REQUIRED"),
-        ],
-    )
-
-
-def _fields(stream: str) -> list[bigquery.SchemaField]:
-    """`date`, `symbol`, `hour` (of the stream's time column, UTC), then the columns of the catalog."""
-    return [
-        bigquery.SchemaField("date", "DATE", "REQUIRED"),
-        bigquery.SchemaField("symbol", "STRING", "REQUIRED"),
-        bigquery.SchemaField("hour", "INT64", "REQUIRED"),
-        *(_field(name, kind, nullable) for name, kind, nullable in stream_schema(stream).columns),
-    ]
-
-
-def _field(name: str, kind: pa.DataType, nullable: bool) -> bigquery.SchemaField:
-    if pa.types.is_list(kind):
-        return bigquery.SchemaField(name, "FLOAT64", "REPEATED")
-    names = {pa.int64(): "INT64", pa.float64(): "FLOAT64", pa.string(): "STRING", pa.bool_(): "BOOL"}
-    return bigquery.SchemaField(name, names[kind], "NULLABLE" if nullable else "REQUIRED")
-
-
-def _write_rows(catalog: Catalog, stream: str, partitions: Sequence[Partition], path: Path) -> int:
-    """Write the rows of one day with the columns of the table; returns how many."""
-    schema = stream_schema(stream)
-    frames = [day_rows(catalog, partition) for partition in partitions]
-    frame = pl.concat(frames).with_columns(
-        pl.lit(partitions[0].date).str.to_date().alias("date"),
-        (pl.col(schema.time_column) // HOUR_MS % 24).alias("hour"),
-    )
-    pq.write_table(_table(frame, schema), path, compression="zstd")
-    return frame.height
-
-
-def _table(frame: pl.DataFrame, schema: StreamSchema) -> pa.Table:
-    fields = [
-        pa.field("date", pa.date32(), nullable=False),
-        pa.field("symbol", pa.string(), nullable=False),
-        pa.field("hour", pa.int64(), nullable=False),
-        *schema.arrow,
-    ]
-    return frame.select([field.name for field in fields]).to_arrow().cast(pa.schema(fields))
