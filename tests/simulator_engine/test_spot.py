@@ -39,6 +39,11 @@ def locked(spot: SpotExchange, asset: str) -> Decimal:
     )
 
 
+def best_spot(spot: SpotExchange) -> tuple[Decimal, Decimal]:
+    view = spot.book("BTCUSDT", 1)
+    return view.spec.price_of(view.bids[0][0]), view.spec.price_of(view.asks[0][0])
+
+
 def test_buying_and_selling_exchanges_base_and_quote_and_takes_the_fee_from_what_arrives() -> None:
     exchange, spot = both()
     bought = spot.place_order("alice", request("BUY", "MARKET", "0.1"))
@@ -108,7 +113,11 @@ def test_spending_an_amount_of_quote() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], int]] = [
-    ({"order_type": "STOP_MARKET", "stop_price": "61000"}, -1116),
+    ({"order_type": "TRAILING_STOP_MARKET", "callback_rate_pct": Decimal(1)}, -1116),
+    ({"order_type": "STOP_MARKET"}, -1102),
+    ({"order_type": "STOP_MARKET", "stop_price": "50000"}, -2021),
+    ({"order_type": "TAKE_PROFIT_MARKET", "stop_price": "61000"}, -2021),
+    ({"order_type": "STOP_MARKET", "stop_price": "61000", "quantity": "1"}, -2018),
     ({"reduce_only": True}, -1106),
     ({"position_side": "LONG"}, -1106),
     ({"quantity": "1"}, -2018),
@@ -204,3 +213,52 @@ def test_balances_are_conserved_and_never_negative(actions: list[tuple[str, str,
     for order in spot.open_orders("alice", None):
         spot.cancel_order("alice", "BTCUSDT", order.order_id, None)
     assert all(row.locked_atoms == 0 for row in spot.balances("alice"))
+
+
+def test_a_stop_holds_its_coins_until_it_is_cancelled_or_sells_them() -> None:
+    exchange, spot = both()
+    spot.place_order("alice", request("BUY", "MARKET", "0.1"))
+    bid = best_spot(spot)[0]
+    stop = spot.place_order("alice", request("SELL", "STOP_MARKET", "0.05", stop_price=str(bid - 50)))
+    assert (stop.status, locked(spot, "BTC")) == (OrderStatus.NEW, Decimal("0.05"))
+    assert spot.open_orders("alice", None) == [stop]
+    with pytest.raises(VenueRefusal, match="-2018"):
+        spot.place_order("alice", request("SELL", "MARKET", "0.06"))
+    spot.cancel_order("alice", "BTCUSDT", stop.order_id, None)
+    assert (stop.status, locked(spot, "BTC")) == (OrderStatus.CANCELED, Decimal(0))
+    stop = spot.place_order("alice", request("SELL", "STOP_MARKET", "0.05", stop_price=str(bid - 50)))
+    exchange.control.gap_book("BTCUSDT", Decimal(-1))
+    play_minutes(exchange, 1)
+    assert (stop.status, stop.order_type.value) == (OrderStatus.FILLED, "MARKET")
+    assert stop.average_price < bid - 50
+    assert locked(spot, "BTC") == 0
+    assert exchange.audit().balanced
+
+
+def test_a_triggered_limit_rests_at_its_price_and_holds_its_money() -> None:
+    exchange, spot = both()
+    ask = best_spot(spot)[1]
+    entry = spot.place_order(
+        "alice", request("BUY", "TAKE_PROFIT", "0.05", stop_price=str(ask - 100), price=str(ask - 2000))
+    )
+    due = Decimal("0.05") * (ask - 2000)
+    assert locked(spot, "USDT") == due
+    exchange.control.gap_book("BTCUSDT", Decimal(-1))
+    play_minutes(exchange, 1)
+    assert (entry.status, entry.order_type.value, locked(spot, "USDT")) == (OrderStatus.NEW, "LIMIT", due)
+    spot.cancel_order("alice", "BTCUSDT", entry.order_id, None)
+    assert (locked(spot, "USDT"), free(spot, "USDT")) == (0, 10_000)
+
+
+def test_a_triggered_buy_that_the_wallet_no_longer_covers_expires() -> None:
+    exchange, spot = both()
+    ask = best_spot(spot)[1]
+    lots = Decimal(10_000) / (ask + 50)
+    entry = spot.place_order(
+        "alice",
+        request("BUY", "STOP_MARKET", str(lots.quantize(Decimal("0.0001"))), stop_price=str(ask + 50)),
+    )
+    exchange.control.gap_book("BTCUSDT", Decimal(3))
+    play_minutes(exchange, 1)
+    assert (entry.status, locked(spot, "USDT"), free(spot, "USDT")) == (OrderStatus.EXPIRED, 0, 10_000)
+    assert spot.open_orders("alice", None) == []

@@ -1,4 +1,4 @@
-"""A spot market beside each perpetual: book, LIMIT and MARKET orders, balances, fees, transfers.
+"""A spot market beside each perpetual: book, LIMIT, MARKET, STOP and TAKE_PROFIT orders, balances, fees.
 
 Prices follow the perpetual's index; depth and flow are seeded. Enough for a pair of long spot and short
 perpetual, and for clients that look at spot on start-up (protocol reference, sections 1.1, 4.6 and 9.6).
@@ -15,6 +15,7 @@ from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Si
 from aster_operator.domain.instruments import Instrument, LotFilter
 from aster_operator.simulator.api import BookView
 from aster_operator.simulator.book import OrderBook
+from aster_operator.simulator.conditional import ConditionalOrders
 from aster_operator.simulator.filters import (
     CheckedOrder,
     check_min_notional,
@@ -30,6 +31,7 @@ from aster_operator.simulator.model import (
     ATOMS,
     ContractSpec,
     ExchangeEvent,
+    ExecutionType,
     KlineRecord,
     OrderRequest,
     SimulatedOrder,
@@ -84,6 +86,7 @@ class SpotExchange:
         self._state.accounts.clear()
         self._ledger = SpotLedger()
         self._desk = OrderDesk(self._state)
+        self._conditional = ConditionalOrders(self._state, self._desk)
         self._matcher = Matcher(self._state, self._desk, SpotClearing(self._state, self._desk, self._ledger))
         self._pairs: dict[str, _Pair] = {}
         self._accounts: dict[str, SpotAccount] = {}
@@ -133,7 +136,7 @@ class SpotExchange:
         self._matcher.aggress(market, side, max(1, shown // _FLOW_DIVISOR), touch)
         book = market.book
         market.pricer.update(now_ms, index_ticks, market.last_ticks, book.bids.best(), book.asks.best())
-        self._state.publish_market(market)
+        self._after_trading(market)
 
     def contracts(self) -> Mapping[str, ContractSpec]:
         return self._state.specs
@@ -190,13 +193,15 @@ class SpotExchange:
     def place_order(
         self, account_id: str, request: OrderRequest, quote_quantity: Decimal | None = None
     ) -> SimulatedOrder:
-        """LIMIT or MARKET; a MARKET BUY may give `quote_quantity` to spend instead of a quantity.
+        """Any type but the trailing one; a MARKET BUY may give `quote_quantity` to spend, not a quantity.
 
-        Raises VenueRefusal: filters as for futures, -2018 for a balance that is too small.
+        What waits for a price holds what it may have to deliver, at its limit or else at its trigger. Raises
+        VenueRefusal: filters as for futures, -2018 for a balance that is too small, -2021 for a trigger that
+        has been met.
         """
         self._state.now_ms = self._clock()
         market = self._state.market(request.symbol)
-        if request.order_type not in (OrderType.LIMIT, OrderType.MARKET):
+        if request.order_type is OrderType.TRAILING_STOP_MARKET:
             raise refuse(-1116)
         if request.position_side is not PositionSide.BOTH or request.reduce_only or request.close_position:
             raise refuse(-1106, "positionSide")
@@ -206,16 +211,45 @@ class SpotExchange:
         checked = check_request(market.spec, request)
         self._desk.refuse_duplicate_id(account, request.symbol, request.client_order_id)
         check_status(market.spec.instrument, halted=market.halted, closing=False)
-        check_min_notional(market.spec, checked.lots, checked.price_ticks, market.mark_e8)
+        ticks = checked.price_ticks or checked.stop_ticks
+        check_min_notional(market.spec, checked.lots, ticks, market.mark_e8)
         _check_most(market, checked)
         order = self._desk.create(account, request, checked)
-        asset, needed = self._needed(market, order)
+        if waits := order.order_type.is_conditional:
+            self._conditional.check_placement(market, order)
+            asset, needed = delivered(market.spec, order.side, order.lots, _held_at(order))
+        else:
+            asset, needed = self._needed(market, order)
         if needed > account.free_atoms(asset):
             raise refuse(-2018)
+        if waits:
+            account.reserve(order, order.lots, _held_at(order))
         self._desk.accept(account, order)
-        self._matcher.execute(order)
-        self._state.publish_market(market)
+        if waits:
+            self._conditional.add(market, order)
+        else:
+            self._matcher.execute(order)
+        self._after_trading(market)
         return order
+
+    def _after_trading(self, market: Market) -> None:
+        """Publish what changed and run what the last trades have triggered."""
+        self._state.publish_market(market)
+        while (order := self._conditional.next_fired(market)) is not None:
+            self._fire(market, order)
+            self._state.publish_market(market)
+
+    def _fire(self, market: Market, order: SimulatedOrder) -> None:
+        """Let a triggered order go on as MARKET or LIMIT; one that the wallet no longer covers expires."""
+        account = self._account(order.account_id)
+        account.reserve(order, -order.lots, _held_at(order))
+        self._conditional.activate(market, order)
+        self._desk.announce(order, ExecutionType.NEW)
+        asset, needed = self._needed(market, order)
+        if needed > account.free_atoms(asset):
+            self._desk.expire(order)
+        else:
+            self._matcher.execute(order)
 
     def _spending(self, market: Market, request: OrderRequest, quote_quantity: Decimal) -> OrderRequest:
         """Turn an amount to spend into the lots it pays for at the displayed prices."""
@@ -253,8 +287,11 @@ class SpotExchange:
         found = self._desk.find(account, symbol, order_id, client_order_id)
         if found is None or found.order_id not in account.open_orders:
             raise refuse(-2011)
+        market = self._state.market(symbol)
+        if found.order_id in market.conditional:
+            account.reserve(found, -found.lots, _held_at(found))
         self._desk.cancel(found)
-        self._state.publish_market(self._state.market(symbol))
+        self._state.publish_market(market)
         return found
 
     def order(
@@ -288,12 +325,17 @@ class SpotExchange:
         return self._ledger.audit(self._accounts.values())
 
 
+def _held_at(order: SimulatedOrder) -> int:
+    """Ticks at which a waiting order's due is held."""
+    return order.price_ticks or order.stop_ticks
+
+
 def _check_most(market: Market, checked: CheckedOrder) -> None:
     """PERCENT_PRICE of a limit price against the mark, and MAX_NOTIONAL."""
     if checked.price_ticks:
         for side in Side:
             check_percent_price(market.spec, side, checked.price_ticks, market.mark_e8)
-    ticks = checked.price_ticks or market.last_ticks
+    ticks = checked.price_ticks or checked.stop_ticks or market.last_ticks
     if market.spec.notional_atoms(ticks, checked.lots) > MAX_NOTIONAL * ATOMS:
         raise refuse(-1013)
 

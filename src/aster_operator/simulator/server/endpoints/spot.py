@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from aster_operator.domain.enums import OrderType
 from aster_operator.domain.money import plain_text
 from aster_operator.simulator.model import ATOMS, ContractSpec, TradeEvent
 from aster_operator.simulator.server import refusals
@@ -68,7 +69,7 @@ def _symbol_json(spec: ContractSpec) -> dict[str, Any]:
         "quotePrecision": 8,
         "ocoAllowed": False,
         "filters": filters,
-        "orderTypes": ["LIMIT", "MARKET"],
+        "orderTypes": [kind.value for kind in OrderType if kind is not OrderType.TRAILING_STOP_MARKET],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }
 

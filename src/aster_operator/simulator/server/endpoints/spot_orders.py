@@ -69,7 +69,7 @@ def _trade_json(trade: TradeRecord) -> dict[str, Any]:
 
 
 def place(call: Call) -> Any:
-    """A LIMIT or MARKET order on the spot market; a MARKET BUY may name what to spend."""
+    """An order on the spot market, STOP and TAKE_PROFIT among them; a MARKET BUY may name what to spend."""
     spot, spec = spot_spec(call)
     params = call.params
     response_type = params.optional_text("newOrderRespType") or "ACK"
@@ -84,6 +84,7 @@ def place(call: Call) -> Any:
         ),
         quantity=params.optional_decimal("quantity"),
         price=params.optional_decimal("price"),
+        stop_price=params.optional_decimal("stopPrice"),
         client_order_id=client_order_id(params),
     )
     order = spot.place_order(call.account_id, request, params.optional_decimal("quoteOrderQty"))
