@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS
+from aster_operator.simulator.server.messages import WireRequest, WireResponse
 from simulator_server.trader import Trader
 
 KEYS = {
@@ -250,3 +251,23 @@ def test_pages_in_a_browser_may_read_public_data_only(trader: Trader) -> None:
         assert trader.send("GET", f"/fapi/{name}", query).headers[header] == "*"
     assert header not in trader.v3("GET", "balance").headers
     assert header not in trader.send("GET", "/fapi/v1/nowhere").headers
+
+
+def test_pages_may_ask_before_they_read_public_data_and_nothing_else(trader: Trader) -> None:
+    def preflight(path: str, method: str) -> WireResponse:
+        headers = {"origin": "http://page", "access-control-request-method": method}
+        return trader.server.dispatcher.dispatch(WireRequest("OPTIONS", path, headers=headers))
+
+    allowed = preflight("/fapi/v3/depth", "GET")
+    assert (allowed.status, allowed.body) == (200, b"")
+    assert allowed.headers["Access-Control-Allow-Origin"] == "*"
+    for path, method in (("/fapi/v3/order", "POST"), ("/fapi/v3/balance", "GET"), ("/nowhere", "GET")):
+        refused = preflight(path, method)
+        assert (refused.status, "Access-Control-Allow-Origin" in refused.headers) == (404, False)
+
+
+def test_head_asks_for_what_get_answers(trader: Trader) -> None:
+    dispatch = trader.server.dispatcher.dispatch
+    head, get = (dispatch(WireRequest(method, "/fapi/v1/time")) for method in ("HEAD", "GET"))
+    assert (head.status, head.body) == (200, get.body)
+    assert dispatch(WireRequest("HEAD", "/fapi/v3/leverage")).status == 404

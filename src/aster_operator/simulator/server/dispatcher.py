@@ -16,6 +16,13 @@ from aster_operator.simulator.server.routing import Call, Endpoint, Services
 
 __all__ = ["Dispatcher"]
 
+_PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "3600",
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +40,8 @@ class Dispatcher:
                 self._routes[endpoint.method, path] = endpoint
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
+        """HEAD asks for what GET would answer; the connection leaves the body out."""
+        method = "GET" if method == "HEAD" else method
         return self._routes.get((method, path)) or self._routes.get((method, path.rstrip("/")))
 
     @cached_property
@@ -50,6 +59,8 @@ class Dispatcher:
         try:
             if endpoint is None:
                 self.services.limiter_of(request.path).charge(request.peer, 1)
+                if self._is_public_preflight(request):
+                    return WireResponse(200, b"", dict(_PREFLIGHT))
                 docs = docs_response(request, self.document)
                 if docs is not None:
                     return docs
@@ -68,6 +79,11 @@ class Dispatcher:
             )
         self._add_headers(response, request, endpoint, identity)
         return response
+
+    def _is_public_preflight(self, request: WireRequest) -> bool:
+        """A browser asks whether a page may read what anybody may."""
+        wanted = self.endpoint(request.headers.get("access-control-request-method", ""), request.path)
+        return request.method == "OPTIONS" and wanted is not None and wanted.security is Security.NONE
 
     def _admit(self, endpoint: Endpoint, request: WireRequest) -> tuple[Params, Identity | None]:
         try:
