@@ -45,6 +45,23 @@ async def api(hub: DashboardHub, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
     books.close()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/nope", 404),
+        ("POST", "/api/now", 405),
+        ("DELETE", "/api/trades/x", 405),
+        ("PUT", "/api/x", 405),
+    ],
+)
+async def test_what_the_api_does_not_do_is_said_in_json(
+    api: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await api.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+
+
 async def test_every_answer_is_what_the_description_says(api: httpx.AsyncClient, hub: DashboardHub) -> None:
     document = (await api.get("/api/openapi.json")).json()
     assert document == json.loads(json.dumps(openapi_document()))

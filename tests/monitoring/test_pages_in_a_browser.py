@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_times_and_colours_follow_the_viewer(demo: Demo, browser: Any) -> None:
     page.get_by_text("BTCUSDT").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"
     shot(page, "phone-now")
+    page.goto(demo.url + "/system")
+    here = page.locator(".nav a[aria-current]")
+    here.wait_for()
+    page.wait_for_function(
+        "document.querySelector('.nav a[aria-current]').getBoundingClientRect().right <= innerWidth"
+    )
+    page.goto(demo.url + "/")
+    page.get_by_text("BTCUSDT").first.wait_for()
     market = page.locator("header time").first
     before = market.inner_text()
     page.locator("body").press("u")
@@ -247,6 +256,15 @@ def test_steering_asks_once_and_is_journalled_with_who(demo: Demo, page: Any) ->
     page.locator("ol.steps li").first.wait_for()
     assert "closed by" in page.locator("#main").inner_text()
     shot(page, "trade-life")
+
+
+def test_health_answers_a_probe_and_an_unknown_address_is_no_page(demo: Demo) -> None:
+    probe = urllib.request.Request(f"{demo.url}/healthz", method="HEAD")  # noqa: S310
+    with urllib.request.urlopen(probe, timeout=20) as answer:  # noqa: S310
+        assert answer.status == 200
+    with pytest.raises(urllib.error.HTTPError, match="404") as unknown:
+        urllib.request.urlopen(f"{demo.url}/nope", timeout=20)  # noqa: S310
+    assert "There is no such page" in unknown.value.read().decode()
 
 
 def test_nothing_secret_is_in_any_payload(demo: Demo) -> None:

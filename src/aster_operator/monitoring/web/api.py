@@ -32,6 +32,9 @@ class ApiProblem(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
 class _Wrong(Exception):
     def __init__(self, status: int, words: str) -> None:
         self.status = status
@@ -144,18 +147,29 @@ def add_api(app: FastAPI, hub: DashboardHub, books: BookReader, lab_folder: Path
 
     app.add_api_route("/api/openapi.json", describe, include_in_schema=False)
 
+    async def other(request: Request) -> Response:
+        if request.method == "GET":
+            return _problem(404, "nothing is here; /api/openapi.json says what there is")
+        return _problem(405, "the API only reads: GET")
+
+    app.add_api_route("/api/{path:path}", other, methods=[*_METHODS], include_in_schema=False)
+
+
+def _problem(status: int, words: str) -> Response:
+    body = json_bytes(ApiProblem(error=words))
+    return Response(body, status_code=status, media_type="application/json")
+
 
 def _route(endpoint: _Endpoint, answer: Callable[[Mapping[str, Any]], Any]) -> Callable[[Request], Any]:
     async def route(request: Request) -> Response:
         try:
             found = answer(_read_query(endpoint, request))
             body = json_bytes(await found if asyncio.iscoroutine(found) else found)
-            status = 200
         except _Wrong as wrong:
-            status, body = wrong.status, json_bytes(ApiProblem(error=str(wrong)))
+            return _problem(wrong.status, str(wrong))
         except KeyError as missing:
-            status, body = 404, json_bytes(ApiProblem(error=f"nobody knows {missing.args[0]}"))
-        return Response(body, status_code=status, media_type="application/json")
+            return _problem(404, f"nobody knows {missing.args[0]}")
+        return Response(body, media_type="application/json")
 
     return route
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from nicegui import app as pages
 from nicegui import binding, ui
 
 from aster_operator.config.problems import UserProblem
@@ -28,6 +29,9 @@ from aster_operator.monitoring.web.telemetry import MetricsPusher
 __all__ = ["DashboardAddress", "DashboardOptions", "dashboard"]
 
 _KINDS = {"dashboard.css": "text/css", "dashboard.js": "text/javascript"}
+_NO_PAGE = (
+    '<!doctype html><html lang="en"><title>No page</title><p>There is no such page. <a href="/">Now</a></p>'
+)
 _REPORT_POLICY = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; " \
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'none'"  # fmt: skip
 
@@ -148,12 +152,13 @@ def _application(hub: DashboardHub, books: BookReader, options: DashboardOptions
         # A report is somebody's file: it may draw, and reach nothing of ours.
         return Response(content, media_type="text/html", headers={"content-security-policy": _REPORT_POLICY})
 
-    app.add_api_route("/healthz", healthz)
-    app.add_api_route("/metrics", metrics)
+    app.add_api_route("/healthz", healthz, methods=["GET", "HEAD"])
+    app.add_api_route("/metrics", metrics, methods=["GET", "HEAD"])
     app.add_api_route("/assets/{name}", file)
     app.add_api_route("/lab/files/{name}", report)
     add_api(app, hub, books, options.lab_folder)
     add_pages(hub, books, options.lab_folder)
+    pages.add_exception_handler(404, _no_page)
     # A machine that is busy trading may take its time; nobody wants to read about it.
     binding.MAX_PROPAGATION_TIME = 1.0
     ui.run_with(
@@ -169,6 +174,11 @@ def _application(hub: DashboardHub, books: BookReader, options: DashboardOptions
         binding_refresh_interval=0.5,
     )
     return app
+
+
+async def _no_page(_request: Request, _error: Exception) -> Response:
+    """Plain, and without a line in the log: an address that a stranger made up may be anything."""
+    return Response(_NO_PAGE, status_code=404, media_type="text/html")
 
 
 def _names(options: DashboardOptions) -> Iterable[str]:

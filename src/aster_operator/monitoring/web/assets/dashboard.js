@@ -32,5 +32,6 @@
   addEventListener("DOMContentLoaded", () => {
     show(document);
     document.querySelectorAll(".zone-name").forEach((el) => { el.textContent = zone() ? "local time" : "UTC"; });
+    document.querySelector(".nav a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   });
 })();

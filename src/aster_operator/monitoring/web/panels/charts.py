@@ -34,8 +34,8 @@ def _base() -> dict[str, Any]:
     }
 
 
-def _time_axis(**more: Any) -> dict[str, Any]:
-    labels = {"color": "#7f8b99", "hideOverlap": True}
+def _time_axis(*, labelled: bool = True, **more: Any) -> dict[str, Any]:
+    labels = {"show": labelled, "color": "#7f8b99", "hideOverlap": True}
     return {"type": "time", **_AXIS, "axisLabel": labels, "splitLine": {"show": False}, **more}
 
 
@@ -50,7 +50,7 @@ def line_chart(series: Sequence[tuple[str, Sequence[Sequence[float]]]], *, unit:
         **_base(),
         "color": list(_SERIES),
         "grid": {"left": 64, "right": 16, "top": 30, "bottom": 28},
-        "legend": {"show": len(series) > 1, "top": 0, "textStyle": {"color": "#7f8b99"}},
+        "legend": {"show": len(series) > 1, "top": 0, "right": 0, "textStyle": {"color": "#7f8b99"}},
         "xAxis": _time_axis(),
         "yAxis": _value_axis(unit),
         "series": [
@@ -87,7 +87,7 @@ def market_chart(market: Market) -> dict[str, Any]:
         **_base(),
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
         "grid": [{"left": 70, "right": 24, "top": top, "height": height} for top, height in grids],
-        "xAxis": [_time_axis(gridIndex=i, axisLabel={"show": i == 2, "color": "#7f8b99"}) for i in range(3)],
+        "xAxis": [_time_axis(gridIndex=i, labelled=i == 2) for i in range(3)],
         "yAxis": [
             _value_axis("price", gridIndex=0),
             _value_axis("spread, bps", gridIndex=1, splitNumber=2),

@@ -26,6 +26,7 @@ def decisions_html(picture: Decisions) -> str:
 
 def _decision(row: DecisionRow) -> list[str]:
     tone = "good" if row.action.lower().startswith(_ACTING) else "warn" if "block" in row.action else "quiet"
+    verdicts = "".join(_verdict(each) for each in row.verdicts)
     numbers = "".join(
         f"<div><span class='dim'>{m.text(name)}</span> <span class='num'>{m.text(value)}</span></div>"
         for name, value in row.numbers.items()
@@ -37,7 +38,7 @@ def _decision(row: DecisionRow) -> list[str]:
         f"<b>{m.text(row.symbol)}</b>",
         m.chip(row.action, tone),
         m.text(row.reason),
-        f'<div class="verdicts">{"".join(_verdict(each) for each in row.verdicts)}</div>',
+        f'<div class="verdicts">{verdicts}</div>' if verdicts else "",
         f"<details><summary>{len(row.numbers)} numbers</summary>{numbers}</details>" if numbers else "",
         "".join(f'<div class="mono">{m.text(each)}</div>' for each in row.orders),
     ]
