@@ -29,12 +29,12 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from lab_replay import BarTrader, make_market, recorded_market
-from measurement import Row, bounded, line
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lab_replay import BarTrader, make_market, midfreq_trader, recorded_market, write_catalog  # noqa: E402
+from measurement import Row, bounded, line  # noqa: E402
 from tests.backtest.inputs_files import frame_of, write_grid  # noqa: E402
 from tests.backtest.logs import write_logs  # noqa: E402
 from tests.backtest.markets import random_bars  # noqa: E402
@@ -47,8 +47,10 @@ from aster_operator.backtest.metrics import ORIGINAL_METRICS, build_ranked_metri
 from aster_operator.backtest.replay import (  # noqa: E402
     ReplayVenueOptions,
     TickReplay,
+    catalog_events,
     compile_event_strategy,
 )
+from aster_operator.backtest.replay.outcome import play  # noqa: E402
 from aster_operator.backtest.sweep import run_grid_backtest  # noqa: E402
 from aster_operator.market_data.catalog.layout import added_name  # noqa: E402
 from aster_operator.market_data.conversion.csv_in import csv_to_catalog  # noqa: E402
@@ -213,6 +215,29 @@ def replay(repeats: int) -> Iterator[Row]:
     yield bounded(
         f"{name}, bars and timers in Python, same fingerprint", "events/s", len(events) / skipped, least=4e6
     )
+    with tempfile.TemporaryDirectory() as folder:
+        yield from replay_of_a_catalog(Path(folder), events, repeats)
+
+
+def replay_of_a_catalog(folder: Path, events: Any, repeats: int) -> Iterator[Row]:
+    """What `backtest replay --venue arrays --strategy midfreq` does with the same market, recorded."""
+    write_catalog(folder, events)
+    options = ReplayVenueOptions(latency_ms=20)
+    steps, leaps = (
+        play(catalog_events(folder, "BTCUSDT"), options, midfreq_trader(), every_event=every_event)
+        for every_event in (True, False)
+    )
+    if steps != leaps or not leaps.entries:
+        raise SystemExit("the replay of a catalog by leaps is not that event by event")
+    read, played = interleaved(
+        repeats,
+        lambda: catalog_events(folder, "BTCUSDT"),
+        lambda: play(events, options, midfreq_trader()),
+        clock=process_time,
+    )
+    name = f"replay of {len(events):,} events by midfreq as the command plays them"
+    yield bounded(f"{name}, same fingerprint event by event", "events/s", len(events) / played, least=4e6)
+    yield bounded("the same: reading them from a catalog", "events/s", len(events) / read, least=1e6)
 
 
 def year(repeats: int) -> Iterator[Row]:

@@ -1,13 +1,22 @@
-"""What the replay is measured with: a recorded market, a strategy of bars, a compiled market maker."""
+"""What the replay is measured with: a recorded market, strategies of bars, a compiled market maker."""
 
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.backtest.tick_catalogs import put
 
 from aster_operator.backtest.replay import ReplayBar, ReplayEvents, ReplayFill, TickReplay
 from aster_operator.backtest.replay import venue as v
+from aster_operator.backtest.replay.desk_trader import DeskTrader
+from aster_operator.execution.positions.settings import PositionDeskSettings, PositionGuards, PositionSizing
+from aster_operator.simulator.contracts import contract_for_prices
+from aster_operator.strategy.midfreq.parameters import SymbolParameters
+from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
+from aster_operator.strategy.parameters import RiskLimits
 
-__all__ = ["BarTrader", "make_market", "recorded_market"]
+__all__ = ["BarTrader", "make_market", "midfreq_trader", "recorded_market", "write_catalog"]
 
 _START_MS = 1_767_225_600_000
 _REQUOTE_MS = 200
@@ -26,6 +35,43 @@ def recorded_market(quotes: int) -> ReplayEvents:
         (times, np.column_stack([price - 0.1, depth[:, 0], price + 0.1, depth[:, 1]])),
         (times[traded], np.column_stack([price[traded] + 0.1 * side, rng.integers(1, 9, len(traded)), side])),
         (times[marked], price[marked]),
+    )
+
+
+def write_catalog(root: Path, events: ReplayEvents, symbol: str = "BTCUSDT") -> None:
+    """The same market as `collect` would have recorded it."""
+    times, values = events.times_ms, events.values
+    quotes, trades, marks = (events.kinds == kind for kind in (v.QUOTE_EVENT, v.TRADE_EVENT, v.MARK_EVENT))
+    names = ("bid_price", "bid_quantity", "ask_price", "ask_quantity")
+    put(root, "bookTicker", symbol, times[quotes], dict(zip(names, values[quotes].T, strict=True)))
+    put(root, "aggTrade", symbol, times[trades], {
+        "trade_id": np.arange(trades.sum()), "trade_ms": times[trades], "price": values[trades, 0],
+        "quantity": values[trades, 1], "is_buyer_maker": values[trades, 2] < 0,
+    })  # fmt: skip
+    put(root, "markPrice", symbol, times[marks], {
+        "mark_price": values[marks, 0], "index_price": values[marks, 0],
+        "funding_rate": np.full(marks.sum(), 1e-5), "next_funding_ms": np.full(marks.sum(), times[-1] + 1),
+    })  # fmt: skip
+
+
+def midfreq_trader() -> DeskTrader:
+    """The live desk with eager parameters: it trades about every other minute."""
+    symbol = "BTCUSDT"
+    parameters = SymbolParameters(
+        momentum_k=0.2, volume_ratio_n=0.2, max_spread_ticks=Decimal(50), max_funding_bps=Decimal(20)
+    )
+    desk = PositionDeskSettings(
+        strategy="midfreq",
+        symbols=(symbol,),
+        sizing=PositionSizing(order_notional_usd=Decimal(500)),
+        guards=PositionGuards(cooldown_ms=0),
+    )
+    return DeskTrader(
+        MidFrequencyStrategy({symbol: parameters}),
+        contract_for_prices(symbol, []).instrument,
+        desk,
+        RiskLimits(capital_usd=Decimal(10_000), leverage=25, max_position_size_pct=Decimal(10)),
+        deposit_usd=Decimal(10_000),
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from aster_operator.config.settings import Settings
+    from aster_operator.runtime.session_plan import BarStrategy
     from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, ReplayVenue
 
 __all__ = ["register"]
@@ -23,12 +24,16 @@ handling. The data are a kline Parquet file or a folder of them, with or without
 written by collect: its minutes, or with --market ticks every book, trade and mark as it was heard. Settings
 come from .env; what is not set there gets the demo's values.
 
+--venue arrays plays the best prices, trades and marks of a catalog in compiled code instead, millions a
+second: the same strategy, sizes, guards and exits on a plainer venue, or a class or function written for it.
+
 \b
 Examples:
   aster-operator backtest replay --strategy midfreq --json
   aster-operator backtest replay --strategy midfreq --data klines/ --symbols ETHUSDT --params midfreq.json
   aster-operator backtest replay --strategy midfreq --catalog catalog --market ticks --symbols BTCUSDT
   aster-operator backtest replay --strategy strategies/mine.py:Mine --hours 48 --faults storm
+  aster-operator backtest replay --strategy midfreq --catalog catalog --venue arrays --latency-ms 50 --json
 """
 
 _MARKETS = {"minutes": "recorded", "recorded": "recorded", "ticks": "ticks"}
@@ -47,6 +52,18 @@ _Market = Annotated[
 _OrderNotional = Annotated[
     str | None,
     typer.Option("--order-notional", "--order_notional", help="USD of one entry (ASTER_ORDER_NOTIONAL)."),
+]
+
+_Venue = Annotated[
+    str,
+    typer.Option("--venue", help="exchange: the embedded one; arrays: a compiled one, of recorded ticks."),
+]
+_Latency = Annotated[
+    int, typer.Option("--latency-ms", min=0, max=60_000, help="From sending to arriving (arrays).")
+]
+_EveryEvent = Annotated[
+    bool,
+    typer.Option("--every-event", help="One event at a time, slowly, with the same fingerprint (arrays)."),
 ]
 
 
@@ -83,6 +100,9 @@ def _replay(
     driver: Annotated[
         str, typer.Option("--driver", help="in-process, or wire: over loopback, with the same result.")
     ] = "in-process",
+    venue: _Venue = "exchange",
+    latency_ms: _Latency = 0,
+    every_event: _EveryEvent = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
@@ -98,24 +118,55 @@ def _replay(
     _check_one_of(faults, SCENARIOS, "--faults")
     _check_one_of(driver, ReplayDriver, "--driver")
     _check_one_of(market, _MARKETS, "--market")
+    _check_one_of(venue, ("exchange", "arrays"), "--venue")
     chosen = symbols or ",".join(default_symbols(data))
     overrides = {"ASTER_SYMBOLS": chosen, "TRADING_PAIRS": chosen, "ASTER_ORDER_NOTIONAL": order_notional}
     settings = settings_for_the_sim(env_file, overrides, _WIDE_LIMITS)
+    wanted = BarStrategy(
+        strategy=strategy,
+        symbols=tuple(settings.midfreq_symbols),
+        parameters=None if params is None else ParameterFile(params).text,
+        parameters_file=params,
+    )
+    minutes = None if hours is None else max(1, round(hours * 60))
+    if venue == "arrays":
+        _check_goes_with_arrays(faults, driver)
+        return _on_arrays(settings, wanted, (data, minutes, latency_ms, every_event), json_output=json_output)
+    if latency_ms or every_event:
+        raise typer.BadParameter("goes with --venue arrays alone", param_hint="--latency-ms, --every-event")
     options = ReplayOptions(
-        strategy=BarStrategy(
-            strategy=strategy,
-            symbols=tuple(settings.midfreq_symbols),
-            parameters=None if params is None else ParameterFile(params).text,
-            parameters_file=params,
-        ),
+        strategy=wanted,
         data=data,
-        minutes=None if hours is None else max(1, round(hours * 60)),
+        minutes=minutes,
         seed=seed,
         faults=faults,
         market=MarketKind(_MARKETS[market]),
         deposit_usdt=settings.capital_usdt,
     )
     return asyncio.run(_main(settings, options, ReplayDriver(driver), json_output=json_output))
+
+
+def _check_goes_with_arrays(faults: str, driver: str) -> None:
+    if faults != "none" or driver != "in-process":
+        raise typer.BadParameter("arrays know no faults and no wire", param_hint="--faults, --driver")
+
+
+def _on_arrays(
+    settings: "Settings",
+    wanted: "BarStrategy",
+    options: tuple[Path | None, int | None, int, bool],
+    *,
+    json_output: bool,
+) -> int:
+    from aster_operator.cli.backtest_arrays import ArrayOptions, replay_on_arrays
+    from aster_operator.cli.json_output import print_json
+
+    result = replay_on_arrays(settings, wanted, ArrayOptions(*options))
+    if json_output:
+        print_json(result)
+    else:
+        _print(result)
+    return 0 if result.ledger == "match" else 1
 
 
 def _check_one_of(name: str, known: "Iterable[str]", option: str) -> None:

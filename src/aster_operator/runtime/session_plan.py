@@ -10,6 +10,7 @@ import msgspec
 from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import MINUTE_MS
+from aster_operator.domain.fees import FeeRates
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.execution.positions.settings import (
     PositionDeskSettings,
@@ -21,7 +22,14 @@ from aster_operator.strategy.base import ParameterFaults
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 from aster_operator.strategy.registry import StrategyNotFound, find_strategy
 
-__all__ = ["BarStrategy", "SessionPlan", "desk_settings", "parameters_from_settings", "with_plan"]
+__all__ = [
+    "BarStrategy",
+    "SessionPlan",
+    "desk_settings",
+    "parameters_from_settings",
+    "rules_of_desk",
+    "with_plan",
+]
 
 
 class BarStrategy(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,17 +129,26 @@ def desk_settings(
     settings: Settings, chosen: BarStrategy, ready: VenueReady, memory: Mapping[str, Mapping[str, str]]
 ) -> PositionDeskSettings:
     """Everything the desk needs. `memory` is what earlier runs left, by strategy name and key."""
-    strategy = find_strategy(chosen.strategy)
+    return msgspec.structs.replace(
+        rules_of_desk(settings, chosen, ready.fees),
+        hedge_mode=ready.hedge_mode,
+        exits_with_entry=settings.midfreq_exits_with_entry and ready.takes_exits_with_entry,
+        memory=dict(memory.get(find_strategy(chosen.strategy).name, {})),
+    )
+
+
+def rules_of_desk(
+    settings: Settings, chosen: BarStrategy, fees: Mapping[str, FeeRates]
+) -> PositionDeskSettings:
+    """What a person set about the desk, whatever venue and account it trades on."""
     parameters = chosen.parameters
-    if parameters is None and strategy is MidFrequencyStrategy:
+    if parameters is None and find_strategy(chosen.strategy) is MidFrequencyStrategy:
         parameters = parameters_from_settings(settings, chosen.symbols)
     return PositionDeskSettings(
         strategy=chosen.strategy,
         symbols=chosen.symbols,
         parameters=parameters,
-        hedge_mode=ready.hedge_mode,
         enable_trading=chosen.enable_trading,
-        exits_with_entry=settings.midfreq_exits_with_entry and ready.takes_exits_with_entry,
         sizing=PositionSizing(
             order_notional_usd=settings.midfreq_order_notional_usd,
             risk_pct=settings.midfreq_risk_pct,
@@ -147,9 +164,8 @@ def desk_settings(
             max_open_positions=settings.midfreq_max_open_positions,
             max_consecutive_losses=settings.midfreq_max_consecutive_losses,
         ),
-        taker_fee_rates={symbol: ready.fees[symbol].taker for symbol in chosen.symbols},
+        taker_fee_rates={symbol: fees[symbol].taker for symbol in chosen.symbols if symbol in fees},
         default_taker_fee_rate=settings.midfreq_taker_fee_bps / Decimal(10_000),
-        memory=dict(memory.get(strategy.name, {})),
     )
 
 

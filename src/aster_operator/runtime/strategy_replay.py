@@ -36,6 +36,7 @@ from aster_operator.simulator.api import ExchangeApi
 from aster_operator.simulator.in_process.client import InProcessClient
 
 __all__ = [
+    "ArrayReplayResult",
     "ReplayDriver",
     "ReplayOptions",
     "ReplayResult",
@@ -101,6 +102,13 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     symbols: tuple[str, ...] = ()
     market_minutes: int = 0
+
+
+class ArrayReplayResult(ReplayResult, frozen=True, kw_only=True):
+    """Of the venue of arrays: `events` are those of the market, `seconds` those of playing them, and
+    `load_seconds` those of reading them."""
+
+    load_seconds: float
 
 
 class ReplayVenue(msgspec.Struct, frozen=True):

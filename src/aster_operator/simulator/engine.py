@@ -296,7 +296,11 @@ class Engine:
             market.book.side(side).top_up(price, lots)
 
     def dictate_mark(self, symbol: str, mark_e8: int, funding_rate_e8: int, next_funding_ms: int) -> None:
-        pricer = self.state.markets[symbol].pricer
+        market = self.state.markets[symbol]
+        pricer = market.pricer
+        if next_funding_ms > pricer.next_funding_ms <= self.state.now_ms:
+            # The first mark of the next period may be the first thing heard after a settlement.
+            self._funding_due(market)
         pricer.override(mark_e8)
         pricer.dictate_funding(next_funding_ms, funding_rate_e8)
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from aster_operator.strategy.base import Strategy
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 
-__all__ = ["BUILT_IN", "STRATEGY_FOLDER", "StrategyNotFound", "find_strategy"]
+__all__ = ["BUILT_IN", "STRATEGY_FOLDER", "StrategyNotFound", "find_strategy", "load_module"]
 
 BUILT_IN: dict[str, type[Strategy]] = {MidFrequencyStrategy.name: MidFrequencyStrategy}
 
@@ -29,7 +29,7 @@ def find_strategy(name: str, folder: Path | None = None) -> type[Strategy]:
     """
     if ":" in name:
         where, _, class_name = name.rpartition(":")
-        return _class_in(_load(where), class_name, name)
+        return _class_in(load_module(where), class_name, name)
     if name in BUILT_IN:
         return BUILT_IN[name]
     file = (folder or Path(STRATEGY_FOLDER)) / f"{name.replace('-', '_')}.py"
@@ -39,7 +39,7 @@ def find_strategy(name: str, folder: Path | None = None) -> type[Strategy]:
             f"no strategy {name!r}: built in are {known}; there is no {file}; "
             "or say where its class is: module:Class"
         )
-    module = _load(str(file))
+    module = load_module(str(file))
     found = [value for value in vars(module).values() if _is_own_strategy(value, module)]
     matching = [value for value in found if getattr(value, "name", None) == name] or found
     if len(matching) != 1:
@@ -56,7 +56,8 @@ def _is_own_strategy(value: object, module: ModuleType) -> bool:
     )
 
 
-def _load(where: str) -> ModuleType:
+def load_module(where: str) -> ModuleType:
+    """A module by its import path or the path of its file. Raises StrategyNotFound."""
     try:
         if where.endswith(".py"):
             return _load_file(Path(where))

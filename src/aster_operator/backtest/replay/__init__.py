@@ -11,8 +11,9 @@ from aster_operator.backtest.replay.engine import (
     TickReplay,
     TickStrategy,
 )
-from aster_operator.backtest.replay.events import ReplayEvents, catalog_events
+from aster_operator.backtest.replay.events import ReplayEvents
 from aster_operator.backtest.replay.hook import EventReplay, compile_event_strategy
+from aster_operator.backtest.replay.recording import catalog_events
 
 __all__ = [
     "EventReplay",

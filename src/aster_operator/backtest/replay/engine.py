@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -84,7 +85,8 @@ class TickReplay:
             raise ValueError("there are no events")
         self.options = options or ReplayVenueOptions()
         self.fills: list[ReplayFill] = []
-        self.orders_sent = 0
+        self.order_types: dict[int, int] = {}
+        """What each order sent was, by its number."""
         self.now_ms = float(events.times_ms[0])
         self._events = events
         self._market = np.full(v.MARKET_COLUMNS, np.nan)
@@ -93,6 +95,7 @@ class TickReplay:
         self._room = np.zeros((4 * self.options.most_orders, v.FILL_COLUMNS))
         self._digest = hashlib.sha256()
         self._timer_ms = _NEVER_MS
+        self._cursor = 0
         v.start_bar(self._market)
 
     # --- what a strategy sees and does
@@ -115,6 +118,31 @@ class TickReplay:
         return float(self._market[v.MARK])
 
     @property
+    def funding_rate(self) -> float:
+        """Of the running period, as the newest mark told it; a fraction."""
+        return float(self._market[v.FUNDING_RATE])
+
+    @property
+    def quote_ms(self) -> float:
+        """When the newest quote came; NaN before the first."""
+        return float(self._market[v.QUOTE_MS])
+
+    @property
+    def mark_ms(self) -> float:
+        """When the newest mark came; NaN before the first."""
+        return float(self._market[v.MARK_MS])
+
+    @property
+    def events_played(self) -> int:
+        return self._cursor
+
+    @property
+    def next_event_ms(self) -> int | None:
+        """When something is heard next, but not what; None at the end."""
+        times = self._events.times_ms
+        return int(times[self._cursor]) if self._cursor < len(times) else None
+
+    @property
     def position(self) -> float:
         """Base units, negative for a short."""
         return float(self._account[v.POSITION])
@@ -124,9 +152,32 @@ class TickReplay:
         """Quote units since the start: what was sold less what was bought and the fees."""
         return float(self._account[v.CASH])
 
+    @property
+    def fees(self) -> float:
+        """Quote units paid, in the cash already."""
+        return float(self._account[v.FEES])
+
+    @property
+    def funding(self) -> float:
+        """Quote units received, negative when paid; in the cash already."""
+        return float(self._account[v.FUNDING])
+
+    @property
+    def orders_sent(self) -> int:
+        return len(self.order_types)
+
+    @property
+    def open_orders(self) -> int:
+        """Orders that rest or are on their way."""
+        return int((self._orders[:, v.STATUS] != 0).sum())
+
     def limit(self, side: int, quantity: float, price: float, *, reduce_only: bool = False) -> int:
         """Rest at `price`, or take what is better. Returns the order's number; raises ValueError."""
         return self._send(side, v.LIMIT, quantity, price, 0.0, reduce_only=reduce_only)
+
+    def ioc(self, side: int, quantity: float, price: float) -> int:
+        """Take what is displayed at the touch, at `price` or better; the rest is gone."""
+        return self._send(side, v.IOC, quantity, price, 0.0, reduce_only=False)
 
     def market(self, side: int, quantity: float, *, reduce_only: bool = False) -> int:
         """Take the touch."""
@@ -144,6 +195,19 @@ class TickReplay:
         """From `activation` on follow the best last price; take the touch when it gives back so much."""
         return self._send(side, v.TRAILING_STOP, quantity, activation, callback_bps / 1e4, reduce_only=True)
 
+    def trail_here(
+        self, side: int, quantity: float, activation: float, callback_bps: float, *, armed: bool = False
+    ) -> int:
+        """As `trailing_stop`, but run by the trader: it follows the mark, and sends a market order."""
+        self._check(side, v.OWN_TRAIL, quantity, activation, callback_bps)
+        order = int(
+            v.trail_here(
+                self._orders, self._account, side, float(quantity), float(activation), callback_bps / 1e4,
+                self.mark, armed,
+            )
+        )  # fmt: skip
+        return self._sent(order, side, v.OWN_TRAIL, quantity, activation, callback_bps / 1e4, armed)
+
     def cancel(self, order: int) -> bool:
         """Ask for the order to be taken back; whether it was still there."""
         self._note("c", self.now_ms, order)
@@ -158,8 +222,12 @@ class TickReplay:
         """Call `on_timer` at `time_ms`; there is one timer."""
         self._timer_ms = int(time_ms)
 
+    def decided(self, text: str) -> None:
+        """Make what was decided part of the fingerprint."""
+        self._digest.update(f"d{self.now_ms}{text}".encode())
+
     def fingerprint(self) -> str:
-        """SHA-256 over every order, cancellation and fill so far."""
+        """SHA-256 over every decision told, order, cancellation and fill so far."""
         return self._digest.hexdigest()
 
     # --- playing
@@ -170,12 +238,11 @@ class TickReplay:
         most = 1 if every_event else len(times)
         bar_ms = self.options.bar_ms
         bar_end_ms = (int(times[0]) // bar_ms + 1) * bar_ms
-        cursor = 0
         while True:
             due_ms = min(bar_end_ms, self._timer_ms)
             self._account[v.WRITTEN] = 0
-            cursor = v.advance(
-                cursor, due_ms, most, times, self._events.kinds, self._events.values, self._market,
+            self._cursor = cursor = v.advance(
+                self._cursor, due_ms, most, times, self._events.kinds, self._events.values, self._market,
                 self._orders, self._account, self._room,
             )  # fmt: skip
             if self._account[v.WRITTEN]:
@@ -190,13 +257,22 @@ class TickReplay:
                 self._timer_ms = _NEVER_MS
                 strategy.on_timer(self)
             if due_ms == bar_end_ms:
-                bar = ReplayBar(due_ms - 1, *(float(value) for value in self._market[v.BAR_OPEN :]))
+                bar = ReplayBar(due_ms - 1, *self._market[v.BAR_OPEN : v.BAR_VOLUME + 1].tolist())
                 v.start_bar(self._market)
                 bar_end_ms += bar_ms
                 strategy.on_bar(self, bar)
             self._settle(strategy)
             if cursor == len(times):
                 return
+
+    def wind_down(self, strategy: TickStrategy, begin: Callable[[TickReplay], None]) -> None:
+        """At the last event `begin` sends its orders; they arrive and meet the market as it was last."""
+        self.now_ms = float(self._events.times_ms[-1])
+        begin(self)
+        # Once for orders, and once for what is taken back because of their fills.
+        for _ in range(2):
+            self.now_ms += self.options.latency_ms
+            self._settle(strategy)
 
     def _settle(self, strategy: TickStrategy) -> None:
         """What has arrived by now meets the market, until nothing more follows from it."""
@@ -225,19 +301,26 @@ class TickReplay:
     def _send(
         self, side: int, kind: int, quantity: float, price: float, callback: float, *, reduce_only: bool
     ) -> int:
-        if side not in (1, -1) or not quantity > 0 or not (price > 0 or kind == v.MARKET) or callback < 0:
-            raise ValueError(
-                f"no order: side {side}, quantity {quantity}, price {price}, callback {callback}"
-            )
+        self._check(side, kind, quantity, price, callback)
         found = v.submit(
             self._orders, self._account, self.now_ms, side, kind, float(quantity), float(price), callback,
             reduce_only,
         )  # fmt: skip
-        order = int(found)
+        return self._sent(int(found), side, kind, quantity, price, callback, reduce_only)
+
+    @staticmethod
+    def _check(side: int, kind: int, quantity: float, price: float, callback: float) -> None:
+        if side not in (1, -1) or not quantity > 0 or not (price > 0 or kind == v.MARKET) or callback < 0:
+            raise ValueError(
+                f"no order: side {side}, quantity {quantity}, price {price}, callback {callback}"
+            )
+
+    def _sent(self, order: int, *terms: float) -> int:
+        """Write an order of these terms (side, type, ...) down. Raises ValueError where there was no room."""
         if order < 0:
             raise ValueError(f"more than {len(self._orders)} orders at one time (most_orders)")
-        self.orders_sent += 1
-        self._note("o", self.now_ms, order, side, kind, quantity, price, callback, reduce_only)
+        self.order_types[order] = int(terms[1])
+        self._note("o", self.now_ms, order, *terms)
         return order
 
     def _note(self, what: str, *numbers: float) -> None:

@@ -1,17 +1,22 @@
-"""Recorded events of one symbol as columns: quotes, trades and marks in order of time."""
+"""Recorded events of one symbol as columns: quotes, trades, marks and funding in order of time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Bytes, Floats, LongIntegers
-from aster_operator.backtest.problems import BacktestProblem
-from aster_operator.backtest.replay.venue import MARK_EVENT, QUOTE_EVENT, TRADE_EVENT
+from aster_operator.backtest.kernels.compiler import Bytes, Floats, LongIntegers, compiled
+from aster_operator.backtest.replay.venue import FUNDING_EVENT, MARK_EVENT, QUOTE_EVENT, TRADE_EVENT
+from aster_operator.domain.clock import MINUTE_MS
 
-__all__ = ["ReplayEvents", "catalog_events"]
+__all__ = ["EventStream", "ReplayEvents"]
+
+EventStream = tuple[LongIntegers, Floats]
+"""Times in ms, and one row of values for each."""
+
+_ORDER = ((FUNDING_EVENT, "funding"), (MARK_EVENT, "mark"), (QUOTE_EVENT, "quote"), (TRADE_EVENT, "trade"))
+_LAST_MS = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -25,86 +30,106 @@ class ReplayEvents:
     def __len__(self) -> int:
         return len(self.times_ms)
 
+    def first_minutes(self, minutes: int) -> ReplayEvents:
+        """What happens until so many minutes after the first event."""
+        end = int(np.searchsorted(self.times_ms, self.times_ms[0] + minutes * MINUTE_MS))
+        return ReplayEvents(self.times_ms[:end], self.kinds[:end], self.values[:end])
+
     @classmethod
     def merged(
         cls,
-        quotes: tuple[LongIntegers, Floats] | None = None,
-        trades: tuple[LongIntegers, Floats] | None = None,
-        marks: tuple[LongIntegers, Floats] | None = None,
+        quotes: EventStream | None = None,
+        trades: EventStream | None = None,
+        marks: EventStream | None = None,
+        funding: EventStream | None = None,
     ) -> ReplayEvents:
-        """Streams of (times, values) merged by time; of one moment marks first, then quotes, then trades.
+        """Streams merged by time; of one moment funding first, then marks, then quotes, then trades.
 
-        Values are bid, its quantity, ask, its quantity; price, quantity, taker's side (+1, -1); price. Raises
-        ValueError for times out of order, prices that are not above zero and a crossed book.
+        Values are bid, its quantity, ask, its quantity; price, quantity, taker's side (+1, -1); price and,
+        where it is known, the funding rate of the running period; settled rate. Raises ValueError for times
+        out of order, prices that are not above zero and a crossed book.
         """
-        times, kinds, values = [], [], []
-        for stream, kind, name in (
-            (marks, MARK_EVENT, "mark"),
-            (quotes, QUOTE_EVENT, "quote"),
-            (trades, TRADE_EVENT, "trade"),
-        ):
-            if stream is None or len(stream[0]) == 0:
-                continue
-            own = np.zeros((len(stream[0]), 4))
-            columns = stream[1].reshape(len(stream[0]), -1)
-            own[:, : columns.shape[1]] = columns
-            _check(stream[0], own, kind, name)
-            times.append(stream[0].astype(np.int64))
-            kinds.append(np.full(len(own), kind, dtype=np.int8))
-            values.append(own)
-        if not times:
+        columns: list[EventStream] = []
+        for (kind, name), stream in zip(_ORDER, (funding, marks, quotes, trades), strict=True):
+            times, values = np.empty(0, np.int64), np.empty((0, 4))
+            if stream is not None and len(stream[0]):
+                # Copies: kernels would be compiled once more for columns that cannot be written to.
+                times = np.array(stream[0], dtype=np.int64)
+                values = np.array(stream[1], dtype=np.float64, order="C").reshape(len(times), -1)
+                _check(times, values, kind, name)
+            columns.append((times, values))
+        rows = sum(len(times) for times, _ in columns)
+        if rows == 0:
             raise ValueError("there are no events")
-        order = np.argsort(np.concatenate(times), kind="stable")
-        return cls(np.concatenate(times)[order], np.concatenate(kinds)[order], np.concatenate(values)[order])
+        found = cls(np.empty(rows, np.int64), np.empty(rows, np.int8), np.zeros((rows, 4)))
+        rate, mark, quote, trade = columns
+        _merge(*rate, *mark, *quote, *trade, found.times_ms, found.kinds, found.values)
+        return found
 
 
 def _check(times: LongIntegers, values: Floats, kind: int, name: str) -> None:
-    early = np.diff(times) < 0
+    early = times[1:] < times[:-1]
     if early.any():
         raise ValueError(f"{name} {int(np.argmax(early)) + 2} is earlier than the one before it")
-    prices = values[:, [0, 2]] if kind == QUOTE_EVENT else values[:, :1]
-    bad = ~(np.isfinite(prices) & (prices > 0)).all(axis=1)
+    if kind == FUNDING_EVENT:
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            raise ValueError(f"{name} {int(np.argmax(bad)) + 1} is not finite")
+        return
+    bad = ~(np.isfinite(values[:, 0]) & (values[:, 0] > 0))
     if kind == QUOTE_EVENT:
-        bad |= values[:, 0] > values[:, 2]
+        bad |= ~(np.isfinite(values[:, 2]) & (values[:, 2] >= values[:, 0]))
     if bad.any():
         raise ValueError(
             f"{name} {int(np.argmax(bad)) + 1} has a price that is not above 0, or a crossed book"
         )
 
 
-def catalog_events(
-    folder: Path, symbol: str, *, start_ms: int | None = None, end_ms: int | None = None
-) -> ReplayEvents:
-    """Best bid and ask, aggregate trades and marks of a Parquet catalog. Raises BacktestProblem."""
-    from aster_operator.market_data.catalog.broken import collected
-    from aster_operator.market_data.catalog.catalog import Catalog
-    from aster_operator.market_data.catalog.problems import CatalogError
+@compiled
+def _next_ms(times: LongIntegers, place: int) -> int:
+    return times[place] if place < times.shape[0] else _LAST_MS
 
-    streams: list[tuple[LongIntegers, Floats]] = []
-    try:
-        catalog = Catalog(folder)
-        for stream, time, number, columns in (
-            (
-                "bookTicker",
-                "event_ms",
-                "received_ns",
-                ("bid_price", "bid_quantity", "ask_price", "ask_quantity"),
-            ),
-            ("aggTrade", "trade_ms", "trade_id", ("price", "quantity", "is_buyer_maker")),
-            ("markPrice", "event_ms", "received_ns", ("mark_price",)),
-        ):
-            if symbol not in catalog.symbols(stream):
-                streams.append((np.empty(0, dtype=np.int64), np.empty((0, len(columns)))))
-                continue
-            rows = catalog.scan(stream, [symbol], start_ms=start_ms, end_ms=end_ms)
-            wanted = rows.sort(time, number).select(time, *columns).drop_nulls()
-            frame = collected(wanted, catalog.root, stream)
-            values = frame.select(columns).to_numpy().astype(np.float64)
-            if stream == "aggTrade":
-                values[:, 2] = 1 - 2 * values[:, 2]
-            streams.append((frame.get_column(time).to_numpy().astype(np.int64), values))
-        return ReplayEvents.merged(*streams)
-    except CatalogError as error:
-        raise BacktestProblem(str(error)) from None
-    except ValueError as error:
-        raise BacktestProblem(f"{symbol}: {error}", str(folder), "check the catalog") from None
+
+@compiled
+def _copy(values: Floats, place: int, out: Floats, row: int) -> None:
+    for column in range(values.shape[1]):
+        out[row, column] = values[place, column]
+
+
+@compiled
+def _merge(
+    funding_ms: LongIntegers,
+    funding: Floats,
+    mark_ms: LongIntegers,
+    marks: Floats,
+    quote_ms: LongIntegers,
+    quotes: Floats,
+    trade_ms: LongIntegers,
+    trades: Floats,
+    times: LongIntegers,
+    kinds: Bytes,
+    values: Floats,
+) -> None:
+    """Four streams, each in order of time, into one; at one time in the order they are given."""
+    mark = quote = trade = rate = 0
+    for row in range(times.shape[0]):
+        at_mark, at_quote = _next_ms(mark_ms, mark), _next_ms(quote_ms, quote)
+        at_trade, at_funding = _next_ms(trade_ms, trade), _next_ms(funding_ms, rate)
+        first = min(at_mark, at_quote, at_trade, at_funding)
+        times[row] = first
+        if at_funding == first:
+            kinds[row] = FUNDING_EVENT
+            _copy(funding, rate, values, row)
+            rate += 1
+        elif at_mark == first:
+            kinds[row] = MARK_EVENT
+            _copy(marks, mark, values, row)
+            mark += 1
+        elif at_quote == first:
+            kinds[row] = QUOTE_EVENT
+            _copy(quotes, quote, values, row)
+            quote += 1
+        else:
+            kinds[row] = TRADE_EVENT
+            _copy(trades, trade, values, row)
+            trade += 1

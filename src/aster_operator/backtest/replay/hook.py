@@ -28,12 +28,14 @@ _ROOM = 65_536
 class EventReplay:
     """What a compiled strategy left behind: `fills` as rows (see `FILL_COLUMNS`), its state, its account."""
 
-    def __init__(self, fills: Floats, state: Floats, account: Floats) -> None:
+    def __init__(self, fills: Floats, state: Floats, account: Floats, market: Floats) -> None:
         self.fills = fills
         self.state = state
         self.position = float(account[v.POSITION])
         self.cash = float(account[v.CASH])
         self.fees = float(account[v.FEES])
+        self.funding = float(account[v.FUNDING])
+        self.mark, self.last = float(market[v.MARK]), float(market[v.LAST])
         self.orders_sent = int(account[v.NEXT_ID]) - 1
 
     def fingerprint(self) -> str:
@@ -90,6 +92,6 @@ def compile_event_strategy(
                 cursor, events.times_ms, events.kinds, events.values, market, orders, account, fills, state
             )
             found.append(fills[: int(account[v.WRITTEN])].copy())
-        return EventReplay(np.concatenate(found), state, account)
+        return EventReplay(np.concatenate(found), state, account, market)
 
     return run

@@ -3,7 +3,8 @@
 The market is its last quote, trade and mark. An order takes its latency to arrive and meets the market as it
 is then. A limit order waits behind what was displayed at its price when it came; trades at that price and
 quotes that show less bring it forward, trades beyond it fill it. A market order takes the touch. Orders with
-a trigger wait for the mark (stop) or the last price (take-profit, trailing stop) and then take the touch.
+a trigger wait for the mark (stop) or the last price (take-profit, trailing stop) and then take the touch. A
+trailing stop that the trader runs himself follows the mark; its market order has the latency of any other.
 
 All state is in float arrays whose columns are named here, so that a compiled strategy can read and write it.
 """
@@ -14,24 +15,28 @@ from aster_operator.backtest.kernels.compiler import Bytes, Floats, LongIntegers
 
 __all__ = [
     "ACCOUNT_COLUMNS", "ASK", "ASK_QUANTITY", "BAR_CLOSE", "BAR_HIGH", "BAR_LOW", "BAR_OPEN", "BAR_VOLUME",
-    "BID", "BID_QUANTITY", "CASH", "FEES", "FILL_COLUMNS", "LAST", "LIMIT", "MARK", "MARKET",
-    "MARKET_COLUMNS", "MARK_EVENT", "NEXT_ID", "ORDER_COLUMNS", "ORDER_ID", "POSITION", "QUOTE_EVENT",
-    "STATUS", "STOP", "TAKE_PROFIT", "TRADE_EVENT", "TRAILING_STOP", "WRITTEN", "advance", "arrivals",
-    "at_event", "cancel", "is_idle", "start_bar", "submit",
+    "BID", "BID_QUANTITY", "CASH", "FEES", "FILL_COLUMNS", "FUNDING", "FUNDING_EVENT", "FUNDING_RATE", "IOC",
+    "LAST", "LIMIT", "MARK", "MARKET", "MARKET_COLUMNS", "MARK_EVENT", "MARK_MS", "NEXT_ID", "ORDER_COLUMNS",
+    "ORDER_ID", "OWN_TRAIL", "POSITION", "QUOTE_EVENT", "QUOTE_MS", "STATUS", "STOP", "TAKE_PROFIT",
+    "TRADE_EVENT", "TRAILING_STOP", "WRITTEN", "advance", "arrivals", "at_event", "cancel", "is_idle",
+    "start_bar", "submit", "trail_here",
 ]  # fmt: skip
 
-QUOTE_EVENT, TRADE_EVENT, MARK_EVENT = 1, 2, 3
+QUOTE_EVENT, TRADE_EVENT, MARK_EVENT, FUNDING_EVENT = 1, 2, 3, 4
 """Kinds of events. Their values: bid, its quantity, ask, its quantity; price, quantity, side of the taker;
-price."""
+price, funding rate of the running period; rate that is settled."""
 
 (
     BID, BID_QUANTITY, ASK, ASK_QUANTITY, LAST, MARK, BAR_OPEN, BAR_HIGH, BAR_LOW, BAR_CLOSE, BAR_VOLUME,
-) = range(11)  # fmt: skip
-MARKET_COLUMNS = 11
-"""The market as it is known; NaN where nothing has been heard. The bar is that of the trades."""
+    FUNDING_RATE, QUOTE_MS, MARK_MS,
+) = range(14)  # fmt: skip
+MARKET_COLUMNS = 14
+"""The market as it is known; NaN where nothing has been heard. The bar is that of the trades. Then the
+funding rate of the running period, and the times of the newest quote and mark."""
 
-LIMIT, MARKET, STOP, TAKE_PROFIT, TRAILING_STOP = range(1, 6)
-"""Types of orders."""
+LIMIT, MARKET, STOP, TAKE_PROFIT, TRAILING_STOP, IOC, OWN_TRAIL = range(1, 8)
+"""Types of orders. An IOC takes what is displayed at the touch, where that is no worse than its price, and
+the rest of it is gone; a displayed quantity of 0 is one that is not known, and enough."""
 
 (
     STATUS, ORDER_ID, SIDE, TYPE, PRICE, QUANTITY, FILLED, ARRIVES_MS, AHEAD, CALLBACK, PEAK, REDUCE_ONLY,
@@ -40,10 +45,10 @@ LIMIT, MARKET, STOP, TAKE_PROFIT, TRAILING_STOP = range(1, 6)
 ORDER_COLUMNS = 13
 _FREE, _ON_ITS_WAY, _RESTING = 0.0, 1.0, 2.0
 
-POSITION, CASH, FEES, NEXT_ID, WRITTEN, LATENCY_MS, MAKER_FEE, TAKER_FEE = range(8)
-ACCOUNT_COLUMNS = 8
+POSITION, CASH, FEES, NEXT_ID, WRITTEN, LATENCY_MS, MAKER_FEE, TAKER_FEE, FUNDING = range(9)
+ACCOUNT_COLUMNS = 9
 """Position in base units, cash and fees in quote units, the next order's number, fills written; then what is
-settled: latency in ms, fees as fractions."""
+settled: latency in ms, fees as fractions. Last the funding received (negative: paid), in the cash already."""
 
 FILL_COLUMNS = 7
 """Time in ms, order, side, price, quantity, fee, 1 for a maker."""
@@ -89,6 +94,30 @@ def cancel(orders: Floats, account: Floats, now_ms: float, number: int) -> bool:
             orders[row, LEAVES_MS] = min(orders[row, LEAVES_MS], now_ms + account[LATENCY_MS])
             return True
     return False
+
+
+@compiled
+def trail_here(
+    orders: Floats,
+    account: Floats,
+    side: int,
+    quantity: float,
+    activation: float,
+    callback: float,
+    best: float,
+    armed: bool,
+) -> int:
+    """Follow the mark from `best` on, as the trader does: at once, and with nothing at the venue.
+
+    Armed by `activation`, it sends a market order to `side` when the mark gives back the fraction `callback`
+    of its best. Returns its number, or -1 when there is no room.
+    """
+    number = submit(orders, account, 0.0, side, OWN_TRAIL, quantity, activation, callback, True)
+    for row in range(orders.shape[0]):
+        if orders[row, STATUS] != _FREE and orders[row, ORDER_ID] == number:
+            orders[row, STATUS], orders[row, PEAK] = _RESTING, best
+            orders[row, AHEAD] = 1.0 if armed else 0.0
+    return int(number)
 
 
 @compiled
@@ -151,6 +180,14 @@ def _arrive(orders: Floats, row: int, market: Floats, account: Floats, fills: Fl
     kind, side, price = orders[row, TYPE], orders[row, SIDE], orders[row, PRICE]
     if kind == MARKET:
         _take(orders, row, market, account, fills, now_ms)
+    elif kind == IOC:
+        touch, displayed = (
+            (market[ASK], market[ASK_QUANTITY]) if side > 0 else (market[BID], market[BID_QUANTITY])
+        )
+        if side * (touch - price) <= 0:
+            quantity = min(orders[row, QUANTITY], displayed) if displayed > 0 else orders[row, QUANTITY]
+            _fill(orders, row, account, fills, now_ms, touch, quantity, 0)
+        orders[row, STATUS] = _FREE
     elif kind == LIMIT:
         opposite = market[ASK] if side > 0 else market[BID]
         if side * (opposite - price) <= 0:
@@ -215,6 +252,33 @@ def _at_trade(
 
 
 @compiled
+def _at_mark(orders: Floats, row: int, market: Floats, account: Floats, fills: Floats, now_ms: float) -> None:
+    side, mark = orders[row, SIDE], market[MARK]
+    if orders[row, TYPE] == STOP and side * (mark - orders[row, PRICE]) >= 0:
+        _take(orders, row, market, account, fills, now_ms)
+    elif orders[row, TYPE] == OWN_TRAIL:
+        # `side` closes: a falling mark is bad for the long that a sale closes.
+        if side * (mark - orders[row, PEAK]) < 0:
+            orders[row, PEAK] = mark
+        if side * (mark - orders[row, PRICE]) <= 0:
+            orders[row, AHEAD] = 1.0
+        fires_at = orders[row, PEAK] * (1 + side * orders[row, CALLBACK])
+        if orders[row, AHEAD] and side * (mark - fires_at) >= 0:
+            orders[row, TYPE], orders[row, STATUS] = MARKET, _ON_ITS_WAY
+            orders[row, ARRIVES_MS] = now_ms + account[LATENCY_MS]
+
+
+@compiled
+def _settle_funding(market: Floats, account: Floats, rate: float) -> None:
+    """Who is long pays a positive rate of what is held at the mark, or at the last price without one."""
+    price = market[MARK] if market[MARK] == market[MARK] else market[LAST]
+    if price == price:
+        received = -account[POSITION] * price * rate
+        account[FUNDING] += received
+        account[CASH] += received
+
+
+@compiled
 def _bar(market: Floats, price: float, quantity: float) -> None:
     if market[BAR_OPEN] != market[BAR_OPEN]:
         market[BAR_OPEN] = market[BAR_HIGH] = market[BAR_LOW] = price
@@ -254,11 +318,14 @@ def at_event(
     if kind == QUOTE_EVENT:
         for column in range(4):
             market[column] = values[event, column]
+        market[QUOTE_MS] = now_ms
     elif kind == TRADE_EVENT:
         market[LAST] = values[event, 0]
         _bar(market, market[LAST], quantity)
+    elif kind == MARK_EVENT:
+        market[MARK], market[FUNDING_RATE], market[MARK_MS] = values[event, 0], values[event, 1], now_ms
     else:
-        market[MARK] = values[event, 0]
+        _settle_funding(market, account, values[event, 0])
     for row in range(orders.shape[0]):
         if orders[row, STATUS] != _RESTING:
             continue
@@ -266,8 +333,8 @@ def at_event(
             _at_quote(orders, row, market, account, fills, now_ms)
         elif kind == TRADE_EVENT:
             _at_trade(orders, row, market, account, fills, now_ms, quantity)
-        elif orders[row, TYPE] == STOP and orders[row, SIDE] * (market[MARK] - orders[row, PRICE]) >= 0:
-            _take(orders, row, market, account, fills, now_ms)
+        elif kind == MARK_EVENT:
+            _at_mark(orders, row, market, account, fills, now_ms)
 
 
 @compiled
@@ -308,7 +375,7 @@ def advance(
         if account[WRITTEN] != written:
             return cursor
     last, opened, high, low = market[LAST], market[BAR_OPEN], market[BAR_HIGH], market[BAR_LOW]
-    volume, quote = market[BAR_VOLUME], -1
+    volume, quote, mark = market[BAR_VOLUME], -1, -1
     if is_idle(orders):
         while cursor < stop and times_ms[cursor] < until_ms:
             kind = kinds[cursor]
@@ -321,12 +388,19 @@ def advance(
                 low = last if low != low else min(low, last)
                 volume += values[cursor, 1]
                 market[BAR_CLOSE] = last
-            else:
+            elif kind == MARK_EVENT:
+                mark = cursor
                 market[MARK] = values[cursor, 0]
+            else:
+                market[LAST] = last
+                _settle_funding(market, account, values[cursor, 0])
             cursor += 1
         if quote >= 0:
             for column in range(4):
                 market[column] = values[quote, column]
+            market[QUOTE_MS] = times_ms[quote]
+        if mark >= 0:
+            market[FUNDING_RATE], market[MARK_MS] = values[mark, 1], times_ms[mark]
         market[LAST], market[BAR_OPEN], market[BAR_HIGH], market[BAR_LOW] = last, opened, high, low
         market[BAR_VOLUME] = volume
     return cursor

@@ -10,7 +10,7 @@ from aster_operator.market_data.catalog.schemas import BOOK_LEVELS
 from aster_operator.market_data.history import MINUTE_MS, HistoryError
 from aster_operator.market_data.ticks import BookTick, MarkTick, MinuteTick, TickHistory, TradeTick
 
-__all__ = ["catalog_ticks"]
+__all__ = ["catalog_ticks", "minutes_before"]
 
 
 def catalog_ticks(
@@ -56,7 +56,7 @@ def catalog_ticks(
         symbol,
         merged,
         marks=_marks(catalog, symbol, first_ms, end_ms),
-        minutes=_minutes_before(catalog, symbol, first_ms),
+        minutes=minutes_before(catalog, symbol, first_ms),
         funding=_settled(catalog, symbol, end_ms),
     )
 
@@ -74,7 +74,7 @@ def _marks(catalog: Catalog, symbol: str, first_ms: int, end_ms: int | None) -> 
     return found[max(0, before - 1) :]
 
 
-def _minutes_before(catalog: Catalog, symbol: str, first_ms: int) -> list[MinuteTick]:
+def minutes_before(catalog: Catalog, symbol: str, first_ms: int) -> list[MinuteTick]:
     """The unbroken minutes that end with the one before the first book; none where that one is not known."""
     if "kline_1m" not in catalog.streams():
         return []
