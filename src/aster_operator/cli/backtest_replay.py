@@ -54,6 +54,30 @@ _OrderNotional = Annotated[
     typer.Option("--order-notional", "--order_notional", help="USD of one entry (ASTER_ORDER_NOTIONAL)."),
 ]
 
+_Strategy = Annotated[
+    str, typer.Option("--strategy", help="midfreq, a file's name in strategies/, or module:Class.")
+]
+_Symbols = Annotated[
+    str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
+]
+_Params = Annotated[
+    Path | None, typer.Option("--params", metavar="FILE", help="Parameters of each symbol (JSON).")
+]
+_Hours = Annotated[
+    float | None, typer.Option("--hours", min=0.02, max=87_600, help="Hours from the start (all).")
+]
+_Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = (1,)
+faults: Annotated[
+    str,
+    typer.Option(
+        "--faults",
+        help="What the exchange does wrong: none, lost-answers, lost-requests, refusals, rejections,"
+        " slow-queries, lost-events, or storm: all of them but the rejections.",
+    ),
+]
+_Driver = Annotated[
+    str, typer.Option("--driver", help="in-process, or wire: over loopback, with the same result.")
+]
 _Venue = Annotated[
     str,
     typer.Option("--venue", help="exchange: the embedded one; arrays: a compiled one, of recorded ticks."),
@@ -73,33 +97,15 @@ def register(group: typer.Typer) -> None:
 
 
 def _replay(
-    strategy: Annotated[
-        str, typer.Option("--strategy", help="midfreq, a file's name in strategies/, or module:Class.")
-    ] = "midfreq",
+    strategy: _Strategy = "midfreq",
     data: _Data = None,
     market: _Market = "minutes",
-    symbols: Annotated[
-        str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
-    ] = None,
-    params: Annotated[
-        Path | None, typer.Option("--params", metavar="FILE", help="Parameters of each symbol (JSON).")
-    ] = None,
-    hours: Annotated[
-        float | None, typer.Option("--hours", min=0.02, max=87_600, help="Hours from the start (all).")
-    ] = None,
+    symbols: _Symbols = None,
+    params: _Params = None,
+    hours: _Hours = None,
     order_notional: _OrderNotional = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = 1,
-    faults: Annotated[
-        str,
-        typer.Option(
-            "--faults",
-            help="What the exchange does wrong: none, lost-answers, lost-requests, refusals, rejections,"
-            " slow-queries, lost-events, or storm: all of them but the rejections.",
-        ),
-    ] = "none",
-    driver: Annotated[
-        str, typer.Option("--driver", help="in-process, or wire: over loopback, with the same result.")
-    ] = "in-process",
+    seed: _Seed = "none",
+    driver: _Driver = "in-process",
     venue: _Venue = "exchange",
     latency_ms: _Latency = 0,
     every_event: _EveryEvent = False,
