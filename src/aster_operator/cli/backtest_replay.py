@@ -66,8 +66,8 @@ _Params = Annotated[
 _Hours = Annotated[
     float | None, typer.Option("--hours", min=0.02, max=87_600, help="Hours from the start (all).")
 ]
-_Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")] = (1,)
-faults: Annotated[
+_Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same market, same result.")]
+_Faults = Annotated[
     str,
     typer.Option(
         "--faults",
@@ -104,7 +104,8 @@ def _replay(
     params: _Params = None,
     hours: _Hours = None,
     order_notional: _OrderNotional = None,
-    seed: _Seed = "none",
+    seed: _Seed = 1,
+    faults: _Faults = "none",
     driver: _Driver = "in-process",
     venue: _Venue = "exchange",
     latency_ms: _Latency = 0,
