@@ -235,7 +235,7 @@ def test_a_resting_hedge_crosses_after_its_patience() -> None:
     bench.accept(lead)
     (hedge,) = orders_in(bench.fill(lead))
     bench.accept(hedge)
-    commands = bench.pass_time(20)
+    commands = bench.pass_time(40)
     assert cancels_in(commands) == [hedge.client_order_id]
     (crossing,) = orders_in(bench.report(hedge, OrderStatus.CANCELED))
     assert (side_of(crossing), crossing.time_in_force) == (SELL_SHORT, TimeInForce.IOC)

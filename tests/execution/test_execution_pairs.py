@@ -56,13 +56,13 @@ class Bench:
     def __init__(self, pair: Pair, policy: ExecutionPolicy = POLICY, **instrument: Any) -> None:
         self.pair = pair
         self.tracker = OrderTracker()
-        self.calm_ms = 3_600_000
-        """Orders may rest where the wait is no longer than this."""
+        self.too_wild: set[PositionSide] = set()
+        """Legs whose market moves too much for an order to rest."""
         self.worker = PairWorker(
             policy,
             self.tracker,
             {"BTCUSDT": instrument_of(**instrument)},
-            lambda _leg, wait_ms: wait_ms <= self.calm_ms,
+            lambda leg: leg.position_side not in self.too_wild,
         )
         self.quotes: dict[str, Quote] = {"BTCUSDT": market_quote(BID, ASK, at_ms=START_MS)}
 
@@ -431,29 +431,42 @@ def test_an_opening_lead_gives_up_after_its_deadline_and_its_crosses(
 
 
 @pytest.mark.parametrize(
-    ("calm_ms", "expected"),
+    ("too_wild", "expected"),
     [
-        (20_000, [(REST, Side.SELL, SHORT, "0.04"), (REST, Side.BUY, LONG, "0.06")]),
-        (19_999, [(CROSS, Side.SELL, SHORT, "0.04")]),
-        (1_999, [(CROSS, Side.SELL, SHORT, "0.04")]),
+        (set(), [(REST, Side.SELL, SHORT, "0.04"), (REST, Side.BUY, LONG, "0.06")]),
+        ({SHORT}, [(CROSS, Side.SELL, SHORT, "0.04")]),
+        ({LONG, SHORT}, [(CROSS, Side.SELL, SHORT, "0.04")]),
     ],
 )
-def test_a_hedge_rests_only_in_a_market_that_is_calm_for_its_patience(
-    calm_ms: int, expected: list[tuple[Any, ...]]
+def test_a_hedge_rests_only_in_a_market_that_is_calm_enough(
+    too_wild: set[PositionSide], expected: list[tuple[Any, ...]]
 ) -> None:
     bench = Bench(pair_of("0.04"))
-    bench.calm_ms = calm_ms
+    bench.too_wild = too_wild
     assert bench.brief() == expected
 
 
-@pytest.mark.parametrize(("calm_ms", "urgency"), [(2_000, REST), (1_999, CROSS)])
+@pytest.mark.parametrize(
+    ("patience_ms", "deadline_ms", "rests_ms"),
+    [(40_000, 60_000, 40_000), (10_000, 60_000, 10_000), (40_000, 30_000, 20_000), (600_000, 3_000, 2_000)],
+)
+def test_a_hedge_leaves_itself_time_to_cross_before_the_deadline(
+    patience_ms: int, deadline_ms: int, rests_ms: int
+) -> None:
+    policy = ExecutionPolicy(hedge_patience_ms=patience_ms, imbalance_deadline_ms=deadline_ms)
+    bench = Bench(pair_of("0.04", target="0.04"), policy)
+    assert bench.brief(rests_ms - 1) == [(REST, Side.SELL, SHORT, "0.04")]
+    assert bench.brief(rests_ms) == [(CROSS, Side.SELL, SHORT, "0.04")]
+
+
+@pytest.mark.parametrize(("too_wild", "urgency"), [(set(), REST), ({SHORT}, REST), ({LONG}, CROSS)])
 @pytest.mark.parametrize("phase", [OPENING, CLOSING])
-def test_a_lead_rests_only_in_a_market_that_is_calm_until_it_is_looked_at_again(
-    calm_ms: int, urgency: Urgency, phase: PairPhase
+def test_a_lead_rests_only_in_a_market_that_is_calm_enough(
+    too_wild: set[PositionSide], urgency: Urgency, phase: PairPhase
 ) -> None:
     held = "0" if phase is OPENING else "0.1"
     bench = Bench(pair_of(held, held, phase=phase))
-    bench.calm_ms = calm_ms
+    bench.too_wild = too_wild
     ((found, *_),) = bench.brief()
     assert found is urgency
 
@@ -461,7 +474,7 @@ def test_a_lead_rests_only_in_a_market_that_is_calm_until_it_is_looked_at_again(
 def test_a_lead_caught_resting_when_the_market_breaks_out_is_cancelled_before_it_crosses() -> None:
     bench = Bench(pair_of())
     bench.live(LONG, "0.1", BID)
-    bench.calm_ms = 0
+    bench.too_wild = {LONG, SHORT}
     assert bench.brief() == [("cancel", "ao-0-LONG")]
     bench.pair.long.live_orders.clear()
     assert bench.brief() == [(CROSS, Side.BUY, LONG, "0.1")]

@@ -74,8 +74,10 @@ async def test_leverage_is_set_at_the_venue() -> None:
 async def test_a_pair_is_held_for_its_time(minutes: int) -> None:
     bench = await session(90, POSITION_HOLD_TIME_MIN=str(minutes))
     holds_ms = [pair.hold_ms for pair in bench.core.state.pairs.finished if pair.rotated]
-    assert len(holds_ms) == 90 // (minutes + 1)
-    assert all(hold is not None and minutes * 60_000 <= hold < (minutes + 2) * 60_000 for hold in holds_ms)
+    assert len(holds_ms) in (90 // (minutes + 1), 90 // (minutes * 7 // 6 + 1)), "a wild moment is waited out"
+    assert all(
+        hold is not None and minutes * 60_000 <= hold < (minutes * 7 // 6 + 2) * 60_000 for hold in holds_ms
+    )
 
 
 @pytest.mark.parametrize("target", [45_000, 90_000])

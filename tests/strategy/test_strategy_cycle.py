@@ -445,8 +445,8 @@ DEAR = {"bid": Decimal(49_900), "ask": Decimal(50_100), "usual_half_spread_bps":
     ("daily_usd", "held_min", "market", "action"),
     [
         (60_000, 90, DEAR, "hold"),
-        (60_000, 119, DEAR, "hold"),
-        (60_000, 120, DEAR, "rotate"),  # half an hour is all that is waited
+        (60_000, 104, DEAR, "hold"),
+        (60_000, 105, DEAR, "rotate"),  # a sixth of the hold is all that is waited
         (1_000_000, 90, DEAR, "rotate"),  # no time in hand
         (60_000, 90, DEAR | {"usual_half_spread_bps": None}, "rotate"),
         (60_000, 90, DEAR | {"usual_half_spread_bps": Decimal(15)}, "rotate"),
@@ -462,6 +462,33 @@ def test_a_dear_moment_is_waited_out_while_the_plan_has_time(
     assert decision.action == action
     if action == "hold":
         assert "waiting for a cheaper moment" in decision.reason
+
+
+WILD = {"usual_volatility_bps_hour": Decimal(40), "recent_volatility_bps_hour": Decimal(50)}
+
+
+@pytest.mark.parametrize(
+    ("daily_usd", "held_min", "market", "maker_share", "action"),
+    [
+        (60_000, 90, WILD, "0.85", "hold"),
+        (60_000, 104, WILD, "0.85", "hold"),
+        (60_000, 105, WILD, "0.85", "rotate"),
+        (1_000_000, 90, WILD, "0.85", "rotate"),  # no time in hand
+        (60_000, 90, WILD, "0", "rotate"),  # what crosses pays the same in any market
+        (60_000, 90, WILD | {"recent_volatility_bps_hour": Decimal(40)}, "0.85", "rotate"),
+        (60_000, 90, WILD | {"usual_volatility_bps_hour": None}, "0.85", "rotate"),
+    ],
+)
+def test_a_wild_hour_is_waited_out_by_what_is_to_rest(
+    daily_usd: int, held_min: int, market: dict[str, Any], maker_share: str, action: str
+) -> None:
+    pair = pair_of(held_since_ms=NOW_MS - held_min * MINUTE_MS)
+    view = view_of(pair, markets={"BTCUSDT": market_of(**market)})
+    costs = CostAssumptions(maker_share=Decimal(maker_share))
+    decision = only(strategy_of(daily_usd=daily_usd, costs=costs).run_cycle(view))
+    assert (decision.action, decision.is_passing) == (action, action == "hold")
+    if action == "hold":
+        assert "moves by 50 bps an hour, usually 40: waiting for a cheaper moment" in decision.reason
 
 
 def test_a_target_that_cannot_be_reached_is_come_near_to_or_ends_trading_with_the_numbers_that_work() -> None:

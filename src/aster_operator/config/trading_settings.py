@@ -148,7 +148,7 @@ class ExecutionSettings(BaseModel):
     )
     hedge_patience_ms: int = setting(
         "HEDGE_PATIENCE_MS",
-        20_000,
+        40_000,
         "How long the following leg may rest as maker before it crosses the spread, in a market calm enough "
         "to rest in; 0 crosses at once",
         unit="ms",

@@ -78,6 +78,8 @@ def _symbol_market(state: CoreState, symbol: str) -> SymbolMarket:
         last_funding_ms=view.last_funding_ms,
         usual_half_spread_bps=view.usual_half_spread_bps,
         volatility_bps_hour=view.volatility_bps_hour,
+        recent_volatility_bps_hour=view.recent_volatility_bps_hour,
+        usual_volatility_bps_hour=view.usual_volatility_bps_hour,
     )
 
 

@@ -13,6 +13,9 @@ __all__ = ["MarketView", "SymbolView"]
 
 _MEMORY_BARS = 60
 """Spread and volatility are averaged over about this many closed minutes, newer ones weighing more."""
+_RECENT_BARS = 10
+_DAY_BARS = 720
+"""As `_MEMORY_BARS`, for how the market moves right now and how it moves on the whole."""
 _LEAST_BARS = 30
 _SILENT_MS = 5_000
 """The mark price is told every second or three: a stream this far behind a snapshot is not heard."""
@@ -39,6 +42,8 @@ class SymbolView:
     _bars_seen: int = 0
     _half_spread_bps: float = 0.0
     _minute_variance: float = 0.0
+    _recent_variance: float = 0.0
+    _usual_variance: float = 0.0
     _spreads_seen: int = 0
 
     @property
@@ -51,9 +56,22 @@ class SymbolView:
     def volatility_bps_hour(self) -> Decimal | None:
         """Standard deviation of an hour's return, from the returns of the last closed bars; None before
         enough of them were seen."""
+        return self._hourly(self._minute_variance)
+
+    @property
+    def recent_volatility_bps_hour(self) -> Decimal | None:
+        """The same of the last ten minutes or so."""
+        return self._hourly(self._recent_variance)
+
+    @property
+    def usual_volatility_bps_hour(self) -> Decimal | None:
+        """The same of the last day or so, as far as it was seen."""
+        return self._hourly(self._usual_variance)
+
+    def _hourly(self, minute_variance: float) -> Decimal | None:
         if self._bars_seen < _LEAST_BARS:
             return None
-        return _exact(math.sqrt(self._minute_variance * _MINUTES_AN_HOUR) * 10_000)
+        return _exact(math.sqrt(minute_variance * _MINUTES_AN_HOUR) * 10_000)
 
     @property
     def volatility_bps_second(self) -> float | None:
@@ -87,10 +105,12 @@ class SymbolView:
             self._half_spread_bps += weight * (half_bps - self._half_spread_bps)
         if last is None or min(last.close, bar.close) <= 0:
             return
-        log_return = math.log(float(bar.close) / float(last.close))
+        square = math.log(float(bar.close) / float(last.close)) ** 2
         self._bars_seen += 1
-        weight = 1 / min(self._bars_seen, _MEMORY_BARS)
-        self._minute_variance += weight * (log_return**2 - self._minute_variance)
+        seen = self._bars_seen
+        self._minute_variance += (square - self._minute_variance) / min(seen, _MEMORY_BARS)
+        self._recent_variance += (square - self._recent_variance) / min(seen, _RECENT_BARS)
+        self._usual_variance += (square - self._usual_variance) / min(seen, _DAY_BARS)
 
     def staleness(self, now_ms: int, max_mark_age_ms: int, max_quote_age_ms: int) -> str | None:
         """Why this view must not be traded on, in words; None when it is fresh.

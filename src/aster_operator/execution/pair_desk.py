@@ -241,8 +241,8 @@ class PairDesk:
         for decision in decisions:
             self._carry_out(decision, regular=regular)
         self._next_cycle_ms = min((self._next_regular_ms, *self._hold_ends_ms()))
-        if any(decision.action == "wait" for decision in decisions):
-            # What an opening waits for (data, a cooldown, a funding stamp) may end long before the interval.
+        if any(decision.action == "wait" or decision.is_passing for decision in decisions):
+            # What is waited for (data, a cooldown, a calmer market) may come long before the interval ends.
             self._next_cycle_ms = min(self._next_cycle_ms, now_ms + _WAIT_RETRY_MS)
         return decisions
 

@@ -36,7 +36,7 @@ class PairManager:
         self._parameters = parameters
         self._strategy_name = strategy_name
         policy = state.settings.policy
-        rule = RestingRule(parameters.costs, state.market)
+        rule = RestingRule(parameters.costs, state.market, policy.repeg_ms)
         self._worker = PairWorker(policy, state.tracker, dict(state.instruments), rule.may_rest)
         self._pair_sequence = 0
 

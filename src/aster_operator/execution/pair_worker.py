@@ -53,16 +53,16 @@ Wish = OrderWish | CancelWish
 
 class PairWorker:
     """Plans for pairs under one policy. `instruments` by symbol; `may_rest` says whether an order of a
-    leg had better rest in the market of now, for so many milliseconds; by default it had."""
+    leg had better rest in the market of now; by default it had."""
 
     def __init__(
         self,
         policy: ExecutionPolicy,
         tracker: OrderTracker,
         instruments: dict[str, Instrument],
-        may_rest: Callable[[PairLeg, int], bool] | None = None,
+        may_rest: Callable[[PairLeg], bool] | None = None,
     ) -> None:
-        self._market_allows = may_rest if may_rest is not None else lambda _leg, _wait_ms: True
+        self._market_allows = may_rest if may_rest is not None else lambda _leg: True
         self.policy = policy
         self._tracker = tracker
         self._instruments = instruments
@@ -218,16 +218,11 @@ class PairWorker:
         return ZERO if leg.is_flat else self._whole_lots(leg, leg.held)
 
     def _lead_may_rest(self, pair: Pair, now_ms: int) -> bool:
-        """The lead's exposure begins with its fill and ends when the hedge is on: about a look later."""
-        return self._is_resting_time(pair, now_ms) and self._market_allows(
-            pair.lead_leg, self.policy.repeg_ms
-        )
+        return self._is_resting_time(pair, now_ms) and self._market_allows(pair.lead_leg)
 
     def _hedge_may_rest(self, pair: Pair, behind: PairLeg, now_ms: int, age_ms: int) -> bool:
-        patience_ms = self.policy.hedge_patience_ms
-        if age_ms >= patience_ms or not self._is_resting_time(pair, now_ms):
-            return False
-        return self._market_allows(behind, patience_ms)
+        in_time = age_ms < self.policy.hedge_rest_ms and self._is_resting_time(pair, now_ms)
+        return in_time and self._market_allows(behind)
 
     def _is_resting_time(self, pair: Pair, now_ms: int) -> bool:
         """False once nothing of the pair rests any longer: what is not hedged crosses, then the lead does."""

@@ -28,7 +28,8 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     style: ExecutionStyle = ExecutionStyle.MAKER_FIRST
     repeg_ms: int = 2_000
     lead_deadline_ms: int = 300_000
-    hedge_patience_ms: int = 20_000
+    hedge_patience_ms: int = 40_000
+    """At most two thirds of `imbalance_deadline_ms`: the rest of it is left to cross in."""
     imbalance_deadline_ms: int = 60_000
     slippage_cap_bps: Decimal = Decimal(5)
     retry_ms: int = 1_000
@@ -50,3 +51,8 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """While something is held: margins, liquidation prices and places in the deleveraging queue are read
     again after this; after a quarter of it when what is held has changed."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+
+    @property
+    def hedge_rest_ms(self) -> int:
+        """How long a hedge really may rest."""
+        return min(self.hedge_patience_ms, self.imbalance_deadline_ms * 2 // 3)

@@ -1,20 +1,20 @@
 """Whether an order of a pair had better rest or cross, in the market as it is now.
 
-Resting saves the difference of the fees and the spread. What it risks is that the price moves on while one
-leg stands without the other. A price that may go either way by one standard deviation, volatility x
-sqrt(time), hurts on one side only, by 0.4 of it on average; and about four of five orders that rest at the
-touch are filled in their time, the others have waited for nothing. So resting for a time is worth it while
+Resting saves the difference of the fees and the spread. What it costs is that it is filled by a price that
+comes through it: between two looks at a resting order nobody moves it, so that it is filled on the way, and
+the price stands beyond it when it is seen. That is the mean move from one look to the next, 0.8 of one
+standard deviation, volatility x sqrt(time). So resting is worth it while
 
-    0.4 / 0.8 x volatility x sqrt(time)  <  saved
+    0.8 x volatility x sqrt(time between two looks)  <  saved
 
 with volatility in bps per square root of a second, the time in seconds, and what is saved in bps of the
-order's notional. With a fee of 4 bps to be saved, a hedge may rest for 20 s while the market moves less than
-14 bps in a minute; beyond that it crosses at once. To wait a little and cross then would be the worst of
-both: the move is suffered and the fee is paid.
+order's notional. With a fee of 4 bps to be saved and a look every 5 s that is a market that moves less than
+17 bps in a minute.
 
-The leg that leads is without the other from its fill until the hedge is on, which takes as long as an order
-takes to be looked at again. A market that runs away from it even in that time is no market to rest in, and
-both legs cross.
+The rule is the same for the leg that leads and for the one that follows. While the second waits for its fill,
+the price of what is not hedged may go either way: that is a risk, which the patience of the hedge bounds, but
+on average it costs nothing, and crossing sooner saves nothing. What the wait brings is one more chance to be
+filled at each look.
 """
 
 import math
@@ -26,31 +26,30 @@ from aster_operator.strategy.expected_cost import CostAssumptions
 
 __all__ = ["RestingRule", "is_worth_resting"]
 
-_LOST_ON_AVERAGE = 0.4
-"""Mean of the adverse side of a standard normal move: 1 / sqrt(2 pi)."""
-_FILLED = 0.8
-"""Share of the orders resting at the touch that are filled in time."""
+_MEAN_MOVE = math.sqrt(2 / math.pi)
+"""Mean size of a normal move, in standard deviations."""
 
 
-def is_worth_resting(saved_bps: float, volatility_bps: float, wait_ms: int) -> bool:
-    """Whether what a wait of `wait_ms` costs on average is below what resting saves. `volatility_bps` is the
-    standard deviation of one second's return."""
-    return _LOST_ON_AVERAGE * volatility_bps * math.sqrt(wait_ms / 1_000) < _FILLED * saved_bps
+def is_worth_resting(saved_bps: float, volatility_bps: float, look_ms: int) -> bool:
+    """Whether what a fill costs on average, one look late, is below what resting saves. `volatility_bps` is
+    the standard deviation of one second's return, `look_ms` the time between two looks at an order."""
+    return _MEAN_MOVE * volatility_bps * math.sqrt(look_ms / 1_000) < saved_bps
 
 
 class RestingRule:
-    """The rule for legs in the market as it is now, by the account's own fees."""
+    """The rule for legs in the market as it is now, by the account's own fees. `look_ms` is how often a
+    resting order is moved to its touch."""
 
-    def __init__(self, costs: CostAssumptions, market: MarketView) -> None:
+    def __init__(self, costs: CostAssumptions, market: MarketView, look_ms: int) -> None:
         self._costs = costs
         self._market = market
+        self._look_ms = look_ms
 
-    def may_rest(self, leg: PairLeg, wait_ms: int) -> bool:
-        """Whether an order of `leg` had better rest, where it or its hedge may have to wait for `wait_ms`;
-        True while the volatility is not known."""
+    def may_rest(self, leg: PairLeg) -> bool:
+        """Whether an order of `leg` had better rest; True while the volatility is not known."""
         volatility_bps = self._market.volatility_bps_second(leg.symbol)
         return volatility_bps is None or is_worth_resting(
-            self._saved_bps(leg.symbol), volatility_bps, wait_ms
+            self._saved_bps(leg.symbol), volatility_bps, self._look_ms
         )
 
     def _saved_bps(self, symbol: str) -> float:

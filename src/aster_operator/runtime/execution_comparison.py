@@ -120,7 +120,8 @@ class _Run:
         end_ms: int,
         on_progress: Callable[[str, float], None] | None,
     ) -> None:
-        self._settings = settings
+        # Its plans as well: what crosses need not wait for a calm market.
+        self._settings = settings.model_copy(update={"execution": str(style)})
         self._style = style
         self._end_ms = end_ms
         self._on_progress = on_progress
@@ -159,16 +160,16 @@ class _Run:
         )
         self._spot_at_start = ready.spot_balances
         self._futures_at_start = ready.account.total_wallet_balance
-        chosen = core_settings(
-            settings,
-            run_id=f"compare-{self._style}",
-            account=_ACCOUNT,
-            instruments=ready.instruments,
-            fees=ready.fees,
-            notional_caps=ready.notional_caps,
+        core = TradingCore(
+            core_settings(
+                settings,
+                run_id=f"compare-{self._style}",
+                account=_ACCOUNT,
+                instruments=ready.instruments,
+                fees=ready.fees,
+                notional_caps=ready.notional_caps,
+            )
         )
-        policy = msgspec.structs.replace(chosen.policy, style=self._style)
-        core = TradingCore(msgspec.structs.replace(chosen, policy=policy))
         session = Session(
             client=self._client,
             core=core,

@@ -300,6 +300,12 @@ async def _set_hedge_mode(client: ExchangeClient, positions: Sequence[PositionRe
             held,
             "close positions and orders on the account, then start again",
         ) from blocked
+    except errors.RequestRefused as refused:
+        raise SetupProblem(
+            f"the account is in one-way mode and the venue refused hedge mode: {refused.message}",
+            "position mode",
+            "switch the account to hedge mode on the website",
+        ) from refused
 
 
 async def _set_margin(client: ExchangeClient, symbol: str, leverage: int, margin_type: MarginType) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from msgspec import structs
+
 from aster_operator.domain.clock import HOUR_MS
 from aster_operator.domain.enums import PositionSide
 from aster_operator.domain.money import ZERO, plain_text
@@ -246,6 +248,10 @@ class DeltaNeutralStrategy:
         waiting = self._why_not_rotate(symbol, market, pair, view, plan, budget)
         if waiting is not None:
             return decision_on(symbol, "hold", f"hold time reached; {waiting}", pair)
+        dear = self._why_not_now(symbol, market, pair, view, plan)
+        if dear is not None:
+            decision = decision_on(symbol, "hold", f"hold time reached; {dear}", pair)
+            return structs.replace(decision, is_passing=True)
         intent = ClosePair(
             pair_ref=pair.pair_ref,
             lead=self._closing_lead(market, pair),
@@ -283,24 +289,37 @@ class DeltaNeutralStrategy:
             return unwanted
         if plan.rounds[symbol] == 0:
             return "held for its value; the plan reaches today's volume without it"
+        return None
+
+    def _why_not_now(
+        self, symbol: str, market: SymbolMarket, pair: PairStatus, view: CycleView, plan: DayPlan
+    ) -> str | None:
+        """A dear moment is waited out while the plan has time in hand."""
         hold_end_ms = (pair.held_since_ms or view.now_ms) + self.parameters.hold_time_ms
         until_ms = min(plan.latest_ms[symbol], hold_end_ms + self.parameters.dear_patience_ms)
-        return self._why_not_at_this_price(market, until_ms, view)
+        if view.now_ms >= until_ms:
+            return None
+        dear = self._why_dear_by_spread(market) or self._why_dear_by_volatility(market)
+        until = f"until {_time_of_day(until_ms)} UTC at the latest"
+        return None if dear is None else f"{dear}: waiting for a cheaper moment, {until}"
 
-    def _why_not_at_this_price(self, market: SymbolMarket, until_ms: int, view: CycleView) -> str | None:
-        """A dear moment is waited out while the plan has time in hand."""
+    def _why_dear_by_spread(self, market: SymbolMarket) -> str | None:
         usual, now = market.usual_half_spread_bps, half_spread_bps(market)
         if usual is None or now is None:
             return None
         dear_bps = usual + self.parameters.dear_half_spread_bps
         if now <= max(usual * self.parameters.dear_spread_multiple, dear_bps):
             return None
-        if view.now_ms >= until_ms:
+        return f"half the spread is {now:.2f} bps, usually {usual:.2f}"
+
+    def _why_dear_by_volatility(self, market: SymbolMarket) -> str | None:
+        """What crosses pays the same in any market; what rests loses to prices that move on."""
+        usual, now = market.usual_volatility_bps_hour, market.recent_volatility_bps_hour
+        if usual is None or now is None or self.parameters.costs.maker_share == 0:
             return None
-        return (
-            f"half the spread is {now:.2f} bps, usually {usual:.2f}: waiting for a cheaper moment, "
-            f"until {_time_of_day(until_ms)} UTC at the latest"
-        )
+        if now <= usual * self.parameters.dear_volatility_multiple:
+            return None
+        return f"the market moves by {now:.0f} bps an hour, usually {usual:.0f}"
 
     # --- lanes ----------------------------------------------------------------------------------------
 

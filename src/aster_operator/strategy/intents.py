@@ -142,6 +142,10 @@ class SymbolMarket(msgspec.Struct, frozen=True, kw_only=True):
     """Half the spread as it has been lately; None before enough of it was seen."""
     volatility_bps_hour: Decimal | None = None
     """Standard deviation of an hour's return, from the last closed minutes; None before enough of them."""
+    recent_volatility_bps_hour: Decimal | None = None
+    """The same of the last ten minutes or so,"""
+    usual_volatility_bps_hour: Decimal | None = None
+    """and of the last day or so."""
 
 
 class Beta(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,3 +228,5 @@ class CycleDecision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     intent: Intent | None = None
     numbers: dict[str, str] = {}
+    is_passing: bool = False
+    """What speaks against acting may be over at any moment: it is looked at again soon."""

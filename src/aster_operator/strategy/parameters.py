@@ -115,11 +115,19 @@ class DeltaNeutralParameters(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation with time in hand waits while the spread is above this many times its usual width,"""
     dear_half_spread_bps: Decimal = Decimal("0.5")
     """and half of it wider than usual by at least this,"""
-    dear_patience_ms: int = 30 * MINUTE_MS
-    """but no longer than this beyond its hold."""
+    dear_patience_share: Decimal = 1 / Decimal(6)
+    """but no longer than this share of the hold beyond it."""
+    dear_volatility_multiple: Decimal = Decimal(1)
+    """So does one that is to rest while the market moves more than this many times as much as it usually
+    does: what a fill costs grows with it (`resting_rule.py`)."""
     pairings: tuple[Pairing, ...] = ()
     """What is held against what; none: a LONG and a SHORT of each symbol."""
     hedge: HedgeParameters = HedgeParameters()
+
+    @property
+    def dear_patience_ms(self) -> int:
+        """How long a rotation may wait for a cheaper moment."""
+        return int(self.hold_time_ms * self.dear_patience_share)
 
     @property
     def pairs(self) -> tuple[Pairing, ...]:

@@ -206,6 +206,20 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         )
         return next((reason for reason in reasons if reason is not None), None)
 
+    def _why_not_now(
+        self,
+        symbol: str,
+        market: SymbolMarket,  # noqa: ARG002 - both are asked
+        pair: PairStatus,
+        view: CycleView,
+        plan: DayPlan,
+    ) -> str | None:
+        reasons = (
+            super(TwoSymbolStrategy, self)._why_not_now(symbol, view.markets[leg.symbol], pair, view, plan)
+            for leg in pair.legs
+        )
+        return next((reason for reason in reasons if reason is not None), None)
+
     def _closing_lead(self, market: SymbolMarket, pair: PairStatus) -> PositionSide:
         if pair.long.symbol == pair.short.symbol:
             return super()._closing_lead(market, pair)
