@@ -1,5 +1,6 @@
 """Strategies are found by name, by file and by import path; what is none is refused in one line."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,20 @@ def test_found_by_name_file_and_module(folder: Path) -> None:
     assert find_strategy(f"{folder}/third_one.py:Third").name == "third-one"
     module = "aster_operator.strategy.midfreq.strategy:MidFrequencyStrategy"
     assert find_strategy(module) is MidFrequencyStrategy
+
+
+def test_a_module_in_the_working_directory_is_found_and_takes_no_librarys_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "own_package_of_a_test"
+    package.mkdir()
+    (package / "mine.py").write_text(THIRD, encoding="utf-8")
+    (tmp_path / "msgspec.py").write_text("1 / 0", encoding="utf-8")
+    # An installed program has its own folder there, not the working directory.
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", ".")])
+    monkeypatch.chdir(tmp_path)
+    assert find_strategy("own_package_of_a_test.mine:Third").name == "third-one"
+    assert sys.path[-1] == str(tmp_path)
 
 
 @pytest.mark.parametrize(

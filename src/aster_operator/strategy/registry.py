@@ -1,4 +1,7 @@
-"""Finding a strategy by its name, or by where its class is: `module:Class` or `path/file.py:Class`."""
+"""Finding a strategy by its name, or by where its class is: `module:Class` or `path/file.py:Class`.
+
+Modules are those that are installed, and those in the working directory.
+"""
 
 import importlib
 import importlib.util
@@ -61,6 +64,9 @@ def load_module(where: str) -> ModuleType:
     try:
         if where.endswith(".py"):
             return _load_file(Path(where))
+        # As `python -m` would find it; last, so that nothing in the folder takes a library's place.
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)
         return importlib.import_module(where)
     except StrategyNotFound:
         raise
