@@ -108,7 +108,9 @@ class PositionWorker:
                 tracker.outcome_unknown(order.client_order_id, "placed by the venue", None, now_ms)
 
     def _on_refused_exit(self, position: ManagedPosition, kind: ExitKind, refusal: Rejected) -> None:
-        if kind is ExitKind.CLOSE:
+        if refusal.code in NOTHING_TO_REDUCE and self._account_shows_nothing(position):
+            self._take_as_gone(position)
+        elif kind is ExitKind.CLOSE:
             position.must_ask = position.must_ask or refusal.code in NOTHING_TO_REDUCE
             self._note_failure(position)
         elif refusal.code in _THROUGH_TRIGGER:
@@ -119,6 +121,21 @@ class PositionWorker:
                 self.begin_close(position, reason, f"{kind} would trigger at once")
         elif refusal.code in NOTHING_TO_REDUCE:
             position.must_ask = True
+
+    def _account_shows_nothing(self, position: ManagedPosition) -> bool:
+        entry = self._state.tracker.get(position.entry.client_order_id)
+        is_over = entry is None or entry.is_final
+        return is_over and not self._state.portfolio.held(position.symbol, position.position_side).quantity
+
+    def _take_as_gone(self, position: ManagedPosition) -> None:
+        """The venue has nothing to reduce and the account shows nothing: the report of an exit was lost. Its
+        query brings the fills; there is nothing to wait for, and nothing that could be protected."""
+        position.held = ZERO
+        position.dirty = True
+        for tracked in tuple(self._live(position)):
+            if tracked.reported:
+                position.absorbed.add(tracked.client_order_id)
+            self._orders.query(tracked)
 
     def _note_failure(self, position: ManagedPosition) -> None:
         """Wait before the next try: longer each time, but never long while nothing protects it."""
