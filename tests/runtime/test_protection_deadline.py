@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aster_operator.domain.clock import HOUR_MS
 from aster_operator.domain.enums import OrderType
@@ -131,3 +132,39 @@ async def test_time_itself_brings_it_forward_only_while_something_is_open_to_har
     position = desk_of(core).book.on_symbol(symbol)
     assert position is not None
     assert position.held == Decimal(life.stops()[symbol]) * core.settings.instruments[symbol].lot.step
+
+
+class GoneBefore(Failing):
+    """No stop is taken; the first close comes when all has been closed elsewhere, the next never arrive."""
+
+    closes = 0
+
+    async def place_order(self, order: NewOrder) -> OrderReport:
+        if order.order_type is MARKET:
+            self.closes += 1
+            if self.closes == 1:
+                await self._client.place_order(replace(order, client_order_id="elsewhere"))
+        return await super().place_order(order)
+
+
+async def test_what_is_gone_is_not_closed_again_and_again() -> None:
+    """The first close finds nothing to reduce: that and the account are proof enough."""
+
+    def fails(order: NewOrder) -> str:
+        if order.order_type is STOP:
+            return "refused"
+        return "never sent" if order.order_type is MARKET and clients[0].closes > 1 else ""
+
+    def wrap(client: InProcessClient) -> GoneBefore:
+        clients.append(GoneBefore(client, fails, deaf=True))
+        return clients[0]
+
+    clients: list[GoneBefore] = []
+    life = Life(settings_with(), wrap=wrap)
+    driver, core = await life.session()
+    await driver.run(
+        life.now_ms + 12 * HOUR_MS, until=lambda: bool(life.books.trades) or clients[0].closes > 1
+    )
+    assert clients[0].closes == 1
+    assert life.books.trades[0].unprotected_ms <= 500
+    life.check_quiet(core)
