@@ -2,8 +2,13 @@
 
 from decimal import Decimal
 
-from aster_operator.domain.events import BarUpdated
+from aster_operator.domain.clock import ManualClock
+from aster_operator.domain.events import BarUpdated, MarkUpdated
 from aster_operator.domain.market import Bar
+from aster_operator.exchange.client_protocol import MarketChannel, StreamEvent
+from aster_operator.market_data.history import load_history
+from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
+from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.simulator.in_process.running_bars import RunningBars
 
 
@@ -55,3 +60,18 @@ def test_a_bar_that_ended_meanwhile_is_not_told_as_running() -> None:
     listener.bars.take(update(60_010, minute=1))
     listener.bars.tell_due(60_250)
     assert listener.told == [("BTCUSDT", 60_250, 60_010, False)]
+
+
+async def test_marks_of_one_second_come_in_the_order_of_their_streams_names() -> None:
+    """As over the wire: or of two symbols that act on the same second another one acts first."""
+    exchange = SimulatedExchange.from_history(load_history(), ExchangeOptions(substep_ms=5_000))
+    exchange.create_account("trader", {"USDT": Decimal(1_000)})
+    client = InProcessClient(exchange, "trader", ManualClock(exchange.now_ms))
+    told: list[StreamEvent] = []
+    channels = [MarketChannel(symbol=symbol) for symbol in ("ETHUSDT", "BTCUSDT")]
+    await client.open_market_stream(channels, told.append)
+    for _ in range(4):
+        exchange.advance_to(exchange.next_step_ms() or 0)
+    marks = [event.mark.symbol for event in told if isinstance(event, MarkUpdated)]
+    assert len(marks) >= 4
+    assert marks == ["BTCUSDT", "ETHUSDT"] * (len(marks) // 2)

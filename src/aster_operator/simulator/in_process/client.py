@@ -287,7 +287,10 @@ class InProcessClient:
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
     ) -> EventStream:
         by_symbol = {channel.symbol: channel for channel in channels}
-        marked = [channel.symbol for channel in channels if channel.marks]
+        # In the order in which the wire tells those of one second: by the names of their streams.
+        marked = sorted(
+            (channel.symbol for channel in channels if channel.marks), key=lambda symbol: f"{symbol.lower()}@"
+        )
         due_ms = _next_second_ms(self._exchange.now_ms)
         bars = RunningBars(on_event)
         for update in self._bars_now(channel.symbol for channel in channels if channel.bars):
