@@ -1,5 +1,7 @@
 """Alerts: what is worth one, and what becomes of it on its way."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +19,7 @@ from aster_operator.monitoring.alerts.rules import Alert, AlertKind, AlertRules
 from aster_operator.monitoring.alerts.sender import AlertSender
 from aster_operator.monitoring.notifications import Delivery, Message
 from aster_operator.monitoring.replica.replica import SessionReplica
+from aster_operator.monitoring.time_text import utc_text
 from aster_operator.monitoring.web.source import StreamHead
 
 Recorded = tuple[StreamHead, Facts]
@@ -34,6 +37,10 @@ def told(replica: SessionReplica, facts: Facts, rules: AlertRules) -> list[Alert
 
 def alert(key: str = "one", kind: AlertKind = AlertKind.EXIT) -> Alert:
     return Alert(kind=kind, key=key, title=key, text="")
+
+
+def feed(state: str) -> Alert:
+    return Alert(kind=AlertKind.STREAM_STALE, key=state, title=state, text="", topic="feed")
 
 
 def test_the_past_is_no_news_and_what_follows_is(recorded: Recorded) -> None:
@@ -73,6 +80,38 @@ def test_the_same_is_said_once_until_it_is_long_ago() -> None:
     assert outbox.waiting == 2
     outbox.add([alert()], 1_000)
     assert outbox.waiting == 3
+
+
+def test_the_newest_word_on_a_state_is_said_however_often_it_turns() -> None:
+    outbox, down, back = AlertOutbox(AlertPolicy()), feed("down"), feed("back")
+    said = []
+    for second, each in enumerate((down, back, down, down)):
+        outbox.add([each], second * 1_000)
+        while (due := outbox.due(second * 1_000)) is not None:
+            said.append(due.key)
+            outbox.report(due, None, second * 1_000)
+    assert said == ["down", "back", "down"], "who reads the last message knows how it stands"
+    assert outbox.suppressed == 1
+
+
+def test_what_is_no_longer_true_is_not_sent_late_unless_it_is_on_its_way() -> None:
+    outbox = AlertOutbox(AlertPolicy())
+    outbox.add([feed("down"), feed("back")], 0)
+    assert outbox.waiting == 1
+    sending = outbox.due(0)
+    assert sending is not None
+    outbox.add([feed("down")], 1_000)
+    assert outbox.waiting == 2
+    outbox.report(sending, None, 2_000)
+    assert [outbox.due(2_000)] == [feed("down")]
+
+
+def test_what_is_urgent_goes_before_what_came_first() -> None:
+    outbox = AlertOutbox(AlertPolicy())
+    outbox.add([alert("one"), alert("two"), alert("leg", AlertKind.LONE_LEG)], 0)
+    due = outbox.due(0)
+    assert due is not None
+    assert due.key == "leg"
 
 
 def test_rules_that_are_off_say_nothing() -> None:
@@ -198,3 +237,63 @@ def test_every_rule_is_a_kind() -> None:
     from aster_operator.config.alert_settings import ALERT_RULES
 
     assert [str(kind) for kind in AlertKind] == list(ALERT_RULES)
+
+
+class Slow(Post):
+    """A target that answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: True)
+        self.asked, self.let, self.twice = (threading.Event() for _ in range(3))
+
+    def send(self, message: Message) -> list[Delivery]:
+        self.asked.set()
+        assert self.let.wait(10)
+        deliveries = super().send(message)
+        if len(self.messages) == 2:
+            self.twice.set()
+        return deliveries
+
+
+async def test_a_slow_target_keeps_nobody_from_looking(recorded: Recorded) -> None:
+    head, facts = recorded
+    replica, clock, post = replica_of(head, facts[:800]), ManualClock(1_000), Slow()
+    outbox = AlertOutbox(AlertPolicy())
+    sender = AlertSender(post, outbox, clock, lambda: replica)  # type: ignore[arg-type]
+    outbox.add([alert("slow")], 1_000)
+    running = asyncio.create_task(sender.run())
+    await asyncio.to_thread(post.asked.wait, 10)
+    for healthy in (False, True):
+        replica.apply(
+            FeedStatusChanged(
+                event_ms=replica.now_ms, received_ns=1, feed=Feed.MARKET, healthy=healthy, detail="gone"
+            )
+        )
+        clock.advance_ms(70_000)
+        sender.look()
+    post.let.set()
+    assert await asyncio.to_thread(post.twice.wait, 10)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [each.title for each in post.messages] == ["slow", "The market feed is back"]
+
+
+async def test_alerts_that_cannot_be_made_are_shown_and_tried_again(recorded: Recorded) -> None:
+    head, facts = recorded
+    replica, clock = replica_of(head, facts[:800]), ManualClock(1_000)
+    post, outbox = Post(lambda: True), AlertOutbox(AlertPolicy())
+    sender = AlertSender(post, outbox, clock, lambda: replica)  # type: ignore[arg-type]
+    limits = replica.limits
+    replica.limits = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    for _ in range(2):
+        await sender.step()
+        clock.advance_ms(1_500)
+    assert sender.undelivered() == ("the session cannot be judged (ZeroDivisionError: division by zero)",)
+    replica.limits = limits  # type: ignore[method-assign]
+    outbox.add([alert("late")], clock.now_ms() - 120_000)
+    outbox.add([alert("late")], clock.now_ms())
+    await sender.step()
+    assert [each.text for each in post.messages] == [
+        f"{utc_text(clock.now_ms() - 120_000)} UTC:  (Besides, 1 said before came up again.)"
+    ]

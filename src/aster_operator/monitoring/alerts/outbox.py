@@ -44,17 +44,20 @@ class AlertPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Waiting(msgspec.Struct, kw_only=True):
     alert: Alert
+    since_ms: int
     due_ms: int
     tries: int = 0
+    on_its_way: bool = False
 
 
 class AlertOutbox:
-    """`suppressed` counts what was said before or was too much; it is told with the next message."""
+    """`suppressed` counts what was said before; the sender tells of it with the next message."""
 
     def __init__(self, policy: AlertPolicy) -> None:
         self._policy = policy
         self._waiting: deque[_Waiting] = deque()
         self._said_ms: dict[str, int] = {}
+        self._newest: dict[str, str] = {}
         self._sent_ms: deque[int] = deque()
         self._failed: deque[str] = deque(maxlen=20)
         self.suppressed = 0
@@ -67,32 +70,56 @@ class AlertOutbox:
             if alert.kind not in policy.kinds:
                 continue
             said_ms = self._said_ms.get(alert.key)
-            if said_ms is not None and now_ms - said_ms < policy.repeat_after_ms:
+            lately = said_ms is not None and now_ms - said_ms < policy.repeat_after_ms
+            if lately and not self._is_turn(alert):
                 self.suppressed += 1
                 continue
             self._said_ms[alert.key] = now_ms
+            if alert.topic is not None:
+                self._newest[alert.topic] = alert.key
+                self._drop(alert.topic)
             if len(self._waiting) >= policy.waiting:
                 self._failed.append(f"{self._waiting.popleft().alert.title} (too many waited)")
-            self._waiting.append(_Waiting(alert=alert, due_ms=now_ms))
+            self._waiting.append(_Waiting(alert=alert, since_ms=now_ms, due_ms=now_ms))
         for key in [key for key, at_ms in self._said_ms.items() if now_ms - at_ms >= policy.repeat_after_ms]:
             del self._said_ms[key]
 
+    def _is_turn(self, alert: Alert) -> bool:
+        """Whether something else of the same state was said since: then this is news, said lately or not."""
+        return alert.topic is not None and self._newest.get(alert.topic) != alert.key
+
+    def _drop(self, topic: str) -> None:
+        """Forget what waits to be said of a state that has changed since."""
+        self._waiting = deque(each for each in self._waiting if each.on_its_way or each.alert.topic != topic)
+
     def due(self, now_ms: int) -> Alert | None:
-        """The next alert to send now, None when there is none. It stays until `report` is told of it."""
+        """The next alert to send now, urgent ones first, None when there is none. It stays until `report` is
+        told of it."""
         while self._sent_ms and now_ms - self._sent_ms[0] >= HOUR_MS:
             self._sent_ms.popleft()
         full = len(self._sent_ms) >= self._policy.per_hour
         quiet = self._policy.quiet is not None and self._policy.quiet.holds(now_ms)
-        for waiting in self._waiting:
+        for waiting in sorted(self._waiting, key=lambda each: not each.alert.kind.is_urgent):
             if waiting.due_ms <= now_ms and (waiting.alert.kind.is_urgent or not (full or quiet)):
+                waiting.on_its_way = True
                 return waiting.alert
         return None
+
+    def since_ms(self, alert: Alert) -> int | None:
+        """When a waiting alert was taken in; None for one that does not wait."""
+        return next((each.since_ms for each in self._waiting if each.alert is alert), None)
+
+    def trouble(self, words: str) -> None:
+        """Show something that keeps alerts from being made at all."""
+        if words not in self._failed:
+            self._failed.append(words)
 
     def report(self, alert: Alert, failure: str | None, now_ms: int) -> None:
         """What became of it: sent (`failure` None), or why not; it is tried again ever more slowly."""
         waiting = next((each for each in self._waiting if each.alert is alert), None)
         if waiting is None:
             return
+        waiting.on_its_way = False
         if failure is None:
             self._waiting.remove(waiting)
             self._sent_ms.append(now_ms)

@@ -42,12 +42,14 @@ class AlertKind(StrEnum):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to be. `key` is what it is about: the same again within a while is not sent again."""
+    """One message to be. `key` is what it is about: the same again within a while is not sent again. `topic`
+    names a state of which only the newest word is true (a feed that is down, then back): that is sent."""
 
     kind: AlertKind
     key: str
     title: str
     text: str
+    topic: str | None = None
 
 
 class _Seen(msgspec.Struct, kw_only=True):
@@ -65,7 +67,7 @@ class _Seen(msgspec.Struct, kw_only=True):
 
 
 class AlertRules:
-    """Pure: the first look at a session only remembers, every later one tells what is new."""
+    """Pure: the first look at a session tells what is wrong now, every later one what is new as well."""
 
     def __init__(self) -> None:
         self._replica: SessionReplica | None = None
@@ -78,7 +80,7 @@ class AlertRules:
         before, now = self._seen, self._take(replica)
         self._seen = now
         if before is None:
-            return []
+            return list(_standing(replica, frozenset()))
         return [
             *_fills(replica, now.fills - before.fills),
             *_exits(replica, now.closed - before.closed),
@@ -191,6 +193,7 @@ def _feeds(replica: SessionReplica, before: frozenset[str], now: frozenset[str])
                 key=f"feed {feed} down",
                 title=f"The {feed} feed is down",
                 text=f"{detail}. Nothing is opened until it is back.",
+                topic=f"feed {feed}",
             )
     for name in sorted(before - now):
         yield Alert(
@@ -198,6 +201,7 @@ def _feeds(replica: SessionReplica, before: frozenset[str], now: frozenset[str])
             key=f"feed {name} back",
             title=f"The {name} feed is back",
             text="Entries are free again, as far as it is concerned.",
+            topic=f"feed {name}",
         )
 
 
@@ -223,4 +227,6 @@ def _updates(before: _Seen, now: _Seen) -> Iterator[Alert]:
         )
     if now.blocked != before.blocked:
         words = now.blocked or "entries are free again"
-        yield Alert(kind=AlertKind.UPDATE, key=f"paused {words}", title="Steering", text=words)
+        yield Alert(
+            kind=AlertKind.UPDATE, key=f"paused {words}", title="Steering", text=words, topic="paused"
+        )

@@ -10,12 +10,15 @@ from aster_operator.monitoring.alerts.outbox import AlertOutbox
 from aster_operator.monitoring.alerts.rules import Alert, AlertKind, AlertRules
 from aster_operator.monitoring.notifications import Level, Message, Notifier
 from aster_operator.monitoring.replica.replica import SessionReplica
+from aster_operator.monitoring.time_text import utc_text
 
 __all__ = ["AlertSender"]
 
 _log = structlog.get_logger("alerts")
 _TICK_S = 0.5
 _LOOK_EVERY_NS = 1_000_000_000
+_LATE_MS = 60_000
+"""What waited longer says when it happened."""
 _LEVELS: dict[AlertKind, Level] = {
     AlertKind.FILL: "info",
     AlertKind.EXIT: "info",
@@ -48,24 +51,52 @@ class AlertSender:
         return self._outbox.undelivered
 
     async def run(self) -> None:
-        """Look and send until cancelled."""
-        while True:
-            await self.step()
-            await asyncio.sleep(_TICK_S)
+        """Look and send until cancelled. A target that takes its time keeps nobody from looking."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in (self._look_on(), self._send_on()):
+                tasks.create_task(each)
 
     async def step(self) -> None:
         """Look once, and send everything that is due."""
+        self.look()
+        await self._send_due()
+
+    async def _look_on(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(_TICK_S)
+
+    async def _send_on(self) -> None:
+        while True:
+            await self._send_due()
+            await asyncio.sleep(_TICK_S)
+
+    def look(self) -> None:
+        """Take in what has happened, at most once a second. What cannot be judged is shown, and looked at
+        again: the alerts must not end because one of them could not be made."""
         now_ns = self._clock.monotonic_ns()
         replica = self._replica()
-        if replica is not None and now_ns - self._looked_ns >= _LOOK_EVERY_NS:
-            self._looked_ns = now_ns
+        if replica is None or now_ns - self._looked_ns < _LOOK_EVERY_NS:
+            return
+        self._looked_ns = now_ns
+        try:
             self._outbox.add(self._rules.look(replica), self._clock.now_ms())
+        except Exception as error:
+            words = f"the session cannot be judged ({type(error).__name__}: {error})"
+            if words not in self._outbox.undelivered:
+                _log.error("alerts are not made", error=words)
+            self._outbox.trouble(words)
+
+    async def _send_due(self) -> None:
         while (alert := self._outbox.due(self._clock.now_ms())) is not None:
             failure = await self._send(alert)
             self._outbox.report(alert, failure, self._clock.now_ms())
 
     async def _send(self, alert: Alert) -> str | None:
-        message = Message(title=alert.title, text=alert.text, level=_LEVELS.get(alert.kind, "failure"))
+        repeated = self._outbox.suppressed
+        message = Message(
+            title=alert.title, text=self._text(alert, repeated), level=_LEVELS.get(alert.kind, "failure")
+        )
         deliveries = await asyncio.to_thread(self._notifier.send, message)
         failures = [f"{each.target}: {each.reason}" for each in deliveries if not each.sent]
         if failures and len(failures) == len(deliveries):
@@ -73,4 +104,12 @@ class AlertSender:
             return "; ".join(failures)
         for words in failures:
             self._outbox.miss(alert, words)
+        self._outbox.suppressed -= repeated
         return None
+
+    def _text(self, alert: Alert, repeated: int) -> str:
+        since_ms = self._outbox.since_ms(alert)
+        late = since_ms is not None and self._clock.now_ms() - since_ms >= _LATE_MS
+        when = f"{utc_text(since_ms)} UTC: " if late and since_ms is not None else ""
+        more = f" (Besides, {repeated} said before came up again.)" if repeated else ""
+        return f"{when}{alert.text}{more}"
