@@ -27,13 +27,14 @@ class ArrayOptions(NamedTuple):
 def replay_on_arrays(settings: "Settings", chosen: "BarStrategy", options: ArrayOptions) -> "ReplayResult":
     """Play each symbol by itself and add up. Raises UserProblem and BacktestProblem."""
     from aster_operator.backtest.replay.outcome import outcome_of_events, play
+    from aster_operator.cli.backtest_kernels import compiling_told
     from aster_operator.cli.progress import progress_bars
     from aster_operator.domain.clock import WallClock
 
     found = _strategy(chosen)
     clock = WallClock()
     outcomes, loading_ns, playing_ns, minutes = [], 0, 0, 0
-    with progress_bars() as bar:
+    with progress_bars() as bar, compiling_told():
         for symbol in chosen.symbols:
             advance = bar(f"reading and playing {symbol}")
             started_ns = clock.monotonic_ns()

@@ -109,13 +109,15 @@ def make_features(
     from aster_operator.backtest.feature_sources import ALL_TIMES, CatalogSource, CsvLogSource, FeatureSource
     from aster_operator.backtest.features import bars_within, build_features, times_to_read
 
+    from aster_operator.cli.backtest_kernels import compiling_told
+
     to_read = ALL_TIMES if times is None else times_to_read(times, windows)
     source: FeatureSource
     if log_dir is not None:
         source = CsvLogSource(log_dir, symbols, to_read)
     elif catalog is not None:
         source = CatalogSource(catalog, symbols, to_read)
-    with progress_bars() as bar:
+    with progress_bars() as bar, compiling_told():
         advance = bar("reading bars, quotes, marks")
         started: list[str] = []
 

@@ -1,24 +1,38 @@
 """Loading the lab's kernels before anything is timed, with a word where they must be compiled first."""
 
-from threading import Timer
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
-__all__ = ["load_kernels"]
+__all__ = ["compiling_told", "load_kernels"]
 
-_PATIENCE_S = 2.0
-"""Kernels that were compiled before are there sooner."""
+_TEXT = "compiling the kernels, which later starts find on the disk ..."
+
+
+@contextmanager
+def compiling_told() -> Iterator[None]:
+    """Say once that kernels are being compiled, if any is; those that come from the disk are not."""
+    from numba.core import event
+
+    class Notice(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, event: object) -> None:  # noqa: ARG002 (as numba calls it)
+            if not self.said:
+                self.said = True
+                typer.echo(_TEXT, err=True)
+
+        def on_end(self, event: object) -> None:
+            """Nothing is said at the end."""
+
+    with event.install_listener("numba:compile", Notice()):
+        yield
 
 
 def load_kernels(semantics: str) -> None:
-    """Load or compile what a sweep with these semantics needs; says so when that takes its time."""
+    """Load or compile what a sweep with these semantics needs."""
     from aster_operator.backtest.warm_up import warm_up
 
-    text = "compiling the kernels, which later starts find on the disk ..."
-    notice = Timer(_PATIENCE_S, typer.echo, args=(text,), kwargs={"err": True})
-    notice.daemon = True
-    notice.start()
-    try:
+    with compiling_told():
         warm_up(semantics)
-    finally:
-        notice.cancel()

@@ -1,9 +1,12 @@
 """Days and times typed on the command line, as market time."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from aster_operator.config.problems import UserProblem
-from aster_operator.database.selection import Selection
+
+if TYPE_CHECKING:
+    from aster_operator.database.selection import Selection
 
 __all__ = ["parse_time_ms", "selection"]
 
@@ -21,8 +24,11 @@ def parse_time_ms(text: str, option: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def selection(*, venue: str | None, symbol: str | None, since: str | None, until: str | None) -> Selection:
+def selection(*, venue: str | None, symbol: str | None, since: str | None, until: str | None) -> "Selection":
     """The rows that the options of a command ask for. Raises UserProblem for a time that is none."""
+    # Only here: it loads what speaks to databases, for which commands without one would wait.
+    from aster_operator.database.selection import Selection
+
     return Selection(
         venue=venue,
         symbol=symbol.upper() if symbol is not None else None,
