@@ -108,7 +108,6 @@ def make_features(
     """
     from aster_operator.backtest.feature_sources import ALL_TIMES, CatalogSource, CsvLogSource, FeatureSource
     from aster_operator.backtest.features import bars_within, build_features, times_to_read
-
     from aster_operator.cli.backtest_kernels import compiling_told
 
     to_read = ALL_TIMES if times is None else times_to_read(times, windows)

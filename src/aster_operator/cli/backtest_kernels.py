@@ -15,7 +15,7 @@ def compiling_told() -> Iterator[None]:
     """Say once that kernels are being compiled, if any is; those that come from the disk are not."""
     from numba.core import event
 
-    class Notice(event.Listener):  # type: ignore[misc]
+    class Notice(event.Listener):
         said = False
 
         def on_start(self, event: object) -> None:  # noqa: ARG002 (as numba calls it)
