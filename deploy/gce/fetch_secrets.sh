@@ -78,7 +78,7 @@ units() {
 	} >"$DROP_IN.new"
 	mv "$DROP_IN.new" "$DROP_IN"
 	local unit
-	for unit in aster-report aster-backup aster-backtest; do
+	for unit in aster-report aster-backup aster-backtest aster-upload; do
 		install -d -m 0755 "$UNIT_DIR/$unit.service.d"
 		cp "$DROP_IN" "$UNIT_DIR/$unit.service.d/credentials.conf"
 	done

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The daily window: stop in good order, back up the books, tidy, take a verified update, start again.
+# The daily window: upload what was recorded, stop in good order, back up the books, tidy, take a verified update,
+# start again.
 #
 # Entries halt and positions close before it by the strategy's own clock (ASTER_ENTRY_HALT_UTC,
 # ASTER_FORCE_EXIT_UTC) or by ON_STOP=flatten. The update is what ASTER_UPDATE_REVISION pins in aster.env, a
@@ -13,6 +14,9 @@ need_root
 retention="$(setting ASTER_LOG_RETENTION_DAYS)"
 retention="${retention:-7}"
 [[ "$retention" =~ ^[1-9][0-9]{0,3}$ ]] || die "ASTER_LOG_RETENTION_DAYS is no number of days, $ENV_FILE"
+backtest_retention="$(setting ASTER_BACKTEST_RETENTION_DAYS)"
+backtest_retention="${backtest_retention:-28}"
+[[ "$backtest_retention" =~ ^[1-9][0-9]{0,3}$ ]] || die "ASTER_BACKTEST_RETENTION_DAYS is no number of days, $ENV_FILE"
 was_active=no
 if systemd_runs && systemctl is-active --quiet aster.service; then was_active=yes; fi
 
@@ -37,12 +41,25 @@ back_up() {
 		die "the books could not be backed up, nothing else was done: see journalctl -u aster-backup -n 20"
 }
 
+# Where a store or BigQuery is set, what was recorded goes there before anything is removed here.
+upload() {
+	systemd_runs || return 0
+	# A unit of its own, as the backup is. It does nothing where nothing is set.
+	systemctl start aster-upload.service && return 0
+	say "the upload failed, nothing is removed this time: see journalctl -u aster-upload -n 20"
+	return 1
+}
+
 tidy() {
 	local folder
-	for folder in backups reports backtests runs/journals; do
+	for folder in backups reports runs/journals; do
 		[[ -d "$STATE_DIR_HERE/$folder" ]] || continue
 		find "$STATE_DIR_HERE/$folder" -xdev -type f -mtime "+$retention" -delete
 	done
+	# Tables of the weekly back-test are removed by itself, which knows what was uploaded; here go its answers.
+	if [[ -d "$STATE_DIR_HERE/backtests" ]]; then
+		find "$STATE_DIR_HERE/backtests" -xdev -type f -name '*.json' -mtime "+$backtest_retention" -delete
+	fi
 	find "$ASTER_ROOT/var/log/aster" -xdev -type f -mtime "+$retention" -delete 2>/dev/null || true
 }
 
@@ -60,11 +77,13 @@ update() {
 	updated=yes
 }
 
-updated=no
+updated=no uploaded=yes
+# Before the session is stopped: an upload may take its time.
+upload || uploaded=no
 trap 'start || true' EXIT
 stop
 back_up
-tidy
+[[ "$uploaded" == no ]] || tidy
 update
 trap - EXIT
 if ! start; then

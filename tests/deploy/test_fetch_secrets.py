@@ -77,9 +77,8 @@ def test_what_the_settings_name_is_fetched_and_handed_to_the_services(machine: M
     assert done.returncode == 0, done.stderr
     assert machine.credential("ASTER_AGENT_PRIVATE_KEY").read_text().strip() == SECRET[::-1]
     assert machine.credential("ASTER_AGENT_PRIVATE_KEY").stat().st_mode & 0o777 == 0o600
-    assert all(
-        LOAD in machine.drop_in(unit) for unit in ("aster", "aster-report", "aster-backup", "aster-backtest")
-    )
+    for unit in ("aster", "aster-report", "aster-backup", "aster-backtest", "aster-upload"):
+        assert LOAD in machine.drop_in(unit), unit
     assert SECRET not in machine.log.read_text() + done.stdout + done.stderr
     files = [path for path in machine.root.rglob("*") if path.is_file()]
     assert not [path for path in files if SECRET in path.read_text()]

@@ -16,6 +16,7 @@ case "$*" in
 "start aster.service")
 	[ "$(basename "$(readlink "$ASTER_ROOT/opt/aster/current")")" != "$ASTER_TEST_BROKEN" ] ;;
 "start aster-backup.service") exit "${ASTER_TEST_BACKUP_EXIT:-0}" ;;
+"start aster-upload.service") exit "${ASTER_TEST_UPLOAD_EXIT:-0}" ;;
 "is-active --quiet aster.service") exit "${ASTER_TEST_ACTIVE_EXIT:-0}" ;;
 esac
 """
@@ -66,7 +67,12 @@ def test_the_session_is_stopped_backed_up_and_started_again(service: Service) ->
         os.utime(backups / name, (0, (backups / name).stat().st_mtime - days * 86_400))
     done = service.maintain()
     assert done.returncode == 0, done.stderr
-    assert service.asked() == ["stop aster.service", "start aster-backup.service", "start aster.service"]
+    assert service.asked() == [
+        "start aster-upload.service",
+        "stop aster.service",
+        "start aster-backup.service",
+        "start aster.service",
+    ]
     assert [path.name for path in backups.iterdir()] == ["new.backup"]
 
 
@@ -74,7 +80,45 @@ def test_a_service_that_was_stopped_stays_stopped(service: Service) -> None:
     service.release("install", service.commit("one"))
     service.settings("")
     assert service.maintain(ASTER_TEST_ACTIVE_EXIT="3").returncode == 0
-    assert service.asked() == ["start aster-backup.service"]
+    assert service.asked() == ["start aster-upload.service", "start aster-backup.service"]
+
+
+def aged(path: Path, days: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    os.utime(path, (0, path.stat().st_mtime - days * 86_400))
+    return path
+
+
+def test_nothing_is_removed_when_what_was_recorded_could_not_be_uploaded(service: Service) -> None:
+    first, second = service.commit("one"), service.commit("two")
+    service.release("install", first)
+    service.settings(f"ASTER_LOG_RETENTION_DAYS=3\nASTER_UPDATE_REVISION={second}\n")
+    state, logs = service.root / "var/lib/aster", service.root / "var/log/aster"
+    old = [aged(state / "backups/old.backup", 9), aged(state / "runs/journals/a.journal", 9)]
+    old.append(aged(logs / "old.log", 9))
+    done = service.maintain(ASTER_TEST_UPLOAD_EXIT="2")
+    assert done.returncode == 0, done.stderr
+    assert "the upload failed, nothing is removed this time" in done.stderr
+    assert all(path.exists() for path in old)
+    # The rest of the window is not held up by it.
+    assert service.current == second
+    assert service.asked()[-1] == "start aster.service"
+    assert service.maintain().returncode == 0
+    assert not any(path.exists() for path in old)
+
+
+def test_answers_of_the_weekly_backtest_have_an_age_of_their_own(
+    service: Service,
+) -> None:
+    service.release("install", service.commit("one"))
+    service.settings("ASTER_LOG_RETENTION_DAYS=3\nASTER_BACKTEST_RETENTION_DAYS=20\n")
+    folder = service.root / "var/lib/aster/backtests"
+    aged(folder / "weekly-old.json", 25)
+    aged(folder / "weekly-new.json", 10)
+    aged(folder / "backtest_ranked_20200101.csv", 25)
+    assert service.maintain().returncode == 0
+    assert {path.name for path in folder.iterdir()} == {"weekly-new.json", "backtest_ranked_20200101.csv"}
 
 
 def test_without_a_backup_nothing_else_is_done_and_the_session_goes_on(service: Service) -> None:
@@ -121,7 +165,11 @@ def test_a_release_that_does_not_start_is_taken_back(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [(None, "the settings file cannot be read"), ("ASTER_LOG_RETENTION_DAYS=-1\n", "is no number of days")],
+    [
+        (None, "the settings file cannot be read"),
+        ("ASTER_LOG_RETENTION_DAYS=-1\n", "is no number of days"),
+        ("ASTER_BACKTEST_RETENTION_DAYS=soon\n", "is no number of days"),
+    ],
 )
 def test_settings_that_cannot_be_used_stop_it_before_the_session_is(
     service: Service, settings: str | None, words: str

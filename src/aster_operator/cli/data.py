@@ -33,7 +33,7 @@ _Streams = Annotated[str | None, typer.Option("--streams", help="Only these stre
 def register(app: typer.Typer) -> None:
     """Add the `data` commands to `app`."""
     from aster_operator.cli.data_download import download
-    from aster_operator.cli.data_pipeline import sync_command, upload_command
+    from aster_operator.cli.data_pipeline import prune_command, sync_command, upload_command
 
     group = typer.Typer(
         help=_GROUP_HELP,
@@ -50,6 +50,7 @@ def register(app: typer.Typer) -> None:
     group.command("compact")(_compact)
     group.command("upload")(upload_command)
     group.command("sync")(sync_command)
+    group.command("prune")(prune_command)
     app.add_typer(group, name="data")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
     from aster_operator.market_data.pipeline.day_files import Choice
 
-__all__ = ["sync_command", "upload_command", "warehouse_from"]
+__all__ = ["prune_command", "sync_command", "upload_command", "warehouse_from"]
 
 _CatalogDir = Annotated[
     Path | None,
@@ -137,6 +137,54 @@ def sync_command(
     found = {"dry_run": dry_run, "store": store.url, "days": fetched, "outcomes": _outcomes(fetched)}
     _finish(found, json_output)
     return 1 if any(day["outcome"] == "kept" for day in fetched) else 0
+
+
+def prune_command(
+    older_than_days: Annotated[
+        int,
+        typer.Option(
+            "--older-than-days",
+            metavar="DAYS",
+            min=1,
+            max=36_500,
+            help="Of that many days ago and before.",
+        ),
+    ],
+    store_url: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="Where they were uploaded to (default: CATALOG_URL)."),
+    ] = None,
+    catalog: _CatalogDir = None,
+    dry_run: _DryRun = False,
+    env_file: EnvFile = None,
+    json_output: JsonOutput = False,
+) -> int:
+    """Remove old days from the catalog that are in the store as they are here; others stay, and are named.
+
+    Not while somebody records into the catalog. A day that BigQuery alone has stays: data sync could not
+    bring it back. Exit code 1 when days stayed that the store does not have.
+
+    \b
+    Example:
+      aster-operator data prune --older-than-days 14 --store gs://BUCKET/catalog --dry-run
+    """
+    from aster_operator.domain.clock import DAY_MS, WallClock
+    from aster_operator.market_data.catalog.catalog import Catalog
+    from aster_operator.market_data.catalog.layout import date_of
+    from aster_operator.market_data.pipeline.day_files import Choice
+    from aster_operator.market_data.pipeline.prune import prune
+    from aster_operator.market_data.pipeline.store import open_store
+
+    settings = settings_from(env_file)
+    address = store_url or settings.catalog_url
+    if address is None:
+        raise UserProblem("no store is named", "data prune", "pass --store, or set CATALOG_URL")
+    store = open_store(address)
+    choice = Choice(last_day=date_of(max(0, WallClock().now_ms() - older_than_days * DAY_MS)))
+    opened = Catalog(catalog or Path(settings.catalog_dir))
+    days = [_shown(day, json_output) for day in prune(opened, store, choice, dry_run=dry_run)]
+    _finish({"dry_run": dry_run, "store": store.url, "days": days, "outcomes": _outcomes(days)}, json_output)
+    return int(any(day["outcome"] == "kept" for day in days))
 
 
 def _choice(

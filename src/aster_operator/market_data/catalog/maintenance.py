@@ -34,7 +34,7 @@ from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.catalog.schemas import GAPS, StreamSchema, stream_schema
 from aster_operator.market_data.catalog.segments import list_segments
 
-__all__ = ["Compaction", "compact", "expire", "newest_day", "settle_replacements"]
+__all__ = ["Compaction", "compact", "expire", "newest_day", "remove_day", "settle_replacements"]
 
 _COMPACTED: Final = "day-"
 
@@ -159,11 +159,16 @@ def expire(root: Path, keep_days: int, now_ms: int) -> list[Partition]:
     first_kept = (date.fromisoformat(newest) - timedelta(days=keep_days - 1)).isoformat()
     gone = [partition for partition in _all_partitions(root) if partition.date < first_kept]
     for partition in gone:
-        folder = partition_folder(root, partition)
-        # Renamed first, so that a reader never sees half a day.
-        aside = folder.with_name(f".{folder.name}.expired")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        sync_folder(folder.parent)
-        shutil.rmtree(aside)
+        remove_day(root, partition)
     return gone
+
+
+def remove_day(root: Path, partition: Partition) -> None:
+    """Delete the finished files of a day, all at once for whoever reads."""
+    folder = partition_folder(root, partition)
+    # Renamed first, so that a reader never sees half a day.
+    aside = folder.with_name(f".{folder.name}.expired")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    sync_folder(folder.parent)
+    shutil.rmtree(aside)
