@@ -1,5 +1,6 @@
 """`.env.example` documents every key, truthfully, and loads."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,29 @@ def test_a_number_has_a_unit_in_its_name_or_its_declaration(key: str) -> None:
 def test_the_example_holds_no_secret() -> None:
     values = read_env_file(str(EXAMPLE)).values
     assert {key for key, (_, field) in FIELDS.items() if is_secret(field) and values[key]} == set()
+
+
+def read_somewhere() -> str:
+    """All that may read a setting: the program, without the declarations, and the scripts of the kit."""
+    root = EXAMPLE.parent
+    declared = set(root.glob("src/aster_operator/config/*_settings.py"))
+    sources = [path for path in root.glob("src/aster_operator/**/*.py") if path not in declared]
+    # Fields that are combined where they are declared are read there.
+    combined = [
+        line
+        for path in declared
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "self." in line or "settings." in line
+    ]
+    scripts = root.glob("deploy/gce/*.sh")
+    return "\n".join([path.read_text(encoding="utf-8") for path in (*sources, *scripts)] + combined)
+
+
+def test_every_setting_is_read_or_says_that_it_has_no_effect() -> None:
+    text = read_somewhere()
+    unread = [
+        key
+        for key, (name, field) in FIELDS.items()
+        if not re.search(rf"\.{name}\b|[\"']{name}[\"']|\b{key}\b", text)
+    ]
+    assert unread == [key for key, (_, field) in FIELDS.items() if field_extra(field, "has_effect") is False]

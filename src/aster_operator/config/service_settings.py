@@ -83,12 +83,13 @@ class MidfreqSettings(BaseModel):
     midfreq_volume_window_min: int = setting(
         "ASTER_V", 30, "Window of the average volume", unit="minutes", ge=2, le=1_440
     )
-    midfreq_max_spread_quote: Decimal = setting(
+    midfreq_max_spread_quote: Decimal | None = setting(
         "ASTER_MAX_SPREAD",
-        Decimal("0.2"),
-        "Widest spread when the tick is unknown",
+        None,
+        "Accepted for old files: the venue tells every tick, so ASTER_MAX_SPREAD_TICKS decides",
         unit="units of price",
         gt=0,
+        has_effect=False,
     )
     midfreq_max_spread_ticks: Decimal = setting(
         "ASTER_MAX_SPREAD_TICKS", Decimal(2), "Widest spread for an entry", unit="ticks", gt=0, le=1_000
@@ -199,19 +200,23 @@ class MidfreqSettings(BaseModel):
 
 
 class DeploymentSettings(BaseModel):
-    """Read by the scripts of the deployment kit: secrets, batch uploads, backtest runs, mail."""
+    """Read by the scripts of the deployment kit and its commands: secrets, uploads, backtest runs, mail."""
 
-    api_key_secret_name: str = setting(
-        "ASTER_API_KEY_SECRET_NAME", "aster-api-key", "Secret-manager name of the V1 key"
+    api_key_secret_name: str | None = setting(
+        "ASTER_API_KEY_SECRET_NAME", None, "Secret-manager name of the V1 key; unset: not fetched"
     )
-    api_secret_secret_name: str = setting(
-        "ASTER_API_SECRET_SECRET_NAME", "aster-api-secret", "Secret-manager name of the V1 secret"
+    api_secret_secret_name: str | None = setting(
+        "ASTER_API_SECRET_SECRET_NAME", None, "Secret-manager name of the V1 secret; unset: not fetched"
     )
     secret_dir: str | None = setting(
-        "ASTER_SECRET_DIR", None, "Directory the secrets are fetched into", form="a path"
+        "ASTER_SECRET_DIR",
+        None,
+        "Accepted for old files: secrets are kept encrypted by systemd, in no directory in clear",
+        form="a path",
+        has_effect=False,
     )
     bq_enable_daily_batch: bool = setting(
-        "ASTER_BQ_ENABLE_DAILY_BATCH", False, "Upload the day's logs to BigQuery"
+        "ASTER_BQ_ENABLE_DAILY_BATCH", False, "Load days that data upload sends into BigQuery too"
     )
     bq_enable_backtest_upload: bool = setting(
         "ASTER_BQ_ENABLE_BACKTEST_UPLOAD", False, "Upload the results of backtest weekly to BigQuery"
@@ -220,7 +225,12 @@ class DeploymentSettings(BaseModel):
     bq_dataset: str = setting("ASTER_BQ_DATASET", "aster", "BigQuery dataset")
     bq_location: str = setting("ASTER_BQ_LOCATION", "US", "BigQuery location")
     log_retention_days: int = setting(
-        "ASTER_LOG_RETENTION_DAYS", 7, "Age at which local logs are removed", unit="days", ge=1, le=3_650
+        "ASTER_LOG_RETENTION_DAYS",
+        7,
+        "Age at which logs, reports and backups are removed, and days that were uploaded",
+        unit="days",
+        ge=1,
+        le=3_650,
     )
     backtest_config_file: str | None = setting(
         "ASTER_BACKTEST_CONFIG_FILE",
@@ -305,10 +315,10 @@ class DeploymentSettings(BaseModel):
         "Mail password",
         form="the password itself, credential:NAME, gcp:NAME or keyring:SERVICE/NAME",
     )
-    email_smtp_pass_secret_name: str = setting(
+    email_smtp_pass_secret_name: str | None = setting(
         "ASTER_EMAIL_SMTP_PASS_SECRET_NAME",
-        "aster-email-smtp-pass",
-        "Secret-manager name of the mail password",
+        None,
+        "Secret-manager name of the mail password; unset: not fetched",
     )
     email_to_prod: str | None = setting(
         "ASTER_EMAIL_TO_PROD", None, "Receivers of the daily report, comma list"
