@@ -62,7 +62,13 @@ def test_what_a_sweep_leaves_and_prints(
         for symbol in ("BTCUSDT", "ETHUSDT")
     }
     plots = {f"backtest_top_{symbol}_{date}.html" for symbol in ("BTCUSDT", "ETHUSDT")}
-    assert {path.name for path in out.iterdir()} == names | plots
+    verdicts = {f"backtest_verdict_{symbol}_{date}.json" for symbol in ("BTCUSDT", "ETHUSDT")}
+    assert {path.name for path in out.iterdir()} == names | plots | verdicts
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        beside = json.loads((out / f"backtest_verdict_{symbol}_{date}.json").read_text(encoding="utf-8"))
+        table = pl.read_csv(out / f"backtest_results_{symbol}_{date}.csv", infer_schema_length=0)
+        hashes = {name: table[name][0] for name in ("inputs_hash", "grid_hash", "code_version")}
+        assert beside == answer["verdicts"][symbol] | hashes
     ids = []
     for path in answer["results"]:
         table = pl.read_csv(path)
@@ -90,7 +96,7 @@ def test_the_same_again_gives_the_same_files(tmp_path: Path, inputs: Path, grid:
         assert sweep("--workers", workers, "--symbols", "ETHUSDT", inputs=inputs, grid=grid, out=out) == 0
         contents.append([path.read_bytes() for path in sorted(out.iterdir())])
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 2
+    assert len(contents[0]) == 3
 
 
 def test_parquet_results_and_a_readable_table(
@@ -98,7 +104,7 @@ def test_parquet_results_and_a_readable_table(
 ) -> None:
     out = tmp_path / "results"
     assert sweep("--format", "parquet", "--semantics", "vectorbt", inputs=inputs, grid=grid, out=out) == 0
-    assert sorted(path.suffix for path in out.iterdir()) == [".parquet"] * 4
+    assert sorted(path.suffix for path in out.iterdir()) == [".json"] * 2 + [".parquet"] * 4
     printed = capsys.readouterr().out
     assert "biased" in printed
     assert "configurations in" in printed
@@ -212,6 +218,7 @@ def test_the_verdict_is_shown_to_people_and_can_be_left_out(
     assert "BTCUSDT: " in capsys.readouterr().out
     assert sweep("--no-verdict", "--json", inputs=inputs, grid=grid, out=tmp_path / "unjudged") == 0
     assert json.loads(capsys.readouterr().out)["verdicts"] == {}
+    assert not list((tmp_path / "unjudged").glob("backtest_verdict_*"))
 
 
 def test_finer_prices_settle_what_a_bar_does_not_say(

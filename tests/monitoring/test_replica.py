@@ -19,6 +19,7 @@ from aster_operator.monitoring.pictures.trades import trade_life, trades_picture
 from aster_operator.monitoring.replica.buffers import Buffer, BufferSizes
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.replica.timings import Histogram
+from aster_operator.monitoring.web.panels.other_panels import ranking_html
 from aster_operator.monitoring.web.source import StreamHead
 
 Recorded = tuple[StreamHead, Facts]
@@ -251,8 +252,31 @@ def test_the_lab_lists_rankings_and_refuses_other_files(tmp_path: Path) -> None:
     for name in ("secret.txt", "../report.html", "/etc/passwd"):
         with pytest.raises(KeyError):
             report_path(tmp_path, name)
+    assert lab.ranking.verdict is None
+    assert lab.ranking.columns == ("config_id", "total_pnl", "k", "T"), "what came of it first, no constants"
     ranking.write_bytes(b"")
     assert "cannot be read" in (lab_picture(tmp_path).problem or "")
+
+
+def test_the_lab_shows_a_verdict_only_beside_the_results_it_was_found_on(tmp_path: Path) -> None:
+    ranking = tmp_path / "backtest_results_ETHUSDT_20260101.csv"
+    ranking.write_text("config_id,k,total_pnl,inputs_hash,grid_hash\n1,1,5,aa,bb\n")
+    beside = tmp_path / "backtest_verdict_ETHUSDT_20260101.json"
+    for grid_hash, shown in (("bb", True), ("cc", False)):
+        found = {
+            "verdict": "noise",
+            "line": "ETHUSDT: noise (luck)",
+            "inputs_hash": "aa",
+            "grid_hash": grid_hash,
+        }
+        beside.write_bytes(msgspec.json.encode(found))
+        lab = lab_picture(tmp_path)
+        assert lab.ranking is not None
+        assert (lab.ranking.verdict is not None) is shown
+        html = ranking_html(lab.ranking)
+        assert ("noise</span> ETHUSDT: noise (luck)" in html) is shown
+        assert ("not judged" in html) is not shown
+    assert [file.name for file in lab.files] == [ranking.name]
 
 
 def test_pictures_are_plain_values(replica: SessionReplica) -> None:

@@ -109,7 +109,7 @@ def sweep(
 ) -> int:
     from aster_operator.backtest.results import FORMATS, write_results
     from aster_operator.backtest.sweep import SEMANTICS
-    from aster_operator.cli.backtest_verdicts import study_results
+    from aster_operator.cli.backtest_verdicts import study_results, write_verdicts
     from aster_operator.cli.json_output import print_json
 
     one_of(semantics, SEMANTICS, "--semantics")
@@ -127,11 +127,11 @@ def sweep(
     date = _today(clock)
     with cluster_or_none(cluster) as far:
         results, seconds = run_sweep(prepared, semantics, workers, clock, far)
-        paths = write_results(
-            results, out, date=date, file_format=file_format, inputs_hash=inputs_hash(inputs, bars)
-        )
+        hashed = inputs_hash(inputs, bars)
+        paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=hashed)
         plots = _plot(results, bars, out, date, plot_top)
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
+        write_verdicts(studies, results, out, date, hashed)
     summary = sweep_summary(results, studies, seconds, semantics) | {
         "results": [str(path) for path in paths],
         "plots": [str(path) for path in plots],

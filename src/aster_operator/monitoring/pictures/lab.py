@@ -9,9 +9,10 @@ import msgspec
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Heatmap", "Lab", "LabFile", "Ranking", "lab_picture", "report_path"]
+__all__ = ["Heatmap", "Lab", "LabFile", "Ranking", "SweepVerdict", "lab_picture", "report_path"]
 
 _METRIC = "total_pnl"
+_OUTCOME = (_METRIC, "n_trades", "win_rate", "sharpe", "max_drawdown")
 _MOST_FILES = 200
 
 
@@ -35,6 +36,13 @@ class Heatmap(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[tuple[float | None, ...], ...]
 
 
+class SweepVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the best of a sweep can be believed: robust, fragile or noise, and why in one line."""
+
+    verdict: str
+    line: str
+
+
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     """The best configurations of one sweep, as the lab ranked them. `biased`: its semantics fill on the bar
     that made the signal, which earns money out of noise."""
@@ -46,6 +54,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[str | float | int | None, ...], ...]
     parameters: tuple[str, ...]
     heatmap: Heatmap | None
+    verdict: SweepVerdict | None = None
+    """None where the sweep was not judged, or other results were."""
 
 
 class Lab(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +132,7 @@ def _ranking(path: Path, x_name: str | None, y_name: str | None, top: int) -> Ra
     parameters = tuple(
         column for column in PARAMETERS if column in table.columns and table[column].n_unique() > 1
     )
-    shown = [column for column in table.columns if column not in ("inputs_hash", "grid_hash", "code_version")]
+    shown = _shown(table.columns, parameters)
     semantics = str(table["semantics"][0]) if "semantics" in table.columns and table.height else ""
     axes = [name for name in (x_name, y_name) if name in parameters]
     axes += [name for name in parameters if name not in axes]
@@ -134,7 +144,38 @@ def _ranking(path: Path, x_name: str | None, y_name: str | None, top: int) -> Ra
         rows=tuple(tuple(_plain(cell) for cell in row) for row in table.select(shown).head(top).iter_rows()),
         parameters=parameters,
         heatmap=_heatmap(table, axes[0], axes[1]) if len(axes) > 1 and _METRIC in table.columns else None,
+        verdict=_verdict(path, table),
     )
+
+
+def _shown(columns: list[str], parameters: tuple[str, ...]) -> list[str]:
+    """Which configuration, what came of it, the parameters that make the difference, the other figures; not
+    what is the same for all."""
+    from aster_operator.backtest.grid import PARAMETERS
+
+    same = {"symbol", "semantics", "inputs_hash", "grid_hash", "code_version", *PARAMETERS} - {*parameters}
+    ordered = dict.fromkeys(("config_id", *_OUTCOME, *parameters, *columns))
+    return [column for column in ordered if column in columns and column not in same]
+
+
+def _verdict(path: Path, table: "pl.DataFrame") -> SweepVerdict | None:
+    """What lies beside the ranking, if it was found on just these results."""
+    name = path.stem.replace("backtest_results_", "backtest_verdict_", 1)
+    try:
+        found = msgspec.json.decode(path.with_name(f"{name}.json").read_bytes(), type=_FoundVerdict)
+    except (OSError, msgspec.DecodeError):
+        return None
+    for column, value in (("inputs_hash", found.inputs_hash), ("grid_hash", found.grid_hash)):
+        if column not in table.columns or not table.height or str(table[column][0]) != value:
+            return None
+    return SweepVerdict(verdict=found.verdict, line=found.line)
+
+
+class _FoundVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    verdict: str
+    line: str
+    inputs_hash: str
+    grid_hash: str
 
 
 def _heatmap(table: "pl.DataFrame", x_name: str, y_name: str) -> Heatmap:

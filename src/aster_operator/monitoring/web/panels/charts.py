@@ -21,6 +21,8 @@ LONG_COLOUR = "#2f7fe6"
 SHORT_COLOUR = "#d9822b"
 """Blue and orange: told apart by people who cannot tell red from green."""
 _SERIES = ("#2f7fe6", "#d9822b", "#2a9d8f", "#8a63d2", "#7a8699")
+_MOST_LABELS = 120
+"""Cells of a heatmap that hold their numbers readably."""
 _AXIS = {"axisLabel": {"color": "#7f8b99"}, "axisLine": {"lineStyle": {"color": "#8a95a3"}}}
 _SPLIT = {"splitLine": {"lineStyle": {"color": "rgba(128,140,155,0.22)"}}}
 
@@ -205,7 +207,7 @@ def heatmap_chart(heatmap: Heatmap) -> dict[str, Any]:
     return {
         "animation": False,
         "tooltip": {"position": "top", "confine": True},
-        "grid": {"left": 70, "right": 20, "top": 20, "bottom": 80},
+        "grid": {"left": 70, "right": 40, "top": 30, "bottom": 80},
         "xAxis": {
             "type": "category",
             "name": heatmap.x_name,
@@ -232,8 +234,9 @@ def heatmap_chart(heatmap: Heatmap) -> dict[str, Any]:
             {
                 "name": heatmap.metric,
                 "type": "heatmap",
+                "label": {"show": len(values) <= _MOST_LABELS, "color": "#14181f"},
                 "data": [
-                    [x, y, cell]
+                    [x, y, float(f"{cell:.3g}")]
                     for y, row in enumerate(heatmap.cells)
                     for x, cell in enumerate(row)
                     if cell is not None

@@ -151,8 +151,18 @@ def ranking_html(ranking: Ranking) -> str:
         ranking.columns, ranking.rows[0] if ranking.rows else ranking.columns, strict=True)]  # fmt: skip
     rows = [[_cell(cell) for cell in row] for row in ranking.rows]
     words = f"{ranking.configurations:,} configurations were tried; the best of many looks better than it is."
-    table = m.table(heads, rows, empty="The sweep is empty.", label="Ranking")
-    return f'<p class="dim">{words} {biased}</p>{table}'
+    table = m.table(heads, rows, empty="The sweep is empty.", label="Ranking", compact=True)
+    return f'<p>{_verdict_html(ranking)}</p><p class="dim">{words} {biased}</p>{table}'
+
+
+def _verdict_html(ranking: Ranking) -> str:
+    found = ranking.verdict
+    if found is None:
+        return (
+            f"{m.chip('not judged')} <span class='dim'>nobody asked whether the best can be believed</span>"
+        )
+    tone = {"robust": "good", "fragile": "warn"}.get(found.verdict, "bad")
+    return f"{m.chip(found.verdict, tone)} {m.text(found.line)}"
 
 
 def _cell(cell: str | float | int | None) -> str:
