@@ -211,6 +211,50 @@ def test_what_arrays_cannot_do(
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("venue", ["arrays", "exchange"])
+@pytest.mark.parametrize(
+    ("stream", "column", "value", "words"),
+    [
+        ("bookTicker", "bid_price", 500.0, "crossed"),
+        ("bookTicker", "ask_price", 0.0, "not above 0"),
+        ("aggTrade", "price", float("nan"), "not above 0"),
+        ("markPrice", "mark_price", -1.0, "not above 0"),
+    ],
+)
+def test_ticks_that_cannot_be_are_named(
+    tmp_path: Path,
+    venue: str,
+    stream: str,
+    column: str,
+    value: float,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    times = START_MS + 100 * np.arange(200)
+    ones = np.ones(200)
+    streams = {
+        "bookTicker": {
+            "bid_price": 100 * ones, "bid_quantity": ones, "ask_price": 101 * ones, "ask_quantity": ones,
+        },
+        "aggTrade": {
+            "trade_id": np.arange(200), "trade_ms": times, "price": 100 * ones, "quantity": ones,
+            "is_buyer_maker": ones > 0,
+        },
+        "markPrice": {
+            "mark_price": 100 * ones, "index_price": 100 * ones, "funding_rate": 0 * ones,
+            "next_funding_ms": np.full(200, times[-1] + 1),
+        },
+    }  # fmt: skip
+    streams[stream][column][100] = value
+    for name, columns in streams.items():
+        put(tmp_path, name, SYMBOL, times, columns)
+    assert replayed("--venue", venue, "--market", "ticks", catalog=tmp_path) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert f"101 ({times[100]} ms)" in told
+    assert len(told.strip().splitlines()) == 1
+
+
 def test_without_marks_there_is_no_stop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     times = START_MS + 100 * np.arange(50)
     ones = np.ones(50)

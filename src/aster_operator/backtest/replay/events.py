@@ -76,13 +76,21 @@ def _check(times: LongIntegers, values: Floats, kind: int, name: str) -> None:
         if bad.any():
             raise ValueError(f"{name} {int(np.argmax(bad)) + 1} is not finite")
         return
-    bad = ~(np.isfinite(values[:, 0]) & (values[:, 0] > 0))
+    for column, word in ((0, "bid"), (2, "ask")) if kind == QUOTE_EVENT else ((0, "price"),):
+        bad = ~(np.isfinite(values[:, column]) & (values[:, column] > 0))
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{name} {row + 1} ({times[row]} ms): {word} {values[row, column]:g} is not above 0"
+            )
     if kind == QUOTE_EVENT:
-        bad |= ~(np.isfinite(values[:, 2]) & (values[:, 2] >= values[:, 0]))
-    if bad.any():
-        raise ValueError(
-            f"{name} {int(np.argmax(bad)) + 1} has a price that is not above 0, or a crossed book"
-        )
+        crossed = values[:, 0] > values[:, 2]
+        if crossed.any():
+            row = int(np.argmax(crossed))
+            bid, ask = values[row, 0], values[row, 2]
+            raise ValueError(
+                f"{name} {row + 1} ({times[row]} ms): bid {bid:g} is above ask {ask:g}: a crossed book"
+            )
 
 
 @compiled

@@ -30,6 +30,8 @@ def catalog_ticks(
             rows = catalog.read(stream, [symbol], start_ms=start_ms, end_ms=end_ms).sort(
                 "event_ms", "received_ns", maintain_order=True
             )
+            best = ("bid1_price", "ask1_price") if stream == "depth5" else ("bid_price", "ask_price")
+            _refuse_unsound(rows, best, f"{root}: {symbol}, stream {stream}")
             books = _pictures(rows) if stream == "depth5" else _touches(rows)
     if not books:
         raise HistoryError(f"{root}: {symbol}: no book recorded in this time; record bookTicker or depth5")
@@ -39,12 +41,13 @@ def catalog_ticks(
         once = rows.unique(["trade_ms", "trade_id"], keep="first", maintain_order=True).sort(
             "trade_ms", "trade_id"
         )
+        _refuse_unsound(once, ("price",), f"{root}: {symbol}, stream aggTrade")
         trades = [
             TradeTick(time_ms, price, quantity, not is_buyer_maker)
             for time_ms, price, quantity, is_buyer_maker in once.select(
                 "trade_ms", "price", "quantity", "is_buyer_maker"
             ).iter_rows()
-            if price > 0 and quantity > 0
+            if quantity > 0
         ]
     # Trades from before the first book have nothing to trade against.
     first_ms = books[0].time_ms
@@ -61,6 +64,22 @@ def catalog_ticks(
     )
 
 
+def _refuse_unsound(rows: pl.DataFrame, prices: tuple[str, ...], where: str) -> None:
+    """Raise HistoryError for the first row with a price that is none, or whose bid is above its ask."""
+    bad = [~pl.col(price).is_finite() | (pl.col(price) <= 0) for price in prices]
+    complaints = ["is not above 0"] * len(prices)
+    if len(prices) > 1:
+        bad.append(pl.col(prices[0]) > pl.col(prices[1]))
+        complaints.append("is above the ask: the book is crossed")
+    for wrong, price, complaint in zip(bad, (*prices, prices[0]), complaints, strict=False):
+        found = rows.with_row_index("row").filter(wrong).select("row", "event_ms", price).head(1)
+        if found.height:
+            row, time_ms, value = found.row(0)
+            raise HistoryError(
+                f"{where}, row {row + 1} ({time_ms} ms), column {price}: {value:g} {complaint}"
+            )
+
+
 def _marks(catalog: Catalog, symbol: str, first_ms: int, end_ms: int | None) -> list[MarkTick]:
     """From the newest one that held when the first book was shown."""
     if "markPrice" not in catalog.streams():
@@ -69,7 +88,8 @@ def _marks(catalog: Catalog, symbol: str, first_ms: int, end_ms: int | None) -> 
     rows = catalog.read("markPrice", [symbol], end_ms=end_ms).sort(
         "event_ms", "received_ns", maintain_order=True
     )
-    found = [MarkTick(*row) for row in rows.select(columns).iter_rows() if row[1] > 0 and row[2] > 0]
+    _refuse_unsound(rows, ("mark_price",), f"{catalog.root}: {symbol}, stream markPrice")
+    found = [MarkTick(*row) for row in rows.select(columns).iter_rows() if row[2] > 0]
     before = sum(1 for mark in found if mark.time_ms <= first_ms)
     return found[max(0, before - 1) :]
 
@@ -110,7 +130,7 @@ def _touches(rows: pl.DataFrame) -> list[BookTick]:
         for time_ms, bid, bids, ask, asks in rows.select(
             "event_ms", "bid_price", "bid_quantity", "ask_price", "ask_quantity"
         ).iter_rows()
-        if 0 < bid < ask and bids > 0 and asks > 0
+        if bid < ask and bids > 0 and asks > 0
     ]
 
 
