@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Footer, Static
 from watched import Facts, FactsInMemory, OneSession
 
 from aster_operator.domain.clock import ManualClock
@@ -79,3 +79,26 @@ async def test_without_a_session_it_says_so_and_steers_nothing() -> None:
 )
 def test_figures(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_newest_message_and_every_column_are_seen_whatever_the_terminal(
+    recorded: Recorded, size: tuple[int, int]
+) -> None:
+    app, _ = app_of(recorded)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        app.renew()
+        await pilot.pause()
+        assert app.query_one("#account", Static).size.height == 2, "nothing is wrapped"
+        table = app.query_one("#pairs", DataTable)
+        assert table.virtual_size.width <= size[0], "no column is cut off"
+        log = app.query_one("#log", Static)
+        assert log.region.y < app.query_one(Footer).region.y
+        replica = app._hub.replica
+        assert replica is not None
+        newest = replica.activity.notices.last()
+        assert newest is not None
+        assert newest.message[:30] in str(log.render()).splitlines()[0]
+        assert " UTC" in str(app.query_one("#state", Static).render())
+        await pilot.press("q")

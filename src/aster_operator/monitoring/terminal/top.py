@@ -18,14 +18,16 @@ from aster_operator.monitoring.terminal.figures import (
     gauge_text,
     signed_text,
 )
+from aster_operator.monitoring.time_text import utc_text
 from aster_operator.monitoring.web.hub import DashboardHub
 
 __all__ = ["TopApp"]
 
 _RENEW_S = 1.0
-_SHOWN_LIMITS = 8
-_SHOWN_NOTICES = 8
-_PAIRS = ("Pair", "State", "Held", "Long", "Short", "Imbalance", "PnL", "Liquidation", "Why")
+_TALL = 34
+"""Lines of a terminal that holds everything; in a lower one there is less of limits and messages."""
+_SHOWN, _SHOWN_LOW = 8, 4
+_PAIRS = ("Pair", "State", "Held", "Long", "Short", "Δ", "PnL", "To liq.", "Why")
 _POSITIONS = ("Symbol", "Side", "Quantity", "Entry", "Mark", "PnL", "Protection", "Stop", "Age")
 
 
@@ -80,7 +82,7 @@ class TopApp(App[None]):
         self._now: Now | None = None
 
     def compose(self) -> ComposeResult:
-        yield Header(show_clock=True)
+        yield Header()
         yield Static(id="state")
         yield Static(id="account")
         yield DataTable(id="pairs", cursor_type="row", zebra_stripes=True)
@@ -106,13 +108,17 @@ class TopApp(App[None]):
             return
         self._now = now = now_picture(hub.replica, equity_samples=60)
         self.query_one("#state", Static).update(self._state(now))
-        self.query_one("#account", Static).update(_account(now))
+        self.query_one("#account", Static).update(_account(now, self.size.width))
         self._fill("#pairs", [(row.name, _pair(row)) for row in now.pairs])
         self._fill("#positions", [(row.symbol, _position(row)) for row in now.positions])
-        self.query_one("#limits", Static).update(_limits(now.limits))
-        lines = list(hub.replica.activity.notices)[-_SHOWN_NOTICES:]
+        shown = _SHOWN if self.size.height >= _TALL else _SHOWN_LOW
+        self.query_one("#limits", Static).update(_limits(now.limits, shown))
+        lines = reversed(hub.replica.activity.notices.newest(shown))
         styles = {"warning": "yellow", "critical": "bold red"}
-        log = Text("\n").join(Text(line.message, style=styles.get(str(line.level), "dim")) for line in lines)
+        log = Text("\n", no_wrap=True, overflow="ellipsis").join(
+            Text(f"{utc_text(line.at_ms)[11:]} {line.message}", style=styles.get(str(line.level), "dim"))
+            for line in lines
+        )
         self.query_one("#log", Static).update(log)
 
     def _state(self, now: Now) -> Text:
@@ -122,7 +128,7 @@ class TopApp(App[None]):
             text.append(
                 "running" if session.is_running else "ended", style="green" if session.is_running else "dim"
             )
-        text.append(f"   {now.strategy}   ")
+        text.append(f"   {now.strategy}   {utc_text(now.now_ms)} UTC   ")
         if now.entries_blocked:
             text.append(f"entries blocked: {now.entries_blocked}", style="yellow")
         else:
@@ -175,16 +181,20 @@ class TopApp(App[None]):
         self.push_screen(_Confirm(f"{what}?"), answered)
 
 
-def _account(now: Now) -> Text:
+def _account(now: Now, width: int) -> Text:
     text = Text()
     text.append(f"equity {amount_text(now.equity_usd)}", style="bold")
     text.append(f"   net delta {signed_text(now.net_delta_usd)}   gross {amount_text(now.gross_usd)}")
-    text.append(f"   fees {amount_text(now.fees_usd)}   funding {signed_text(now.funding_usd)}\n")
+    text.append(f"   fees {amount_text(now.fees_usd)}\n")
     target = f" of {amount_text(now.volume_target_usd)}" if now.volume_target_usd is not None else ""
-    text.append(
-        f"volume today {amount_text(now.volume_today_usd)}{target}   orders {len(now.open_orders)}   "
+    second = (
+        f"volume today {amount_text(now.volume_today_usd)}{target}   "
+        f"funding {signed_text(now.funding_usd)}   orders {len(now.open_orders)}   "
     )
-    text.append(equity_line([each.equity_usd for each in now.equity]), style="cyan")
+    text.append(second)
+    room = width - len(second) - 2
+    if room > 0:
+        text.append(equity_line([each.equity_usd for each in now.equity[-room:]]), style="cyan")
     return text
 
 
@@ -197,7 +207,7 @@ def _pair(row: PairRow) -> tuple[Text | str, ...]:
     return (
         row.name,
         Text(row.phase, style="green" if row.phase == "holding" else "yellow"),
-        f"{age_text(row.age_ms)} of {age_text(row.hold_ms)}",
+        _held(row),
         Text(f"{long.quantity.normalize():f}", justify="right"),
         Text(f"{short.quantity.normalize():f}", justify="right"),
         Text(f"{row.imbalance.normalize():f}{lone}", style="bold red" if lone else "", justify="right"),
@@ -205,6 +215,12 @@ def _pair(row: PairRow) -> tuple[Text | str, ...]:
         Text("–" if distance is None else f"{distance:,.1f} %", justify="right"),
         Text(row.action, style="dim"),
     )
+
+
+def _held(row: PairRow) -> str:
+    held, whole = age_text(row.age_ms), age_text(row.hold_ms)
+    unit = whole.rpartition(" ")[2]
+    return f"{held.removesuffix(' ' + unit)} of {whole}"
 
 
 def _position(row: PositionRow) -> tuple[Text | str, ...]:
@@ -223,10 +239,10 @@ def _position(row: PositionRow) -> tuple[Text | str, ...]:
     )
 
 
-def _limits(limits: tuple[LimitRow, ...]) -> Text:
+def _limits(limits: tuple[LimitRow, ...], shown: int) -> Text:
     styles = {"ok": "green", "warn": "yellow", "act": "bold red", "unknown": "dim"}
     order = {"act": 0, "warn": 1, "unknown": 2, "ok": 3}
-    rows = sorted(limits, key=lambda row: (order[row.level], -(row.used_pct or 0)))[:_SHOWN_LIMITS]
+    rows = sorted(limits, key=lambda row: (order[row.level], -(row.used_pct or 0)))[:shown]
     return Text("\n").join(
         Text(f"{gauge_text(row.used_pct)} {row.level:7} {row.name}  {row.subject}", style=styles[row.level])
         for row in rows
