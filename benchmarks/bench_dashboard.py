@@ -8,7 +8,9 @@ viewer, and what a viewer that has stopped reading costs the session. Needs Chro
 import argparse
 import asyncio
 import json
+import math
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -71,11 +73,34 @@ class LoadedStream:
         if not taken and time.monotonic() - self._ticked >= 1:
             self._ticked = time.monotonic()
             self._now_ms += 1_000
-            taken = [TimerFired(event_ms=self._now_ms, received_ns=0)]
+            taken = [*self._marks(), TimerFired(event_ms=self._now_ms, received_ns=0)]
         return [(fact, None) for fact in taken]
 
     def close(self) -> None:
         return
+
+    def _marks(self) -> list[Any]:
+        """Every price moves, and with it the PnL of every position."""
+        from aster_operator.domain.events import MarkUpdated
+        from aster_operator.domain.market import MarkPrice
+
+        moved = Decimal(self._now_ms // 1_000 % 60) / 10
+        return [
+            MarkUpdated(
+                event_ms=self._now_ms,
+                received_ns=0,
+                mark=MarkPrice(
+                    symbol=f"COIN{number}USDT",
+                    mark=Decimal(101 + number) + moved,
+                    index=Decimal(101 + number),
+                    funding_rate=Decimal("0.0001"),
+                    next_funding_ms=self._now_ms + 3_600_000,
+                    event_ms=self._now_ms,
+                    received_ns=0,
+                ),
+            )
+            for number in range(SYMBOLS)
+        ]
 
     def _snapshot(self) -> Any:
         from aster_operator.domain.enums import MarginType, PositionSide
@@ -277,6 +302,45 @@ def demo_cpu_s(folder: Path, stalled: bool, hours: str) -> float:
     return used
 
 
+def resident_mb(pid: int) -> float:
+    """Memory of a process, MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def stalled_viewer(url: str, pid: int, idle: float) -> list[Row]:
+    """What a viewer costs the server whose socket is open and who reads nothing, and whether it is let go."""
+    from websockets.sync.client import connect
+
+    page = urlopen(url).read().decode()  # noqa: S310
+    client_id = re.search(r"'client_id': '([^']+)'", page)
+    assert client_id is not None
+    query = "EIO=4&transport=websocket&next_message_id=0&implicit_handshake=true&tab_id=stalled"
+    query += f"&document_id=stalled&client_id={client_id[1]}"
+    address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{query}"
+    with connect(address, max_queue=1, compression=None, ping_interval=None) as viewer:
+        viewer.recv()
+        viewer.send("40")
+        while "update" not in str(viewer.recv(timeout=10)):
+            pass
+        seen = _viewers(url)
+        memory = resident_mb(pid)
+        used = share_of_a_core(pid, 30) - idle
+        grown_mb = resident_mb(pid) - memory
+        left = _viewers(url)
+    return [
+        bounded("server CPU beside a viewer that does not read", "cores", used, most=MOST_CPU_SHARE),
+        bounded("server memory for it after 30 s", "MB", grown_mb, most=20),
+        bounded(f"viewers left of {seen:.0f} that did not read", "viewers", left, most=0),
+    ]
+
+
+def _viewers(url: str) -> float:
+    text = urlopen(f"{url}/metrics").read().decode()  # noqa: S310
+    found = re.search(r"^aster_operator_viewers (\S+)", text, re.MULTILINE)
+    return float(found[1]) if found is not None else math.nan
+
+
 def measure(hours: str) -> list[Row]:
     """One row for each question."""
     from playwright.sync_api import sync_playwright
@@ -319,6 +383,7 @@ def look(browser: Any, url: str, pid: int) -> list[Row]:
         time.sleep(1)
     idle = share_of_a_core(pid, 8)
     rows = [bounded("server CPU without a viewer", "cores", idle)]
+    rows += stalled_viewer(url, pid, idle)
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     for path in ("/", "/market", "/decisions", "/trades", "/system"):
         page.goto(url + path)
