@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from aster_operator.database.account_lock import holding_account
+from aster_operator.database.account_lock import holding_account, holding_account_here
 from aster_operator.database.problems import DatabaseProblem
 
 ACCOUNT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -78,3 +78,36 @@ def test_the_same_account_can_be_traded_one_after_the_other(empty_url: str) -> N
 def test_a_fault_inside_the_block_is_not_the_lock_s(empty_url: str) -> None:
     with pytest.raises(RuntimeError, match="ours"), holding_account(empty_url, "mainnet", ACCOUNT):
         raise RuntimeError("ours")
+
+
+HOLDER_HERE = """
+import sys
+from aster_operator.database.account_lock import holding_account_here
+with holding_account_here(sys.argv[1], sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has no such names")
+def test_on_one_machine_the_second_is_refused_whatever_its_books_and_its_folder() -> None:
+    venue = f"sim-of-process-{os.getpid()}"
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDER_HERE, venue, ACCOUNT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+    try:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(DatabaseProblem) as caught, holding_account_here(venue, ACCOUNT.lower()):
+            pytest.fail("both trade")
+        assert f"process {first.pid}, this machine" in caught.value.line
+        with holding_account_here(f"{venue}-another", ACCOUNT):
+            pass
+    finally:
+        end(first)
+    with holding_account_here(venue, ACCOUNT):
+        pass

@@ -132,7 +132,7 @@ def booted(folder: Path) -> Iterator[Booted]:
             os.kill(manager, signal.SIGKILL)  # all of its namespace goes with it, before `unshare` ends
         else:
             process.kill()
-        process.wait(60)
+        process.communicate(timeout=60)
         _remove(groups)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ from aster_operator.cli.run_plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from rich.console import Console
 
@@ -223,8 +224,6 @@ async def _main(
     *,
     json_output: bool,
 ) -> int:
-    from contextlib import nullcontext
-
     from rich.console import Console
 
     from aster_operator.cli.errors import print_warnings
@@ -232,7 +231,6 @@ async def _main(
     from aster_operator.cli.report_parts import completion_notifier
     from aster_operator.cli.service_mode import SessionFace, logs_as_json
     from aster_operator.cli.venues import connect, exchange_life, fund_spot, with_spot
-    from aster_operator.database.account_lock import holding_account
     from aster_operator.domain.clock import WallClock
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.live_run import LiveRun
@@ -251,8 +249,7 @@ async def _main(
     if venue == "paper":
         traded = await PaperClient.open(client, plan.symbols, settings.capital_usdt, clock)
         account, life = "paper", _paper_life(clock)
-    # Every paper account is new; everywhere else two operators would trade against each other's orders.
-    alone = nullcontext() if venue == "paper" else holding_account(settings.database_url, venue, account)
+    alone = _alone(settings, venue, client.venue.label, account)
     try:
         if venue == "sim" and plan.pairs:
             await fund_spot(client, settings, clock)
@@ -282,6 +279,19 @@ async def _main(
     finally:
         await traded.close()
     return await _tell(result, settings, console, notifier, json_output=json_output)
+
+
+@contextmanager
+def _alone(settings: "Settings", venue: "Venue", label: str, account: str) -> "Iterator[None]":
+    """Hold the account, here and wherever the books are shared: two operators would trade against each
+    other's orders. Every paper account is new. Raises DatabaseProblem, naming who holds it."""
+    from aster_operator.database.account_lock import holding_account, holding_account_here
+
+    if venue == "paper":
+        yield
+        return
+    with holding_account(settings.database_url, venue, account), holding_account_here(label, account):
+        yield
 
 
 async def _tell(

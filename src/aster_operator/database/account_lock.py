@@ -1,14 +1,18 @@
 """One operator for one account and one set of books, whichever key and whichever machine it uses.
 
-The lock of an agent's key (`exchange.signing.nonce`) holds on one machine. This one holds wherever the
-books are shared: a file beside a SQLite database, an advisory lock on a PostgreSQL server. Both end with the
-process that holds them, however it ends.
+Two locks. One holds wherever the books are shared: a file beside a SQLite database, an advisory lock on a
+PostgreSQL server. The other holds on one machine, whatever the books, the folder and the user: a name in the
+kernel, where it has such names (Linux; each container has its own). Both end with the process that holds
+them, however it ends.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +22,7 @@ from sqlalchemy import URL, Connection, text
 from aster_operator.database.engine import database_name, describing_errors, normalised_url, open_engine
 from aster_operator.database.problems import DatabaseProblem
 
-__all__ = ["holding_account"]
+__all__ = ["holding_account", "holding_account_here"]
 
 _NAME_BYTES = 63  # PostgreSQL cuts names of applications there
 _HOLDER = text(
@@ -36,7 +40,7 @@ def holding_account(url: str | URL, venue: str, account: str) -> Iterator[None]:
     Raises DatabaseProblem when another process does so already; it names that process and its machine.
     """
     books = normalised_url(url)
-    number = hashlib.sha256(f"{venue}\n{account.lower()}".encode()).digest()[:8]
+    number = _number(venue, account)
     whoami = f"process {os.getpid()} on {socket.gethostname()}"
     if books.get_backend_name() == "sqlite":
         path = Path(str(books.database))
@@ -50,6 +54,44 @@ def holding_account(url: str | URL, venue: str, account: str) -> Iterator[None]:
             yield
     finally:
         engine.dispose()
+
+
+@contextmanager
+def holding_account_here(venue: str, account: str) -> Iterator[None]:
+    """Trade for `account` on `venue`, alone on this machine, for the time of the block.
+
+    `venue` tells one served exchange from another. Raises DatabaseProblem when another process does so
+    already; it names that process.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    name = b"\0aster-operator-" + _number(venue, account).hex().encode()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
+        try:
+            held.bind(name)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise _taken(_holder_of(name), venue, account, "this machine") from None
+        held.listen(1)
+        yield
+
+
+def _holder_of(name: bytes) -> str:
+    """Who listens at a name of the kernel's; empty when that cannot be told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        try:
+            asking.connect(name)
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return ""
+    process, _, _ = struct.unpack("3i", credentials)
+    return f"process {process}" if process > 0 else ""
+
+
+def _number(venue: str, account: str) -> bytes:
+    return hashlib.sha256(f"{venue}\n{account.lower()}".encode()).digest()[:8]
 
 
 @contextmanager
