@@ -201,6 +201,27 @@ def test_a_full_disk_ends_with_one_line_and_nothing_half_written(
     assert contents(source) == before
 
 
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("unshare") is None, reason="a small disk of its own needs root"
+)
+def test_of_two_disks_the_full_one_is_named(source: str, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    command = [sys.executable, "-m", "aster_operator.cli.entry", "db", "backup", "--database-url", source]
+    mounted = f'mount -t tmpfs -o size=40k tmpfs {small} && "$@"; code=$?; ls -A {small}; exit $code'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounted, "sh", *command, "--out", str(small / "books.backup")],
+        env=dict(os.environ) | {"ASTER_OPERATOR_ENV_FILE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"aster-operator: database or disk is full, {small}: free some space on the disk")
+
+
 # --- PostgreSQL -----------------------------------------------------------------------------------------
 
 

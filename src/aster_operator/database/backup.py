@@ -113,10 +113,10 @@ def _copy_sqlite(source: Path, target: Path) -> None:
             (verdict,) = writing.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
         text = one_line(str(error))
-        remedy = (
-            "free some space on the disk" if "full" in text else "the file may be damaged or something else"
-        )
-        raise DatabaseProblem(text, str(source), remedy) from None
+        if "full" in text:  # only the copy grows
+            remedy = "free some space on the disk, or name another place"
+            raise DatabaseProblem(text, str(target.absolute().parent), remedy) from None
+        raise DatabaseProblem(text, str(source), "the file may be damaged or something else") from None
     if verdict != "ok":
         raise DatabaseProblem(
             f"the books are damaged ({one_line(str(verdict))})", str(source), "restore an earlier backup"
