@@ -117,6 +117,36 @@ def test_an_entry_on_the_first_and_on_the_last_bar() -> None:
     assert trades["exit_reason"][-1] == "open"
 
 
+def test_an_account_that_is_ruined_stays_at_nothing() -> None:
+    """Prices that more than double within a bar take all from a short before any stop. vectorbt goes below
+    zero and orders no more; here everything is lost, once, and nothing is ranked below it."""
+    bars = random_bars(400, 5, volatility_bps=5000.0, spread_bps=1.0)
+    bars = replace(bars, funding_bps=0 * bars.funding_bps, opening_loss_bps=0 * bars.opening_loss_bps)
+    changes = {
+        "k": [0.2], "n": [0.2], "sl_bps": [5000.0, 9900.0], "tp_bps": [5000.0, 9900.0],
+        "activation_bps": [5000.0, 9000.0], "activation_buffer_bps": [0.0], "callback_bps": [500.0, 900.0],
+        "min_tp_gap_bps": [0.0], "spread_max": [1000.0], "funding_max": [1000.0],
+    }  # fmt: skip
+    grid = make_param_grid(space(**changes))
+    ours, theirs = both(bars, grid, 4.0, 0.0)
+    ruined = np.asarray(theirs.value()).min(axis=0) <= 0
+    assert 0 < ruined.sum() < len(grid)
+    columns = metric_columns(ours)
+    assert (columns["total_pnl"][ruined] == -100.0).all()
+    assert (columns["total_return"][ruined] == -1.0).all()
+    assert (columns["max_drawdown"][ruined] == -1.0).all()
+    assert all(np.isfinite(column[ruined]).all() for column in columns.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = peer.metrics(theirs)
+    # Up to there they are the same (it counts the reversal that ruins twice), and without a ruin throughout.
+    assert np.isin(table["n_trades"].to_numpy()[ruined] - columns["n_trades"][ruined], (0, 1)).all()
+    for name in ORIGINAL_METRICS:
+        np.testing.assert_allclose(
+            columns[name][~ruined], table[name].to_numpy(dtype=float)[~ruined], rtol=1e-9, atol=1e-12
+        )
+
+
 def test_no_entry_at_all() -> None:
     bars = random_bars(400, 13)
     grid = make_param_grid(space(k=[500.0]))

@@ -93,13 +93,21 @@ def _excursions(
 @compiled
 def _end(out: Floats, value: float, flag: int) -> None:
     """Count the exit bar, on which a position worth `value` ends; a reversal leaves that to what follows."""
-    if out[_LOWEST] <= 0 or out[_FACTOR] <= 0:
-        # More than everything is lost: vectorbt would stop ordering here, which is not imitated.
-        out[_DRAWDOWN] = -np.inf
-    elif flag == REVERSED:
+    if flag == REVERSED:
         out[_LINK] = out[_FACTOR] / value
     else:
         _step(out, value, out[_FACTOR])
+
+
+@compiled
+def _ruin(out: Floats) -> None:
+    """Everything is lost, be it in one bar or on the way: nothing is left and nothing more is owed.
+
+    vectorbt lets the account go below zero and orders no more; that is not imitated.
+    """
+    out[_FACTOR], out[_LOWEST], out[_DRAWDOWN] = 0.0, 0.0, -1.0
+    out[_RETURNS], out[_SQUARES], out[_LOSSES] = -1.0, 1.0, 1.0
+    out[_WINS], out[_LOSING] = 0.0, 1.0
 
 
 @compiled
@@ -157,13 +165,16 @@ def describe_compound(
                 # As vectorbt counts: a position still open has been held through the last bar.
                 out[_HELD] = bar - entry_bars[entry]
                 out[_EXIT_BAR] = until
-                if bar < bars:
+                if out[_LOWEST] <= 0 or out[_FACTOR] <= 0:
+                    _ruin(out)
+                elif bar < bars:
                     _end(out, value, slot_flags[slot])
 
 
 @compiled
 def _add_trades(trades: Integers, first: int, last: int, slots: Floats, own: Floats) -> None:
-    """Continue the totals `own` of one configuration with its trades, slots from `first` to `last`.
+    """Continue the totals `own` of one configuration with its trades, slots from `first` to `last`, for as
+    long as there is capital.
 
     Written out in single variables: they stay in registers, which is most of the speed of a sweep.
     """
@@ -173,7 +184,8 @@ def _add_trades(trades: Integers, first: int, last: int, slots: Floats, own: Flo
     wins, losing, won, lost = own[WINS], own[LOSING], own[WON], own[LOST]
     fees, lowest_capital, peak_capital = own[FEES], own[LOWEST_CAPITAL], own[PEAK_CAPITAL]
     trough = peak
-    for index in range(first, last):
+    index = first
+    while index < last and capital > 0:
         # Not slots[slot]: a view would be counted in and out, which takes longer than all that follows.
         slot = np.uint32(trades[index])
         change = slots[slot, _VALUE] * link - 1
@@ -206,6 +218,8 @@ def _add_trades(trades: Integers, first: int, last: int, slots: Floats, own: Flo
             own[LONGEST_DRAWDOWN] = max(own[LONGEST_DRAWDOWN], exit_bar - own[PEAK_EXIT_BAR])
             own[PEAK_EXIT_BAR] = exit_bar
             peak_capital = capital
+        index += 1
+    own[TRADES] += index - first
     max_drawdown = min(max_drawdown, trough / peak - 1)
     own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK] = capital, peak, max_drawdown, link
     own[_RETURNS], own[_SQUARES], own[_LOSSES] = returns, squares, losses
@@ -236,5 +250,4 @@ def accumulate_compound(
         if own[TRADES] == 0 and entry_bars[slot_entries[trades[start]]] == 0:
             # The first value there is, is that of the position; the capital before it is no peak.
             own[PEAK] = own[CAPITAL] * slots[trades[start], _VALUE]
-        own[TRADES] += count
         _add_trades(trades, start, start + count, slots, own)
