@@ -20,6 +20,7 @@ from aster_operator.backtest.validation.windows import equal_blocks
 from aster_operator.cli.entry import main
 
 from .inputs_files import frame_of
+from .logs import write_logs
 from .markets import random_bars, space
 
 WINDOWS = {"T": [10, 30], "V": [10, 30]}
@@ -213,6 +214,33 @@ def test_what_a_search_leaves_and_prints(
     assert again == answer
 
 
+def test_exits_of_trials_are_resolved_on_finer_prices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trial that is found earns in a sweep with the same finer prices what the search says."""
+    write_logs(tmp_path / "logs", 500, 4)
+    inputs = tmp_path / "made.csv"
+    features = ["backtest", "features", "--log-dir", str(tmp_path / "logs"), "--windows", "10,30,60"]
+    assert main([*features, "--out-csv", str(inputs)]) == 0
+    fine = ["--fine-log-dir", str(tmp_path / "logs")]
+    file = write_space(tmp_path, ranges())
+    command = ("--trials", "12", "--batch", "6", "--parts", "3", "--min-trades", "1", "--holdout-pct", "0")
+    found = []
+    for number, more in enumerate(([], fine)):
+        capsys.readouterr()
+        assert optimise(inputs, file, tmp_path / f"found{number}", *command, *more, "--json") == 0
+        found.append(json.loads(capsys.readouterr().out))
+    coarse, finer = (answer["symbols"]["BTCUSDT"]["front"][0] for answer in found)
+    assert coarse["searched"] != finer["searched"]
+    swept = ["backtest", "sweep", "--inputs", str(inputs), "--grid", *found[1]["best_grid"], *fine]
+    assert main([*swept, "--out", str(tmp_path / "swept"), "--no-verdict", "--json"]) == 0
+    table = pl.read_csv(json.loads(capsys.readouterr().out)["results"][0])
+    assert table["n_trades"][0] == finer["searched"]["n_trades"] > 0
+    assert table["total_pnl"][0] == pytest.approx(finer["searched"]["total_pnl"])
+    other = optimise(inputs, file, tmp_path / "found0", *command, *fine)
+    assert (other, "another search is kept there" in capsys.readouterr().err) == (2, True)
+
+
 def test_a_readable_answer_says_what_luck_is(
     tmp_path: Path, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +277,8 @@ def test_when_no_trial_trades(tmp_path: Path, inputs: Path, capsys: pytest.Captu
         (ranges(), ["--semantics", "dream"], "'dream' is not one of exchange"),
         (ranges(), ["--parts", "20"], "bars to search, fewer than 2,000"),
         (ranges(), ["--trials", "0"], "--trials"),
+        (ranges(), ["--fine-log-dir", "nowhere"], "the folder is not there"),
+        (ranges(), ["--fine-log-dir", "nowhere", "--semantics", "vectorbt"], "resolved on bars"),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(

@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aster_operator.cli.backtest_fine_prices import (
+    FineCatalog,
+    FineLogDir,
+    check_fine,
+    inputs_hash,
+    with_fine_prices,
+)
 from aster_operator.cli.backtest_options import (
     AllowGaps,
     ClusterAddress,
@@ -108,6 +115,8 @@ def optimise(
     cooldown_min: CooldownMin = 10,
     funding_hours: FundingHours = 8,
     allow_gaps: AllowGaps = False,
+    fine_catalog: FineCatalog = None,
+    fine_log_dir: FineLogDir = None,
     workers: Workers = None,
     cluster: ClusterAddress = None,
     seed: _Seed = 1,
@@ -121,6 +130,7 @@ def optimise(
     from aster_operator.domain.clock import WallClock
 
     one_of(semantics, SEMANTICS, "--semantics")
+    check_fine(semantics, fine_catalog, fine_log_dir, cluster)
     options = SearchOptions(
         objectives=_objectives(objectives),
         trials=trials,
@@ -134,7 +144,8 @@ def optimise(
     table = InputFile(inputs)
     spaces = _chosen(read_space(space, table.windows()), parse_symbols(symbols), space)
     job = _Job(inputs, out, options, exchange, semantics, workers, holdout_pct / 100)
-    prepared = [(own, job.bars(table, own, allow_gaps=allow_gaps)) for own in spaces]
+    fine = (fine_catalog, fine_log_dir)
+    prepared = [(own, job.bars(table, own, fine, allow_gaps=allow_gaps)) for own in spaces]
     clock = WallClock()
     started_ns = clock.monotonic_ns()
     with cluster_or_none(cluster) as far:
@@ -169,7 +180,9 @@ class _Job:
         self._workers = workers
         self._holdout = holdout
 
-    def bars(self, table: Any, space: "SearchSpace", *, allow_gaps: bool) -> "tuple[Bars, Bars | None]":
+    def bars(
+        self, table: Any, space: "SearchSpace", fine: tuple[Path | None, Path | None], *, allow_gaps: bool
+    ) -> "tuple[Bars, Bars | None]":
         """The bars to search and those to hold out. Raises BacktestProblem."""
         from aster_operator.backtest.optimise.outcome import split_holdout
         from aster_operator.backtest.optimise.space import windows_grid
@@ -182,7 +195,7 @@ class _Job:
             has_tick_size=space.tick_size is not None,
             allow_gaps=allow_gaps,
         )
-        searched, unseen = split_holdout(bars, self._holdout)
+        searched, unseen = split_holdout(with_fine_prices(bars, *fine), self._holdout)
         needed = 100 * self._options.parts
         if len(searched) < needed:
             raise BacktestProblem(
@@ -200,11 +213,11 @@ class _Job:
     ) -> "list[Outcome]":
         from aster_operator.backtest.optimise.outcome import judge_search
         from aster_operator.backtest.optimise.search import search
-        from aster_operator.backtest.results import file_hash
         from aster_operator.cli.backtest_kernels import load_kernels
 
         load_kernels(self._semantics)
-        inputs_hash = file_hash(self._inputs)
+        bars = [own for _, pair in prepared for own in pair if own is not None]
+        hashed = inputs_hash(self._inputs, bars)
         found = []
         with progress_bars() as bar:
             for space, (searched, unseen) in prepared:
@@ -213,7 +226,7 @@ class _Job:
                     space,
                     searched,
                     self._options,
-                    inputs_hash=inputs_hash,
+                    inputs_hash=hashed,
                     semantics=self._semantics,
                     exchange=exchange,
                     storage=self._out / "optimise.journal",
