@@ -36,8 +36,8 @@ const children = (shown, fresh) => {
     morph(known, next);
   }
   while (place) drop();
-  // Another page of a table: read from its top.
-  if (rowsBefore && keyed.size === rowsBefore) shown.closest(".scroll")?.scrollTo(0, 0);
+  // Mostly other rows are another page of the table: read from its top. (What stays is no longer in `keyed`.)
+  if (2 * (rowsBefore - keyed.size) < rowsBefore) shown.closest(".scroll")?.scrollTo(0, 0);
 };
 
 const morph = (shown, fresh) => {
