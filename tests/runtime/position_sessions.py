@@ -13,7 +13,7 @@ from aster_operator.market_data.history import load_history
 from aster_operator.runtime.core_settings import core_settings, risk_limits
 from aster_operator.runtime.fault_scenarios import SCENARIOS, with_faults
 from aster_operator.runtime.journal import NoJournal
-from aster_operator.runtime.lockstep import LockstepDriver
+from aster_operator.runtime.lockstep import LockstepDriver, next_stop_ms
 from aster_operator.runtime.memory_books import MemoryBooks
 from aster_operator.runtime.session import Session
 from aster_operator.runtime.session_plan import BarStrategy, SessionPlan, with_plan
@@ -74,11 +74,11 @@ class Life:
     def now_ms(self) -> int:
         return self.exchange.now_ms
 
-    async def step(self, until_ms: int | None = None) -> bool:
-        next_ms = self.exchange.next_step_ms()
-        if next_ms is None:
+    async def step(self, until_ms: int | None = None, *, beyond_end: bool = False) -> bool:
+        stop_ms = next_stop_ms(self.exchange.next_step_ms(), until_ms, beyond_end=beyond_end)
+        if stop_ms is None:
             return False
-        self.exchange.advance_to(next_ms if until_ms is None else min(next_ms, until_ms))
+        self.exchange.advance_to(stop_ms)
         return True
 
     async def session(self, kill_after: int | None = None) -> tuple[LockstepDriver, TradingCore]:

@@ -1,15 +1,20 @@
 """Single positions over real minutes: protected at once, nothing orphaned, through faults and deaths."""
 
 from collections import Counter
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
 from random import Random
+from typing import cast
 
+import polars as pl
 import pytest
 
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, WallClock
 from aster_operator.domain.enums import OrderType
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.ledger import ledger_verdict
-from aster_operator.runtime.fault_scenarios import SCENARIOS
+from aster_operator.runtime.fault_scenarios import SCENARIOS, FaultScenario
 from aster_operator.runtime.session_plan import BarStrategy
 from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, replay_strategy
 from aster_operator.strategy.base import BarDecision, BarView, Strategy
@@ -217,3 +222,27 @@ async def test_exits_say_their_prices_and_what_triggers_them() -> None:
     assert orders[OrderType.STOP_MARKET].working_type == "MARK_PRICE"
     assert orders[OrderType.TAKE_PROFIT_MARKET].working_type == "CONTRACT_PRICE"
     assert position.trail is None
+
+
+@pytest.mark.parametrize("minutes", [86, 108])
+async def test_a_trade_of_the_last_moment_whose_report_was_lost_is_in_the_books(
+    minutes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entered on the last bar and closed at once: there is no later moment of the market to ask in."""
+    monkeypatch.setitem(
+        cast("dict[str, FaultScenario]", SCENARIOS), "deaf", FaultScenario(lose_event=Decimal(1))
+    )
+    sample = files("aster_operator.market_data") / "sample" / "klines_1m.parquet"
+    with sample.open("rb") as file:
+        recorded = pl.read_parquet(file)
+    recorded.filter(pl.col("symbol") == "ETHUSDT").head(minutes).write_parquet(tmp_path / "ETHUSDT.parquet")
+    result = await replay_strategy(
+        settings_with(),
+        ReplayOptions(
+            strategy=BarStrategy(strategy="midfreq", symbols=("ETHUSDT",)), data=tmp_path, faults="deaf"
+        ),
+        ledger_verdict,
+        WallClock(),
+    )
+    assert result.exits_by_reason["OWNER"] == 1
+    assert (sum(result.exits_by_reason.values()), result.ledger) == (result.entries, "match")

@@ -14,6 +14,7 @@ from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, Clock
 from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError, load_history
 from aster_operator.market_data.redating import redated
+from aster_operator.runtime.lockstep import next_stop_ms
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.liquidity import DEPTH_LEVELS
 from aster_operator.simulator.options import captured_sources, synthetic_sources
@@ -106,11 +107,11 @@ class ServerStepper:
     def now_ms(self) -> int:
         return self._server.exchange.now_ms
 
-    async def step(self, until_ms: int | None = None) -> bool:
-        next_ms = self._server.next_step_ms()
-        if next_ms is None:
+    async def step(self, until_ms: int | None = None, *, beyond_end: bool = False) -> bool:
+        stop_ms = next_stop_ms(self._server.next_step_ms(), until_ms, beyond_end=beyond_end)
+        if stop_ms is None:
             return False
-        self._server.step_to(next_ms if until_ms is None else min(next_ms, until_ms))
+        self._server.step_to(stop_ms)
         return True
 
 

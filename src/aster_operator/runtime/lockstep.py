@@ -26,7 +26,7 @@ from aster_operator.runtime.command_runner import VenueCommand
 from aster_operator.runtime.session import Session
 from aster_operator.simulator.api import ExchangeApi
 
-__all__ = ["ExchangeStepper", "LockstepDriver", "MarketStepper"]
+__all__ = ["ExchangeStepper", "LockstepDriver", "MarketStepper", "next_stop_ms"]
 
 
 _RETRY_MS = 5_000
@@ -39,8 +39,19 @@ class MarketStepper(Protocol):
     @property
     def now_ms(self) -> int: ...
 
-    async def step(self, until_ms: int | None = None) -> bool:
-        """Play the next thing that happens, or up to `until_ms` if that is sooner; False when all has."""
+    async def step(self, until_ms: int | None = None, *, beyond_end: bool = False) -> bool:
+        """Play the next thing that happens, or up to `until_ms` if that is sooner; False when all has.
+
+        With `beyond_end` time goes on to `until_ms` when the market has ended: nothing trades any more, but
+        what is under way can be asked for again.
+        """
+
+
+def next_stop_ms(next_ms: int | None, until_ms: int | None, *, beyond_end: bool) -> int | None:
+    """Where a stepper goes next, None for nowhere; `next_ms` is when the exchange has something to do."""
+    if next_ms is None:
+        return until_ms if beyond_end else None
+    return next_ms if until_ms is None else min(next_ms, until_ms)
 
 
 class ExchangeStepper:
@@ -53,11 +64,11 @@ class ExchangeStepper:
     def now_ms(self) -> int:
         return self._exchange.now_ms
 
-    async def step(self, until_ms: int | None = None) -> bool:
-        next_ms = self._exchange.next_step_ms()
-        if next_ms is None:
+    async def step(self, until_ms: int | None = None, *, beyond_end: bool = False) -> bool:
+        stop_ms = next_stop_ms(self._exchange.next_step_ms(), until_ms, beyond_end=beyond_end)
+        if stop_ms is None:
             return False
-        self._exchange.advance_to(next_ms if until_ms is None else min(next_ms, until_ms))
+        self._exchange.advance_to(stop_ms)
         return True
 
 
@@ -83,12 +94,21 @@ class LockstepDriver:
         await self._carry_out(list(self._session.start_commands()))
         await self._settle()
 
-    async def run(self, until_ms: int | None = None, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Step until the session stops, the market ends, `until_ms` is reached or `until` says so."""
+    async def run(
+        self,
+        until_ms: int | None = None,
+        *,
+        until: Callable[[], bool] = lambda: False,
+        beyond_end: bool = False,
+    ) -> None:
+        """Step until the session stops, the market ends, `until_ms` is reached or `until` says so.
+
+        With `beyond_end` the operator's own timers go on when the market has ended.
+        """
         while self._session.stopped is None and not until():
             if until_ms is not None and self._stepper.now_ms >= until_ms:
                 return
-            if not await self._stepper.step(self._session.core.due_ms):
+            if not await self._stepper.step(self._session.core.due_ms, beyond_end=beyond_end):
                 return
             await self._fence()
             await self._try_again()

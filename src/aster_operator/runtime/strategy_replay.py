@@ -205,8 +205,11 @@ class _Replay:
         await driver.run(end_ms)
         session.request(OperatorAction.FLATTEN, "end of the replay", venue.stepper.now_ms)
         await driver.settle()
-        await driver.run(venue.stepper.now_ms + _WIND_DOWN_MS)
+        # A report lost at the very end of the data is asked for again, although nothing trades any more.
+        await driver.run(venue.stepper.now_ms + _WIND_DOWN_MS, beyond_end=True)
         watch.look(venue.stepper.now_ms)
+        # What a lost report kept from the books and nothing has asked for since.
+        await session.catch_up(venue.stepper.now_ms, start_ms + 1)
         await session.disconnect()
         return await self._result(core, watch, start_ms, end_ms, started_ns, ledger)
 
