@@ -10,6 +10,11 @@ CONTRACT = {
     "decisions", "entries", "exits_by_reason", "unprotected_ms_max", "unprotected_ms_total", "orphan_exits",
     "net_pnl_usd", "fees_usd", "funding_usd", "events", "seconds", "ledger", "fingerprint",
 }  # fmt: skip
+EAGER = {
+    "ASTER_K": "0.2", "ASTER_N": "0.2", "ASTER_T": "5", "ASTER_V": "5", "ASTER_REENTRY_COOLDOWN_MIN": "0",
+    "ASTER_MAX_FUNDING_ABS_BPS": "20", "ASTER_MAX_SPREAD_TICKS": "50",
+}  # fmt: skip
+"""A strategy that trades often."""
 
 
 @pytest.mark.parametrize("faults", ["none", "storm"])
@@ -25,6 +30,27 @@ def test_the_answer_of_a_replay_is_the_same_in_process_and_over_the_wire(call: C
     first, second = answers
     assert set(first) >= CONTRACT
     assert first["entries"] > 0
+    for name in CONTRACT - {"seconds"}:
+        assert first[name] == second[name], name
+
+
+def test_what_a_storm_leads_to_is_the_same_in_process_and_over_the_wire(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that are lost make the core look again every 100 ms: time passes without the market moving, and
+    the marks of those seconds are events too, at which it asks after its orders."""
+    for name, value in EAGER.items():
+        monkeypatch.setenv(name, value)
+    answers = []
+    for driver in ("in-process", "wire"):
+        done = call(
+            "backtest", "replay", "--strategy", "midfreq", "--hours", "1", "--driver", driver, "--json",
+            "--order-notional", "500", "--faults", "storm",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    first, second = answers
+    assert first["entries"] > 20
     for name in CONTRACT - {"seconds"}:
         assert first[name] == second[name], name
 

@@ -38,7 +38,7 @@ from aster_operator.exchange.client_protocol import (
 )
 from aster_operator.exchange.errors import refusal_of
 from aster_operator.simulator.api import ExchangeApi
-from aster_operator.simulator.in_process.running_bars import RunningBars
+from aster_operator.simulator.in_process.periodic_streams import PeriodicStreams
 from aster_operator.simulator.in_process.values import (
     account_changed,
     bar_of,
@@ -56,6 +56,7 @@ from aster_operator.simulator.model import (
     ConfigEvent,
     ContractSpec,
     ExchangeEvent,
+    ForceOrderEvent,
     KlineEvent,
     MarkEvent,
     OrderEvent,
@@ -69,8 +70,7 @@ __all__ = ["InProcessClient", "Subscription", "refusals"]
 
 _IN_PROCESS = "in process"
 _DEFAULT_BARS = 500
-_SECOND_MS = 1_000
-_MARKET_EVENTS = (BookEvent, TradeEvent, MarkEvent, KlineEvent)
+_MARKET_EVENTS = (BookEvent, TradeEvent, MarkEvent, KlineEvent, ForceOrderEvent)
 
 
 class InProcessClient:
@@ -287,31 +287,24 @@ class InProcessClient:
         self, channels: Sequence[MarketChannel], on_event: Callable[[StreamEvent], None]
     ) -> EventStream:
         by_symbol = {channel.symbol: channel for channel in channels}
-        # In the order in which the wire tells those of one second: by the names of their streams.
-        marked = sorted(
-            (channel.symbol for channel in channels if channel.marks), key=lambda symbol: f"{symbol.lower()}@"
-        )
-        due_ms = _next_second_ms(self._exchange.now_ms)
-        bars = RunningBars(on_event)
+        marked = [channel.symbol for channel in channels if channel.marks]
+        periodic = PeriodicStreams(on_event, self._mark_at, marked, self._exchange.now_ms)
         for update in self._bars_now(channel.symbol for channel in channels if channel.bars):
-            bars.take(update)
+            periodic.take(update)
 
         def listen(event: ExchangeEvent) -> None:
-            nonlocal due_ms
-            bars.tell_due(event.time_ms)
-            if marked and isinstance(event, _MARKET_EVENTS) and event.time_ms >= due_ms:
-                # Every second, moved or not, and after a jump in time once: as the venue's stream does.
-                for mark in self._marks(marked, event.time_ms - event.time_ms % _SECOND_MS):
-                    on_event(mark)
-                due_ms = _next_second_ms(event.time_ms)
+            if not isinstance(event, _MARKET_EVENTS):
+                return
+            periodic.tell_due(event.time_ms)
             translated = self._market_event(event, by_symbol)
             if isinstance(translated, BarUpdated):
-                bars.take(translated)
+                periodic.take(translated)
             elif translated is not None:
                 on_event(translated)
 
+        # Time passes without an event too, and what was due meanwhile is told as the wire's streams tell it.
         return Subscription(
-            self._exchange.subscribe(listen), on_fence=lambda: bars.tell_due(self._exchange.now_ms)
+            self._exchange.subscribe(listen), on_fence=lambda: periodic.tell_due(self._exchange.now_ms)
         )
 
     async def open_user_stream(self, on_event: Callable[[StreamEvent], None]) -> EventStream:
@@ -348,11 +341,10 @@ class InProcessClient:
                 if bar.open_ms <= now_ms <= bar.close_ms:
                     yield BarUpdated(event_ms=now_ms, received_ns=self._clock.now_ns(), bar=bar)
 
-    def _marks(self, symbols: Sequence[str], at_ms: int) -> Iterator[MarkUpdated]:
+    def _mark_at(self, symbol: str, at_ms: int) -> MarkUpdated:
         received_ns = self._clock.now_ns()
-        for symbol in symbols:
-            mark = replace(mark_of(self._exchange.mark(symbol), received_ns), event_ms=at_ms)
-            yield MarkUpdated(event_ms=at_ms, received_ns=received_ns, mark=mark)
+        mark = replace(mark_of(self._exchange.mark(symbol), received_ns), event_ms=at_ms)
+        return MarkUpdated(event_ms=at_ms, received_ns=received_ns, mark=mark)
 
     def _user_event(self, event: ExchangeEvent) -> StreamEvent | None:
         received_ns = self._clock.now_ns()
@@ -372,10 +364,6 @@ class InProcessClient:
                 )
             case _:
                 return None
-
-
-def _next_second_ms(time_ms: int) -> int:
-    return (time_ms // _SECOND_MS + 1) * _SECOND_MS
 
 
 class Subscription:

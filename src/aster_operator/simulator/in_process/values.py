@@ -1,6 +1,7 @@
 """From the embedded exchange's integers to domain values, one function a kind."""
 
 from decimal import Decimal
+from typing import Final
 
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.enums import (
@@ -41,9 +42,18 @@ __all__ = [
     "request_of",
 ]
 
+_PRICE_DECIMALS: Final = 8
+
 
 def money(atoms: int) -> Decimal:
     return Decimal(atoms) / ATOMS
+
+
+def _price(exact: Decimal) -> Decimal:
+    """An average, entry or liquidation price with eight decimals at most, as the venue prints it."""
+    exponent = exact.as_tuple().exponent
+    is_longer = isinstance(exponent, int) and exponent < -_PRICE_DECIMALS
+    return round(exact, _PRICE_DECIMALS) if is_longer else exact
 
 
 def request_of(order: NewOrder) -> OrderRequest:
@@ -89,7 +99,7 @@ def order_report(order: SimulatedOrder) -> OrderReport:
         status=order.status,
         quantity=spec.quantity_of(order.lots),
         filled_quantity=spec.quantity_of(order.filled_lots),
-        average_price=order.average_price,
+        average_price=_price(order.average_price),
         price=spec.price_of(order.price_ticks),
         update_ms=order.updated_ms,
         stop_price=spec.price_of(order.stop_ticks),
@@ -123,10 +133,10 @@ def position_report(view: PositionRiskView) -> PositionReport:
         symbol=view.spec.symbol,
         position_side=view.position_side,
         quantity=view.spec.quantity_of(view.lots),
-        entry_price=view.entry_price,
+        entry_price=_price(view.entry_price),
         mark_price=money(view.mark_e8),
         unrealized_pnl=money(view.unrealized_atoms),
-        liquidation_price=view.liquidation_price,
+        liquidation_price=_price(view.liquidation_price),
         leverage=view.leverage,
         margin_type=view.margin_type,
         isolated_margin=money(view.isolated_margin_atoms),
@@ -186,7 +196,7 @@ def account_changed(event: AccountEvent, received_ns: int) -> AccountChanged:
                 symbol=view.spec.symbol,
                 position_side=view.position_side,
                 quantity=view.spec.quantity_of(view.lots),
-                entry_price=view.entry_price,
+                entry_price=_price(view.entry_price),
                 unrealized_pnl=money(view.unrealized_atoms),
                 margin_type=view.margin_type,
                 isolated_wallet=money(view.isolated_wallet_atoms),
