@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from aster_operator.domain.clock import WallClock
 from aster_operator.domain.enums import LiquidityRole, MarginType, OrderStatus, OrderType, PositionSide, Side
 from aster_operator.domain.events import (
     AccountChanged,
@@ -28,6 +29,7 @@ from aster_operator.exchange.errors import TransportFailed
 from aster_operator.exchange.streams.market import MarketStream, MessageStream
 from aster_operator.exchange.streams.names import names_of, partial_depth
 from aster_operator.exchange.streams.shard import shards_of
+from aster_operator.exchange.streams.spot_quotes import SpotQuoteStream
 from exchange import payloads
 from exchange.conftest import QUICK
 from exchange.scripted_venue import Answer, ScriptedVenue
@@ -89,6 +91,32 @@ async def test_a_fence_waits_for_all_that_was_sent_before(venue: ScriptedVenue, 
             await venue.send(_frame("btcusdt@bookTicker", payloads.book_ticker(number)))
         await stream.fence()
         assert [event.event_ms - 1770000000100 for event in events] == list(range(500))
+
+
+async def test_a_book_with_one_side_alone_has_no_best_quote(
+    venue: ScriptedVenue, client: AsterClient
+) -> None:
+    """The venue prints the empty side as zero: a spread over half the price, or over nothing at all."""
+    async with _market(client) as (stream, events):
+        for changes in ({"b": "0.0", "B": "0"}, {"a": "0.0", "A": "0"}, {"b": "0", "a": "0"}, {}):
+            await venue.send(_frame("btcusdt@bookTicker", payloads.book_ticker(**changes)))
+        await stream.fence()
+    assert [event.quote.bid for event in events] == [Decimal("60000.0")]
+
+
+async def test_a_spot_book_with_one_side_alone_has_no_best_quote_either(venue: ScriptedVenue) -> None:
+    events: list = []
+    clock = WallClock()
+    stream = SpotQuoteStream(
+        ["BTCUSDT:SPOT"], events.append, ws_url=venue.ws_url, clock=clock, now_ms=clock.now_ms
+    )
+    await stream.open()
+    told = {"s": "BTCUSDT", "b": "60000.0", "B": "1", "a": "60000.1", "A": "1"}
+    for changes in ({"b": "0.0", "B": "0"}, {"a": "0.0", "A": "0"}, {}):
+        await venue.send(_frame("btcusdt@bookTicker", told | changes))
+    await stream.fence()
+    await stream.close()
+    assert [event.quote.bid for event in events] == [Decimal("60000.0")]
 
 
 async def test_a_fence_counts_an_empty_pong(venue: ScriptedVenue, client: AsterClient) -> None:

@@ -64,6 +64,11 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     received_ns: int
 
     @property
+    def is_two_sided(self) -> bool:
+        """False while one side of the book is empty, which the venue prints as a price of zero."""
+        return self.bid > 0 and self.ask > 0
+
+    @property
     def mid(self) -> Decimal:
         return (self.bid + self.ask) / 2
 

@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 
-def quote_updated(message: BookTickerMessage, received_ns: int, stream: str) -> QuoteUpdated:
+def quote_updated(message: BookTickerMessage, received_ns: int, stream: str) -> QuoteUpdated | None:
+    """None while one side of the book is empty: a price of zero is none to trade at or to judge by."""
     quote = Quote(
         symbol=message.symbol,
         bid=finite(message.bid, stream, "b"),
@@ -62,6 +63,8 @@ def quote_updated(message: BookTickerMessage, received_ns: int, stream: str) -> 
         event_ms=message.event_ms,
         received_ns=received_ns,
     )
+    if not quote.is_two_sided:
+        return None
     return QuoteUpdated(event_ms=message.event_ms, received_ns=received_ns, quote=quote)
 
 

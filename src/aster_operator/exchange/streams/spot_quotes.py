@@ -62,27 +62,23 @@ class SpotQuoteStream:
     def _receiver(self, general: Receiver) -> Receiver:
         def receive(payload: memoryview, received_ns: int) -> None:
             try:
-                quote = self._decoder.decode(payload).data
+                told = self._decoder.decode(payload).data
             except (msgspec.DecodeError, UnicodeDecodeError):
                 general(payload, received_ns)  # answers to subscriptions, and garbage
                 return
-            event_ms = self._now_ms() if quote.E is None else quote.E
+            event_ms = self._now_ms() if told.E is None else told.E
             self._last_event_ms = max(self._last_event_ms, event_ms)
-            self._on_event(
-                QuoteUpdated(
-                    event_ms=event_ms,
-                    received_ns=received_ns,
-                    quote=Quote(
-                        symbol=spot_symbol(quote.s),
-                        bid=quote.b,
-                        bid_quantity=quote.B,
-                        ask=quote.a,
-                        ask_quantity=quote.A,
-                        event_ms=event_ms,
-                        received_ns=received_ns,
-                    ),
-                )
+            quote = Quote(
+                symbol=spot_symbol(told.s),
+                bid=told.b,
+                bid_quantity=told.B,
+                ask=told.a,
+                ask_quantity=told.A,
+                event_ms=event_ms,
+                received_ns=received_ns,
             )
+            if quote.is_two_sided:
+                self._on_event(QuoteUpdated(event_ms=event_ms, received_ns=received_ns, quote=quote))
 
         return receive
 
