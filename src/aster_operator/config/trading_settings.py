@@ -132,7 +132,7 @@ class ExecutionSettings(BaseModel):
     )
     reprice_interval_ms: int = setting(
         "REPRICE_INTERVAL_MS",
-        5_000,
+        2_000,
         "Shortest time between two re-pegs of a resting order",
         unit="ms",
         ge=100,

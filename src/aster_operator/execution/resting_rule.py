@@ -8,8 +8,8 @@ standard deviation, volatility x sqrt(time). So resting is worth it while
     0.8 x volatility x sqrt(time between two looks)  <  saved
 
 with volatility in bps per square root of a second, the time in seconds, and what is saved in bps of the
-order's notional. With a fee of 4 bps to be saved and a look every 5 s that is a market that moves less than
-17 bps in a minute.
+order's notional. With a fee of 4 bps to be saved and a look every 2 s that is a market that moves less than
+27 bps in a minute.
 
 The rule is the same for the leg that leads and for the one that follows. While the second waits for its fill,
 the price of what is not hedged may go either way: that is a risk, which the patience of the hedge bounds, but

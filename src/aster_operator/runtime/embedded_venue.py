@@ -66,6 +66,7 @@ class EmbeddedVenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: Path | None = None
     seed: int = 1
     substep_ms: int = 5_000
+    calm_substep_ms: int | None = None
     levels: int = DEPTH_LEVELS
     """Prices shown on each side of the book, not for captured ticks."""
     warm_up_ms: int = 0
@@ -162,6 +163,7 @@ def embedded_exchange(options: EmbeddedVenueOptions) -> SimulatedExchange:
     chosen = ExchangeOptions(
         seed=options.seed,
         substep_ms=options.substep_ms,
+        calm_substep_ms=options.calm_substep_ms,
         with_spot=options.with_spot,
         start_ms=options.as_of_ms,
         past_ms=options.warm_up_ms,

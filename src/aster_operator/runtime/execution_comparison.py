@@ -50,7 +50,9 @@ class ComparisonOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: Path | None = None
     days: float | None = None
     seed: int = 1
-    substep_ms: int = 5_000
+    substep_ms: int = 1_000
+    calm_substep_ms: int = 5_000
+    """While an order waits in a market it is looked at every `substep_ms`, and else less often."""
 
 
 class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +130,13 @@ class _Run:
         self._kind = PairKind(settings.pair_kind)
         with_spot = self._kind is PairKind.CARRY
         self._exchange = SimulatedExchange.from_history(
-            history, ExchangeOptions(seed=options.seed, substep_ms=options.substep_ms, with_spot=with_spot)
+            history,
+            ExchangeOptions(
+                seed=options.seed,
+                substep_ms=options.substep_ms,
+                calm_substep_ms=options.calm_substep_ms,
+                with_spot=with_spot,
+            ),
         )
         self._deposit = max(Decimal(10_000), settings.capital_usdt)
         self._exchange.create_account(_ACCOUNT, {"USDT": self._deposit})

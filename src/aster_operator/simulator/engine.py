@@ -57,6 +57,8 @@ class Engine:
         self.strategies = StrategyDesk(state, self.desk, self)
         self.chases = ChaseDesk(state, timeline, self.desk, self.strategies, self)
         self.on_move: Callable[[str, int], None] | None = None
+        self.has_orders_beside: Callable[[str], bool] = lambda _symbol: False
+        """Whether orders wait in a market that moves with this one."""
         """Called with (symbol, index in ticks) after each move of a market."""
         self._countdowns: dict[tuple[str, str], int] = {}
 
@@ -255,6 +257,9 @@ class Engine:
         self.matcher.execute(order)
 
     # --- MarketDesk: what the markets do
+
+    def has_orders(self, symbol: str) -> bool:
+        return self.state.markets[symbol].has_orders or self.has_orders_beside(symbol)
 
     def requote(self, symbol: str, bids: Ladder, asks: Ladder) -> int:
         market = self.state.markets[symbol]

@@ -17,14 +17,17 @@ from aster_operator.simulator.engine import Engine
 from aster_operator.simulator.fed_market import FedMarket
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
+from aster_operator.simulator.market_player import MinutePlayer
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import (
     ATOMS,
     ContractSpec,
     ExchangeEvent,
+    ExecutionType,
     IncomeRecord,
     KlineRecord,
     MarkEvent,
+    OrderEvent,
     OrderRequest,
     SimulatedOrder,
     TradeEvent,
@@ -67,6 +70,11 @@ class SimulatedExchange:
         if self._options.with_spot:
             self._spot = SpotExchange(self._options.seed, lambda: self._state.now_ms)
             self._engine.on_move = self._spot.follow
+            self._engine.has_orders_beside = self._spot.has_orders
+            self._spot.tell_orders(self._attend)
+        self._players: dict[str, tuple[MinutePlayer, int]] = {}
+        self._turns: dict[int, int] = {}
+        self._state.order_hooks.append(self._attend)
         self._control = ExchangeControl(self._state, self._engine, self._list_later)
         for source in self._sources:
             self._list_market(source)
@@ -110,12 +118,24 @@ class SimulatedExchange:
         state.add_market(market)
         if self._spot is not None:
             self._spot.list_pair(spec, source.start_ticks, history)
+        if isinstance(source, MinutePlayer):
+            self._players[spec.symbol] = (source, rank)
         self._schedule(source, rank)
 
+    def _attend(self, event: OrderEvent) -> None:
+        """An order that has come is not passed over by a market that was taking longer steps."""
+        if event.execution is ExecutionType.NEW and event.order.symbol in self._players:
+            player, rank = self._players[event.order.symbol]
+            if player.wake(self._state.now_ms):
+                self._schedule(player, rank)
+
     def _schedule(self, source: MarketSource, rank: int) -> None:
+        turn = self._turns[rank] = self._turns.get(rank, 0) + 1
+
         def step() -> None:
-            source.play(self._engine)
-            self._schedule(source, rank)
+            if self._turns[rank] == turn:
+                source.play(self._engine)
+                self._schedule(source, rank)
 
         next_ms = source.next_ms()
         if next_ms is not None:

@@ -33,9 +33,9 @@ class DepthModel:
         self._levels = tuple((level + gap * level * level // 12, 100 + 35 * level) for level in range(levels))
         self._step = 0
 
-    def advance(self) -> None:
-        """Let a sixteenth of the levels change their size."""
-        self._step += 1
+    def advance(self, steps: int = 1) -> None:
+        """At each step, let a sixteenth of the levels change their size."""
+        self._step += steps
 
     def ladder(self, best_ticks: int, direction: int, touch_lots: int) -> Ladder:
         """Levels from `best_ticks` outwards: `direction` -1 for bids, +1 for asks; best first.

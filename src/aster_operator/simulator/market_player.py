@@ -7,6 +7,7 @@ went in, as long as no account interferes: first trade at the open, both extreme
 close, all of the volume traded. A minute without volume moves the book and prints nothing.
 """
 
+from dataclasses import replace
 from random import Random
 
 from aster_operator.domain.enums import Side
@@ -30,6 +31,7 @@ def recorded_market(
     *,
     seed: int,
     substep_ms: int = 1000,
+    calm_substep_ms: int | None = None,
     start_ms: int | None = None,
     levels: int = DEPTH_LEVELS,
     endless: bool = False,
@@ -39,7 +41,9 @@ def recorded_market(
     Raises ValueError when there are none.
     """
     feed = RecordedFeed(spec, history, start_ms, endless=endless)
-    return MinutePlayer(spec, feed, seed=seed, substep_ms=substep_ms, levels=levels)
+    return MinutePlayer(
+        spec, feed, seed=seed, substep_ms=substep_ms, calm_substep_ms=calm_substep_ms, levels=levels
+    )
 
 
 def synthetic_market(
@@ -70,8 +74,10 @@ def synthetic_market(
 class MinutePlayer:
     """A `MarketSource` over a feed of minutes.
 
-    `substep_ms` divides a minute into at least four parts; a side shows `levels` prices. Raises ValueError
-    for a `substep_ms` that does not, and for an empty feed.
+    `substep_ms` divides a minute into at least four parts; a side shows `levels` prices. While no order of an
+    account waits in the market it is seen only every `calm_substep_ms`, a multiple of that, and at the bar's
+    four prices: the path is the same, and what was traded in between prints with the next step. Raises
+    ValueError for steps that do not fit, and for an empty feed.
     """
 
     def __init__(
@@ -81,11 +87,17 @@ class MinutePlayer:
         *,
         seed: int,
         substep_ms: int = 1000,
+        calm_substep_ms: int | None = None,
         levels: int = DEPTH_LEVELS,
     ) -> None:
         if substep_ms <= 0 or MINUTE_MS % substep_ms or MINUTE_MS // substep_ms < MINIMUM_SUBSTEPS:
             raise ValueError(
                 f"substep_ms must divide a minute into at least {MINIMUM_SUBSTEPS} parts, was {substep_ms}"
+            )
+        calm_ms = substep_ms if calm_substep_ms is None else calm_substep_ms
+        if calm_ms <= 0 or calm_ms % substep_ms or MINUTE_MS % calm_ms:
+            raise ValueError(
+                f"calm_substep_ms must be a multiple of {substep_ms} that divides a minute, was {calm_ms}"
             )
         first = feed.next_minute()
         if first is None:
@@ -98,7 +110,10 @@ class MinutePlayer:
         self._minute = first
         self._following = feed.next_minute()
         self._start_ticks = first.open
+        self._stride = calm_ms // substep_ms
         self._substep = 0
+        self._seen = -1
+        self._untold = {Side.BUY: 0, Side.SELL: 0}
         self._plan: list[SubStep] = []
         self._depth = DepthModel(f"{seed}:{spec.symbol}:depth", first.open, levels)
         self._touch_lots = max(2, first.lots // _TOUCH_DIVISOR)
@@ -135,10 +150,37 @@ class MinutePlayer:
             return
         if self._substep == 0:
             self._begin_minute(desk)
-        self._play_substep(desk, self._plan[self._substep])
-        self._schedule()
+        has_orders = desk.has_orders(self._spec.symbol)
+        self._play_substep(desk, self._with_untold(self._plan[self._substep], has_orders=has_orders))
+        # Its own prints may have filled the last order.
+        self._schedule(may_leap=not desk.has_orders(self._spec.symbol))
+
+    def wake(self, now_ms: int) -> bool:
+        """An order waits in the market now: every step counts again. Whether `next_ms` is sooner for it."""
+        following = (now_ms - self._minute.open_ms) // self._substep_ms + 1
+        if self._next_ms is None or self._next_ms <= now_ms or not 0 < following < self._substep:
+            return False
+        self._substep = following
+        self._next_ms = self._minute.open_ms + following * self._substep_ms
+        return True
 
     # --- inside a minute
+
+    def _with_untold(self, step: SubStep, *, has_orders: bool) -> SubStep:
+        """The step, with the volume of those passed over before it. What traded before an account's order
+        came never fills it: that prints when no order waits."""
+        passed = self._plan[self._seen + 1 : self._substep]
+        self._seen = self._substep
+        self._depth.advance(1 + len(passed))
+        for each in passed:
+            self._untold[each.side] += each.main_lots
+            self._untold[each.side.opposite] += each.counter_lots
+        if has_orders or not any(self._untold.values()):
+            return step
+        main = step.main_lots + self._untold[step.side]
+        counter = step.counter_lots + self._untold[step.side.opposite]
+        self._untold = {Side.BUY: 0, Side.SELL: 0}
+        return replace(step, main_lots=main, counter_lots=counter)
 
     def _begin_minute(self, desk: MarketDesk) -> None:
         minute = self._minute
@@ -153,7 +195,6 @@ class MinutePlayer:
         ask = step.ticks if buying else step.ticks + spread
         bid = max(1, step.ticks - spread if buying else step.ticks)
         depth, touch = self._depth, self._touch_lots
-        depth.advance()
         bids, asks = depth.ladder(bid, -1, touch), depth.ladder(ask, 1, touch)
         shown = asks[ask] if buying else bids[bid]
         swept = desk.requote(symbol, bids, asks)
@@ -181,8 +222,10 @@ class MinutePlayer:
 
     # --- moving on
 
-    def _schedule(self) -> None:
+    def _schedule(self, *, may_leap: bool) -> None:
         self._substep += 1
+        while may_leap and self._substep % self._stride and not self._plan[self._substep].is_anchor:
+            self._substep += 1
         end_ms = self._minute.open_ms + MINUTE_MS
         if self._substep < self._count:
             self._next_ms = self._minute.open_ms + self._substep * self._substep_ms
@@ -197,4 +240,5 @@ class MinutePlayer:
             return
         self._minute, self._following = self._following, self._feed.next_minute()
         self._substep = 0
+        self._seen = -1
         self._next_ms = self._minute.open_ms

@@ -31,6 +31,9 @@ class MarketDesk(Protocol):
     def dictate_mark(self, symbol: str, mark_e8: int, funding_rate_e8: int, next_funding_ms: int) -> None:
         """The source knows the mark and the coming funding rate and time; the engine computes none."""
 
+    def has_orders(self, symbol: str) -> bool:
+        """Whether an order of an account waits in the market, resting or for its trigger."""
+
     def reference(self, symbol: str, index_ticks: int) -> None:
         """State the price of the underlying; the engine moves mark, triggers and funding after it."""
 

@@ -36,6 +36,8 @@ class SubStep:
     side: Side
     main_lots: int
     counter_lots: int
+    is_anchor: bool = False
+    """One of the bar's four prices: it must be seen."""
 
 
 def plan_minute(minute: RecordedMinute, count: int, random: Random) -> list[SubStep]:
@@ -55,9 +57,10 @@ def plan_minute(minute: RecordedMinute, count: int, random: Random) -> list[SubS
     sides = _sides(path, coins, minute.taker_buy_share)
     lots = _shared_lots(minute.lots, weights, _needed(anchors, path))
     steps: list[SubStep] = []
-    for ticks, side, volume in zip(path, sides, lots, strict=True):
+    anchored = {index for index, _ in anchors}
+    for index, (ticks, side, volume) in enumerate(zip(path, sides, lots, strict=True)):
         main = _main_lots(volume, side, minute.taker_buy_share)
-        steps.append(SubStep(ticks, side, main, volume - main))
+        steps.append(SubStep(ticks, side, main, volume - main, index in anchored))
     return steps
 
 

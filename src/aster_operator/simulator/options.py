@@ -43,6 +43,8 @@ class ExchangeOptions:
 
     seed: int = 1
     substep_ms: int = 1000
+    calm_substep_ms: int | None = None
+    """Of recorded minutes, while no order waits in the market; None: the same."""
     start_ms: int | None = None
     levels: int = DEPTH_LEVELS
     """Prices shown on each side of a book that is played from minutes."""
@@ -75,6 +77,7 @@ def recorded_sources(
                 minutes,
                 seed=options.seed,
                 substep_ms=options.substep_ms,
+                calm_substep_ms=options.calm_substep_ms,
                 start_ms=start_ms,
                 levels=options.levels,
                 endless=options.endless,

@@ -33,6 +33,7 @@ from aster_operator.simulator.model import (
     ExchangeEvent,
     ExecutionType,
     KlineRecord,
+    OrderEvent,
     OrderRequest,
     SimulatedOrder,
     TradeEvent,
@@ -137,6 +138,14 @@ class SpotExchange:
         book = market.book
         market.pricer.update(now_ms, index_ticks, market.last_ticks, book.bids.best(), book.asks.best())
         self._after_trading(market)
+
+    def has_orders(self, symbol: str) -> bool:
+        """Whether an order of an account waits in the pair's market."""
+        return symbol in self._pairs and self._pairs[symbol].market.has_orders
+
+    def tell_orders(self, hook: Callable[[OrderEvent], None]) -> None:
+        """Call `hook` with each order report, after the listeners."""
+        self._state.order_hooks.append(hook)
 
     def contracts(self) -> Mapping[str, ContractSpec]:
         return self._state.specs

@@ -63,6 +63,13 @@ class Market:
     last_book_ms: int = 0
 
     @property
+    def has_orders(self) -> bool:
+        """Whether an order of an account waits here, resting or for its trigger."""
+        book = self.book
+        resting = (side.best_order_tick() is not None for side in (book.bids, book.asks))
+        return bool(self.conditional) or any(resting)
+
+    @property
     def mark_e8(self) -> int:
         return self.pricer.mark_e8
 
