@@ -77,7 +77,12 @@ def pairings_of(kind: PairKind, symbols: tuple[str, ...]) -> tuple[Pairing, ...]
 
 
 def new_exchange(
-    seed: int = 1, substep_ms: int = 5_000, skip_hours: float = 24.0, *, with_spot: bool = False
+    seed: int = 1,
+    substep_ms: int = 5_000,
+    skip_hours: float = 24.0,
+    *,
+    calm_substep_ms: int | None = None,
+    with_spot: bool = False,
 ) -> SimulatedExchange:
     history = load_history()
     exchange = SimulatedExchange.from_history(
@@ -85,6 +90,7 @@ def new_exchange(
         ExchangeOptions(
             seed=seed,
             substep_ms=substep_ms,
+            calm_substep_ms=calm_substep_ms,
             start_ms=history.start_ms + int(skip_hours * HOUR_MS),
             with_spot=with_spot,
         ),
