@@ -16,6 +16,7 @@ from aster_operator.monitoring.session_report import SessionReport
 from aster_operator.runtime.demo import DemoOptions, DemoRun
 from aster_operator.runtime.live_run import LiveRun
 from aster_operator.runtime.replay import verify_journal
+from aster_operator.simulator.options import CALM_SUBSTEP_MS, WATCHED_SUBSTEP_MS
 from aster_operator.simulator.server.serve import ExchangeServer, ServerSettings
 from runtime.sessions import LIMITS, new_exchange, open_bench
 
@@ -85,7 +86,7 @@ async def test_the_wire_changes_nothing(tmp_path: Path) -> None:
         policy=policy,
         run_id="demo1",
         limits=LIMITS,
-        exchange=new_exchange(substep_ms=1_000, calm_substep_ms=5_000),
+        exchange=new_exchange(substep_ms=WATCHED_SUBSTEP_MS, calm_substep_ms=CALM_SUBSTEP_MS),
     )
     await bench.run_minutes(60 - 5 / 60)
     await bench.stop()

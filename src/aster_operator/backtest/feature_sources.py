@@ -19,6 +19,7 @@ from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
 from aster_operator.backtest.log_files import read_log
 from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.backtest.tables import is_sorted
 from aster_operator.domain.clock import DAY_MS
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class CatalogSource:
         wanted = rows.select(*dict.fromkeys((*order, time, *stream.catalog_columns))).drop_nulls()
         frame = collected(wanted, self._catalog.root, stream.catalog)
         # What a recorder writes is in order already, and seeing that is quicker than sorting it.
-        if not _is_sorted(frame, order):
+        if not is_sorted(frame, order):
             frame = frame.sort(order, maintain_order=True)
         return Piece(
             names,
@@ -197,17 +198,6 @@ class CatalogSource:
             1,
             self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}",
         )
-
-
-def _is_sorted(frame: pl.DataFrame, columns: Sequence[str]) -> bool:
-    """Whether the rows are in ascending order of `columns`, the first one first."""
-    tied = np.ones(max(frame.height - 1, 0), dtype=bool)
-    for name in columns:
-        values = frame.get_column(name).to_numpy()
-        if (tied & (values[1:] < values[:-1])).any():
-            return False
-        tied &= values[1:] == values[:-1]
-    return True
 
 
 def _times(column: pl.Series) -> LongIntegers:

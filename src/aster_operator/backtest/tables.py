@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,15 @@ from aster_operator.backtest.problems import BacktestProblem
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TABLE_SUFFIXES", "close_times", "read_table", "refuse", "replace_files", "table_kind"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "close_times",
+    "is_sorted",
+    "read_table",
+    "refuse",
+    "replace_files",
+    "table_kind",
+]
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _NOT_NUMBERS = ("symbol", "timestamp")
@@ -163,3 +171,14 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
         for temporary, _ in written:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def is_sorted(frame: pl.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether the rows are in ascending order of `columns`, the first one first."""
+    tied = np.ones(max(frame.height - 1, 0), dtype=bool)
+    for name in columns:
+        values = frame.get_column(name).to_numpy()
+        if (tied & (values[1:] < values[:-1])).any():
+            return False
+        tied &= values[1:] == values[:-1]
+    return True

@@ -20,6 +20,7 @@ from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.results import ResultTables, result_files, write_table
 from aster_operator.backtest.tables import read_table, replace_files, table_kind
 from aster_operator.domain.clock import DAY_MS
+from aster_operator.market_data.catalog.layout import day_start_ms
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,7 +73,9 @@ class WeeklyPlan:
     @property
     def times(self) -> TimeRange:
         """The bars that are tested, by the time they close."""
-        return TimeRange(_start_ms(self.first_day), _start_ms(self.last_day) + DAY_MS)
+        return TimeRange(
+            day_start_ms(self.first_day.isoformat()), day_start_ms(self.last_day.isoformat()) + DAY_MS
+        )
 
     @property
     def minutes(self) -> int:
@@ -218,7 +221,3 @@ def _day_in(name: str) -> date | None:
         return date(int(name[:4]), int(name[4:6]), int(name[6:]))
     except ValueError:
         return None
-
-
-def _start_ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

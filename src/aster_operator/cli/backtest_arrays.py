@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayOptions", "replay_on_arrays"]
 
+_PARTS = ("on_bar", "on_fill", "on_timer")
+"""What a `TickStrategy` has."""
+
 
 class ArrayOptions(NamedTuple):
     """What `replay` was asked beside the strategy; `minutes` None plays everything."""
@@ -29,7 +32,7 @@ def replay_on_arrays(settings: "Settings", chosen: "BarStrategy", options: Array
     from aster_operator.backtest.replay.outcome import outcome_of_events, play
     from aster_operator.cli.backtest_kernels import compiling_told
     from aster_operator.cli.progress import progress_bars
-    from aster_operator.domain.clock import WallClock
+    from aster_operator.domain.clock import MINUTE_MS, WallClock
 
     found = _strategy(chosen)
     clock = WallClock()
@@ -50,7 +53,7 @@ def replay_on_arrays(settings: "Settings", chosen: "BarStrategy", options: Array
                 outcomes.append(play(events, venue, strategy, every_event=options.every_event))
             loading_ns += loaded_ns - started_ns
             playing_ns += clock.monotonic_ns() - loaded_ns
-            minutes = max(minutes, int(events.times_ms[-1] - events.times_ms[0]) // 60_000)
+            minutes = max(minutes, int(events.times_ms[-1] - events.times_ms[0]) // MINUTE_MS)
             advance(1.0)
     return _result(outcomes, chosen.symbols, minutes, loading_ns / 1e9, playing_ns / 1e9)
 
@@ -89,9 +92,6 @@ def _strategy(chosen: "BarStrategy") -> _Found:
         "--strategy",
         "see docs/lab.md, Replay of recorded events",
     )
-
-
-_PARTS = ("on_bar", "on_fill", "on_timer")
 
 
 def _events(options: ArrayOptions, symbol: str) -> "ReplayEvents":

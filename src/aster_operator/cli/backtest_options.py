@@ -24,6 +24,7 @@ __all__ = [
     "SemanticsName",
     "SlippageBps",
     "Symbols",
+    "Verdict",
     "Workers",
     "check_folder",
     "cluster_or_none",
@@ -79,6 +80,10 @@ FundingHours = Annotated[
         max=24,
         help="Hours between settlements of funding (exchange).",
     ),
+]
+Verdict = Annotated[
+    bool,
+    typer.Option("--verdict/--no-verdict", help="Judge whether the best one is robust, fragile or noise."),
 ]
 AllowGaps = Annotated[
     bool, typer.Option("--allow-gaps", "--allow_gaps", help="Take rows on both sides of a gap as neighbours.")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aster_operator.cli.backtest_arrays import ArrayOptions, replay_on_arrays
 from aster_operator.cli.options import EnvFile, JsonOutput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from aster_operator.config.settings import Settings
-    from aster_operator.runtime.session_plan import BarStrategy
     from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, ReplayVenue
 
 __all__ = ["register"]
@@ -138,7 +138,8 @@ def _replay(
     minutes = None if hours is None else max(1, round(hours * 60))
     if venue == "arrays":
         _check_goes_with_arrays(faults, driver)
-        return _on_arrays(settings, wanted, (data, minutes, latency_ms, every_event), json_output=json_output)
+        arrays = ArrayOptions(data, minutes, latency_ms, every_event)
+        return _shown(replay_on_arrays(settings, wanted, arrays), json_output=json_output)
     if latency_ms or every_event:
         raise typer.BadParameter("goes with --venue arrays alone", param_hint="--latency-ms, --every-event")
     options = ReplayOptions(
@@ -150,7 +151,8 @@ def _replay(
         market=MarketKind(_MARKETS[market]),
         deposit_usdt=settings.capital_usdt,
     )
-    return asyncio.run(_main(settings, options, ReplayDriver(driver), json_output=json_output))
+    result = asyncio.run(_replayed(settings, options, ReplayDriver(driver)))
+    return _shown(result, json_output=json_output)
 
 
 def _check_goes_with_arrays(faults: str, driver: str) -> None:
@@ -158,17 +160,10 @@ def _check_goes_with_arrays(faults: str, driver: str) -> None:
         raise typer.BadParameter("arrays know no faults and no wire", param_hint="--faults, --driver")
 
 
-def _on_arrays(
-    settings: "Settings",
-    wanted: "BarStrategy",
-    options: tuple[Path | None, int | None, int, bool],
-    *,
-    json_output: bool,
-) -> int:
-    from aster_operator.cli.backtest_arrays import ArrayOptions, replay_on_arrays
+def _shown(result: "ReplayResult", *, json_output: bool) -> int:
+    """Print it; the exit code."""
     from aster_operator.cli.json_output import print_json
 
-    result = replay_on_arrays(settings, wanted, ArrayOptions(*options))
     if json_output:
         print_json(result)
     else:
@@ -182,11 +177,10 @@ def _check_one_of(name: str, known: "Iterable[str]", option: str) -> None:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(names)}", param_hint=option)
 
 
-async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, json_output: bool) -> int:
+async def _replayed(settings: "Settings", options: "ReplayOptions", driver: str) -> "ReplayResult":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from aster_operator.cli.json_output import print_json
     from aster_operator.config.problems import UserProblem
     from aster_operator.domain.clock import WallClock
     from aster_operator.market_data.catalog.problems import CatalogError
@@ -204,7 +198,7 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("replay", total=1.0)
             async with open_venue(options) as venue:
-                result = await replay_strategy(
+                return await replay_strategy(
                     settings,
                     options,
                     ledger_verdict,
@@ -214,11 +208,6 @@ async def _main(settings: "Settings", options: "ReplayOptions", driver: str, *, 
                 )
     except (HistoryError, CatalogError) as error:
         raise UserProblem(str(error)) from error
-    if json_output:
-        print_json(result)
-    else:
-        _print(result)
-    return 0 if result.ledger == "match" else 1
 
 
 @asynccontextmanager

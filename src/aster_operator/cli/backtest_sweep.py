@@ -27,6 +27,7 @@ from aster_operator.cli.backtest_options import (
     SemanticsName,
     SlippageBps,
     Symbols,
+    Verdict,
     Workers,
     check_folder,
     cluster_or_none,
@@ -66,12 +67,6 @@ _PlotTop = Annotated[
     int,
     typer.Option("--plot-top", "--plot_top", min=0, max=100, help="Also plot this many best ones as HTML."),
 ]
-_Verdict = Annotated[
-    bool,
-    typer.Option("--verdict/--no-verdict", help="Judge whether the best one is robust, fragile or noise."),
-]
-
-
 _Send = Annotated[
     bool,
     typer.Option(
@@ -101,7 +96,7 @@ def sweep(
     plot_top: _PlotTop = 0,
     workers: Workers = None,
     cluster: ClusterAddress = None,
-    verdict: _Verdict = True,
+    verdict: Verdict = True,
     seed: Seed = 1,
     send: _Send = False,
     env_file: EnvFile = None,

@@ -13,6 +13,7 @@ from aster_operator.cli.backtest_options import (
     Seed,
     SemanticsName,
     SlippageBps,
+    Verdict,
     Workers,
     exchange_options,
     one_of,
@@ -20,7 +21,7 @@ from aster_operator.cli.backtest_options import (
 from aster_operator.cli.backtest_sweep import prepare_sweep, print_sweep, run_sweep, sweep_summary
 from aster_operator.cli.data_pipeline import warehouse_from
 from aster_operator.cli.errors import print_warnings
-from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
+from aster_operator.cli.options import DryRun, EnvFile, JsonOutput, settings_from
 from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import Clock, WallClock
 
@@ -80,10 +81,6 @@ _AllowGaps = Annotated[
         "--allow-gaps/--no-allow-gaps", help="Take rows on both sides of a gap as neighbours, and say so."
     ),
 ]
-_Verdict = Annotated[
-    bool,
-    typer.Option("--verdict/--no-verdict", help="Judge whether the best one is robust, fragile or noise."),
-]
 _BigQuery = Annotated[
     bool | None,
     typer.Option(
@@ -98,7 +95,6 @@ _Send = Annotated[
         help="Send verdicts and best configurations (default: ASTER_EMAIL_BACKTEST_ON_COMPLETION).",
     ),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 class _Source(NamedTuple):
@@ -150,12 +146,12 @@ def weekly(
     funding_hours: FundingHours = 8,
     allow_gaps: _AllowGaps = True,
     workers: Workers = None,
-    verdict: _Verdict = True,
+    verdict: Verdict = True,
     seed: Seed = 1,
     bigquery: _BigQuery = None,
     upload_inputs: _UploadInputs = False,
     send: _Send = None,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:

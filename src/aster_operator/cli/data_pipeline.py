@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aster_operator.cli.options import EnvFile, JsonOutput, Since, Until, settings_from
+from aster_operator.cli.options import DryRun, EnvFile, JsonOutput, Since, Until, settings_from
 from aster_operator.config.problems import UserProblem
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _CatalogDir = Annotated[
 ]
 _Symbols = Annotated[str | None, typer.Option("--symbols", help="Only these symbols, comma separated.")]
 _Streams = Annotated[str | None, typer.Option("--streams", help="Only these streams, comma separated.")]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 def upload_command(
@@ -44,7 +43,7 @@ def upload_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also days of which the store has more rows.")
     ] = False,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
@@ -104,7 +103,7 @@ def sync_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also days that were recorded or downloaded here.")
     ] = False,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
@@ -155,7 +154,7 @@ def prune_command(
         typer.Option("--store", metavar="URL", help="Where they were uploaded to (default: CATALOG_URL)."),
     ] = None,
     catalog: _CatalogDir = None,
-    dry_run: _DryRun = False,
+    dry_run: DryRun = False,
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:

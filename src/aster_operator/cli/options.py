@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
 
-__all__ = ["DatabaseUrl", "EnvFile", "JsonOutput", "Since", "Until", "settings_from"]
+__all__ = ["DatabaseUrl", "DryRun", "EnvFile", "JsonOutput", "Since", "Until", "settings_from"]
 
 EnvFile = Annotated[
     str | None,
@@ -27,6 +27,7 @@ Since = Annotated[
     typer.Option("--since", metavar="TIME", help="From this UTC day or time on (2026-02-20T08:00)."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this UTC day or time.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

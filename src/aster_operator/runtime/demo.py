@@ -32,14 +32,13 @@ from aster_operator.runtime.trading_session import (
     TradingSession,
     trading_session,
 )
+from aster_operator.simulator.options import CALM_SUBSTEP_MS, WATCHED_SUBSTEP_MS
 from aster_operator.simulator.server.accounts import DemoAccount
 
 __all__ = ["DemoOptions", "DemoResult", "DemoRun"]
 
 _SMALLEST_DEPOSIT = Decimal(10_000)
 _WIND_DOWN_MS = 30 * MINUTE_MS
-_SUBSTEP_MS, _CALM_SUBSTEP_MS = 1_000, 5_000
-"""The market moves every second while an order waits in it, and else less often."""
 """Market time that winding down may take before what is left is reported as open."""
 
 
@@ -99,8 +98,8 @@ class DemoRun:
             symbols=tuple(self._settings.symbols),
             data=self._options.data,
             seed=self._options.seed,
-            substep_ms=_SUBSTEP_MS,
-            calm_substep_ms=_CALM_SUBSTEP_MS,
+            substep_ms=WATCHED_SUBSTEP_MS,
+            calm_substep_ms=CALM_SUBSTEP_MS,
             warm_up_ms=int(self._options.warm_up_hours * HOUR_MS),
             duration_ms=int(self._options.hours * HOUR_MS),
             port=self._options.port,

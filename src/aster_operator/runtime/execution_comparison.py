@@ -35,6 +35,7 @@ from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.simulator.in_process.spot import InProcessSpot
+from aster_operator.simulator.options import CALM_SUBSTEP_MS, WATCHED_SUBSTEP_MS
 
 __all__ = ["ComparedRun", "ComparisonOptions", "compare_executions"]
 
@@ -50,9 +51,8 @@ class ComparisonOptions(msgspec.Struct, frozen=True, kw_only=True):
     data: Path | None = None
     days: float | None = None
     seed: int = 1
-    substep_ms: int = 1_000
-    calm_substep_ms: int = 5_000
-    """While an order waits in a market it is looked at every `substep_ms`, and else less often."""
+    substep_ms: int = WATCHED_SUBSTEP_MS
+    calm_substep_ms: int = CALM_SUBSTEP_MS
 
 
 class ComparedRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -150,10 +150,9 @@ class MinutePlayer:
             return
         if self._substep == 0:
             self._begin_minute(desk)
-        has_orders = desk.has_orders(self._spec.symbol)
-        self._play_substep(desk, self._with_untold(self._plan[self._substep], has_orders=has_orders))
+        self._play_substep(desk, self._with_untold(desk, self._plan[self._substep]))
         # Its own prints may have filled the last order.
-        self._schedule(may_leap=not desk.has_orders(self._spec.symbol))
+        self._schedule(may_leap=self._stride > 1 and not desk.has_orders(self._spec.symbol))
 
     def wake(self, now_ms: int) -> bool:
         """An order waits in the market now: every step counts again. Whether `next_ms` is sooner for it."""
@@ -166,7 +165,7 @@ class MinutePlayer:
 
     # --- inside a minute
 
-    def _with_untold(self, step: SubStep, *, has_orders: bool) -> SubStep:
+    def _with_untold(self, desk: MarketDesk, step: SubStep) -> SubStep:
         """The step, with the volume of those passed over before it. What traded before an account's order
         came never fills it: that prints when no order waits."""
         passed = self._plan[self._seen + 1 : self._substep]
@@ -175,7 +174,7 @@ class MinutePlayer:
         for each in passed:
             self._untold[each.side] += each.main_lots
             self._untold[each.side.opposite] += each.counter_lots
-        if has_orders or not any(self._untold.values()):
+        if not any(self._untold.values()) or desk.has_orders(self._spec.symbol):
             return step
         main = step.main_lots + self._untold[step.side]
         counter = step.counter_lots + self._untold[step.side.opposite]

@@ -19,7 +19,17 @@ from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import ContractSpec
 from aster_operator.simulator.tick_player import TickPlayer
 
-__all__ = ["ExchangeOptions", "captured_sources", "recorded_sources", "synthetic_sources"]
+__all__ = [
+    "CALM_SUBSTEP_MS",
+    "WATCHED_SUBSTEP_MS",
+    "ExchangeOptions",
+    "captured_sources",
+    "recorded_sources",
+    "synthetic_sources",
+]
+
+WATCHED_SUBSTEP_MS, CALM_SUBSTEP_MS = 1_000, 5_000
+"""How often pairs see a recorded market: every second while an order waits in it, and else less often."""
 
 # Enough prices to see the finest decimal a symbol uses.
 _PRICES_FOR_TICK = 2_000

@@ -4,6 +4,7 @@ The loop, the plan and the limits are those of same-symbol pairs; what differs i
 way round it is held and which leg is worked first.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from aster_operator.domain.clock import HOUR_MS
@@ -198,13 +199,10 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         budget: PassBudget,
     ) -> str | None:
         """Neither market may stand against it."""
-        reasons = (
-            super(TwoSymbolStrategy, self)._why_not_rotate(
-                symbol, view.markets[leg.symbol], pair, view, plan, budget
-            )
-            for leg in pair.legs
+        why_not = super()._why_not_rotate
+        return _first_reason(
+            why_not(symbol, view.markets[leg.symbol], pair, view, plan, budget) for leg in pair.legs
         )
-        return next((reason for reason in reasons if reason is not None), None)
 
     def _why_not_now(
         self,
@@ -214,11 +212,8 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
         view: CycleView,
         plan: DayPlan,
     ) -> str | None:
-        reasons = (
-            super(TwoSymbolStrategy, self)._why_not_now(symbol, view.markets[leg.symbol], pair, view, plan)
-            for leg in pair.legs
-        )
-        return next((reason for reason in reasons if reason is not None), None)
+        why_not = super()._why_not_now
+        return _first_reason(why_not(symbol, view.markets[leg.symbol], pair, view, plan) for leg in pair.legs)
 
     def _closing_lead(self, market: SymbolMarket, pair: PairStatus) -> PositionSide:
         if pair.long.symbol == pair.short.symbol:
@@ -228,6 +223,10 @@ class TwoSymbolStrategy(DeltaNeutralStrategy):
 
 
 _CASH_SHARE = Decimal("0.98")
+
+
+def _first_reason(reasons: Iterable[str | None]) -> str | None:
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _symbols_of(pair: PairStatus) -> tuple[str, str]:

@@ -21,12 +21,12 @@ from aster_operator.domain.market import Bar
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import NewOrder, Refused
 from aster_operator.execution.positions.guards import Guards
-from aster_operator.execution.positions.position import ExitKind, ManagedPosition
+from aster_operator.execution.positions.position import ExitKind, ManagedPosition, own_position
 from aster_operator.execution.positions.protection import exit_price, trails_itself
 from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.positions.sizing import entry_quantity
 from aster_operator.strategy.bar_history import Arrival, BarHistory
-from aster_operator.strategy.base import BarView, Enter, Exit, OwnPosition, Strategy
+from aster_operator.strategy.base import BarView, Enter, Exit, Strategy
 from aster_operator.strategy.intents import AccountStatus
 from aster_operator.strategy.parameters import RiskLimits
 from aster_operator.strategy.risk_manager import ExposureView, RiskManager
@@ -127,7 +127,6 @@ class DeskTrader:
                 return None
             prices = (price,) * 4
         open_, high, low, close = (self._price(price) for price in prices)
-        step = self._instrument.lot.step
         return Bar(
             symbol=self._symbol,
             interval="1m",
@@ -137,7 +136,7 @@ class DeskTrader:
             high=high,
             low=low,
             close=close,
-            base_volume=round(Decimal(bar.volume) / step) * step,
+            base_volume=self._exact(bar.volume),
             quote_volume=ZERO,
             trades=0,
             taker_buy_base_volume=ZERO,
@@ -149,14 +148,6 @@ class DeskTrader:
         return self._instrument.round_price_nearest(Decimal(price))
 
     def _view(self, picture: _Picture, now_ms: int) -> BarView:
-        position, held = self._position, None
-        if position is not None:
-            held = OwnPosition(
-                side=position.side,
-                quantity=position.held,
-                entry_price=position.entry_price,
-                opened_ms=position.filled_ms or position.decided_ms,
-            )
         return BarView(
             symbol=self._symbol,
             now_ms=now_ms,
@@ -167,7 +158,7 @@ class DeskTrader:
             funding_rate=Decimal(str(picture.funding_rate)) if picture.mark == picture.mark else None,
             tick_size=self._instrument.tick_size,
             taker_fee_rate=self._desk.taker_fee_rate(self._symbol),
-            position=held,
+            position=own_position(self._position),
         )
 
     def _decide(self, replay: TickReplay, picture: _Picture, now_ms: int) -> None:

@@ -12,13 +12,12 @@ import numpy as np
 from aster_operator.backtest.kernels.compiler import Floats, LongIntegers
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.replay.events import EventStream, ReplayEvents
+from aster_operator.backtest.tables import is_sorted
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.market import Bar
 from aster_operator.domain.money import ZERO
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from aster_operator.market_data.catalog.catalog import Catalog
 
 __all__ = ["catalog_events", "minutes_before"]
@@ -95,7 +94,7 @@ def _stream(
         return np.empty(0, dtype=np.int64), np.empty((0, len(columns)))
     rows = catalog.scan(name, [symbol], start_ms=start_ms, end_ms=end_ms)
     frame = collected(rows.select(time, order, *columns).drop_nulls(), catalog.root, name)
-    if not _is_sorted(frame, time, order):
+    if not is_sorted(frame, (time, order)):
         # Files are sorted, and follow one another but where something was added later.
         frame = frame.sort(time, order, maintain_order=True)
     if name == "aggTrade":
@@ -108,12 +107,6 @@ def _stream(
     for place, column in enumerate(columns):
         values[:, place] = frame.get_column(column).cast(pl.Float64).to_numpy()
     return times, values
-
-
-def _is_sorted(frame: pl.DataFrame, time: str, order: str) -> bool:
-    times, ties = frame.get_column(time).to_numpy(), frame.get_column(order).to_numpy()
-    earlier, same = times[1:] < times[:-1], times[1:] == times[:-1]
-    return not (earlier | (same & (ties[1:] < ties[:-1]))).any()
 
 
 def _settlements(marks: EventStream, settled: EventStream, last_ms: int) -> EventStream:

@@ -8,9 +8,10 @@ from aster_operator.execution.core_state import CoreState
 from aster_operator.execution.entry_gate import entries_blocked
 from aster_operator.execution.positions.book import PositionBook
 from aster_operator.execution.positions.guards import Guards
+from aster_operator.execution.positions.position import own_position
 from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.strategy.bar_history import BarHistory
-from aster_operator.strategy.base import BarDecision, BarView, OwnPosition, Strategy, Verdict
+from aster_operator.strategy.base import BarDecision, BarView, Strategy, Verdict
 from aster_operator.strategy.intents import CycleDecision
 
 __all__ = ["bar_view", "entry_verdicts", "record"]
@@ -21,15 +22,7 @@ def bar_view(
 ) -> BarView:
     """The picture the strategy decides on."""
     market = state.market.of(symbol)
-    quote, mark, position = market.quote, market.mark, book.on_symbol(symbol)
-    held = None
-    if position is not None and position.held > 0:
-        held = OwnPosition(
-            side=position.side,
-            quantity=position.held,
-            entry_price=position.entry_price,
-            opened_ms=position.filled_ms or position.decided_ms,
-        )
+    quote, mark = market.quote, market.mark
     return BarView(
         symbol=symbol,
         now_ms=state.now_ms,
@@ -40,7 +33,7 @@ def bar_view(
         funding_rate=None if mark is None else mark.funding_rate,
         tick_size=state.instruments[symbol].tick_size,
         taker_fee_rate=settings.taker_fee_rate(symbol),
-        position=held,
+        position=own_position(book.on_symbol(symbol)),
     )
 
 

@@ -12,9 +12,16 @@ from aster_operator.domain.fills import Fill
 from aster_operator.domain.money import ZERO
 from aster_operator.domain.orders import NewOrder
 from aster_operator.execution.positions.trailing import Trail
-from aster_operator.strategy.base import ExitPlan
+from aster_operator.strategy.base import ExitPlan, OwnPosition
 
-__all__ = ["ExitKind", "ManagedPosition", "PositionBooks", "PositionMemory", "PositionPhase"]
+__all__ = [
+    "ExitKind",
+    "ManagedPosition",
+    "PositionBooks",
+    "PositionMemory",
+    "PositionPhase",
+    "own_position",
+]
 
 
 class PositionPhase(StrEnum):
@@ -239,3 +246,15 @@ class PositionMemory(msgspec.Struct, frozen=True, kw_only=True):
         )
         position.books.funding = self.funding
         return position
+
+
+def own_position(position: ManagedPosition | None) -> OwnPosition | None:
+    """What a strategy is shown of its position; None while nothing is held."""
+    if position is None or position.held <= 0:
+        return None
+    return OwnPosition(
+        side=position.side,
+        quantity=position.held,
+        entry_price=position.entry_price,
+        opened_ms=position.filled_ms or position.decided_ms,
+    )
