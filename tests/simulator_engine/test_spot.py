@@ -161,6 +161,15 @@ def test_transfers_both_ways_and_their_limits() -> None:
     assert exchange.audit().balanced
 
 
+def test_whoever_no_longer_listens_may_say_so_twice() -> None:
+    exchange = make_exchange(with_spot=True)
+    assert exchange.spot is not None
+    for side in (exchange, exchange.spot):
+        unsubscribe = side.subscribe([].append)
+        unsubscribe()
+        unsubscribe()
+
+
 def test_spot_events_stay_on_the_spot_side() -> None:
     exchange, spot = both()
     futures_events: list[object] = []

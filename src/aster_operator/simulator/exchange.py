@@ -10,7 +10,7 @@ from decimal import Decimal
 from aster_operator.domain.enums import MarginType, OrderStatus, PositionSide, SelfTradePrevention
 from aster_operator.market_data.history import RecordedHistory
 from aster_operator.simulator.accounts import Account
-from aster_operator.simulator.api import AccountView, AuditReport, BookView, PositionRiskView
+from aster_operator.simulator.api import AccountView, AuditReport, PositionRiskView
 from aster_operator.simulator.book import OrderBook
 from aster_operator.simulator.control import ExchangeControl
 from aster_operator.simulator.engine import Engine
@@ -18,19 +18,17 @@ from aster_operator.simulator.fed_market import FedMarket
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import BarSeries
 from aster_operator.simulator.market_player import MinutePlayer
+from aster_operator.simulator.market_reads import MarketReads
 from aster_operator.simulator.market_source import MarketSource
 from aster_operator.simulator.model import (
     ATOMS,
     ContractSpec,
-    ExchangeEvent,
     ExecutionType,
     IncomeRecord,
-    KlineRecord,
     MarkEvent,
     OrderEvent,
     OrderRequest,
     SimulatedOrder,
-    TradeEvent,
     TradeRecord,
 )
 from aster_operator.simulator.options import ExchangeOptions, recorded_sources
@@ -45,7 +43,7 @@ from aster_operator.simulator.views import Views
 __all__ = ["ExchangeOptions", "SimulatedExchange"]
 
 
-class SimulatedExchange:
+class SimulatedExchange(MarketReads):
     """See `ExchangeApi` for the meaning of each method."""
 
     def __init__(self, sources: Iterable[MarketSource], options: ExchangeOptions | None = None) -> None:
@@ -60,7 +58,7 @@ class SimulatedExchange:
         if start_ms is None:
             raise ValueError("the exchange needs a market that has something to play, or a start_ms")
         self._timeline = Timeline()
-        self._state = ExchangeState(start_ms)
+        super().__init__(ExchangeState(start_ms))
         self._engine = Engine(self._state, self._timeline)
         self._views = Views(self._state, self._engine.admission)
         self._rules = SettingsRules(
@@ -155,15 +153,6 @@ class SimulatedExchange:
         known = [end for end in ends if end is not None]
         return max(known) if len(known) == len(ends) else None
 
-    def subscribe(self, listener: Callable[[ExchangeEvent], None]) -> Callable[[], None]:
-        self._state.listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._state.listeners:
-                self._state.listeners.remove(listener)
-
-        return unsubscribe
-
     def advance_to(self, time_ms: int) -> None:
         timeline, state = self._timeline, self._state
         state.refuse_reentry()
@@ -181,23 +170,6 @@ class SimulatedExchange:
         return self._timeline.next_ms()
 
     # --- market data
-
-    def contracts(self) -> Mapping[str, ContractSpec]:
-        return self._state.specs
-
-    def book(self, symbol: str, levels: int) -> BookView:
-        market = self._state.market(symbol)
-        bids, asks = market.book.levels(levels)
-        return BookView(market.spec, market.book.update_id, bids, asks, market.last_book_ms)
-
-    def recent_trades(self, symbol: str, limit: int) -> Sequence[TradeEvent]:
-        trades = self._state.market(symbol).recent_trades
-        return list(trades)[-limit:] if limit > 0 else []
-
-    def klines(
-        self, symbol: str, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> Sequence[KlineRecord]:
-        return self._state.market(symbol).bars.bars(interval_ms, start_ms, end_ms, limit)
 
     def mark(self, symbol: str) -> MarkEvent:
         return self._state.market(symbol).mark_event

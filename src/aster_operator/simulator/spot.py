@@ -4,7 +4,7 @@ Prices follow the perpetual's index; depth and flow are seeded. Enough for a pai
 perpetual, and for clients that look at spot on start-up (protocol reference, sections 1.1, 4.6 and 9.6).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -13,7 +13,6 @@ from msgspec import structs
 
 from aster_operator.domain.enums import OrderStatus, OrderType, PositionSide, Side
 from aster_operator.domain.instruments import Instrument, LotFilter
-from aster_operator.simulator.api import BookView
 from aster_operator.simulator.book import OrderBook
 from aster_operator.simulator.conditional import ConditionalOrders
 from aster_operator.simulator.filters import (
@@ -26,17 +25,16 @@ from aster_operator.simulator.filters import (
 from aster_operator.simulator.funding import MarkPricer
 from aster_operator.simulator.klines import MINUTE_MS, BarSeries, bar_open_ms
 from aster_operator.simulator.liquidity import DepthModel
+from aster_operator.simulator.market_reads import MarketReads
 from aster_operator.simulator.matching import Matcher
 from aster_operator.simulator.model import (
     ATOMS,
     ContractSpec,
-    ExchangeEvent,
     ExecutionType,
     KlineRecord,
     OrderEvent,
     OrderRequest,
     SimulatedOrder,
-    TradeEvent,
     TradeRecord,
 )
 from aster_operator.simulator.orders import OrderDesk
@@ -76,14 +74,14 @@ class _Pair:
         self.touch_lots = max(2, _TOUCH_USD * ATOMS // unit)
 
 
-class SpotExchange:
+class SpotExchange(MarketReads):
     """The spot side. Deterministic like the rest; `follow` moves a pair after its perpetual."""
 
     def __init__(self, seed: int, clock: Callable[[], int]) -> None:
         """`clock` tells market time."""
         self._seed = seed
         self._clock = clock
-        self._state = ExchangeState(clock())
+        super().__init__(ExchangeState(clock()))
         self._state.accounts.clear()
         self._ledger = SpotLedger()
         self._desk = OrderDesk(self._state)
@@ -146,28 +144,6 @@ class SpotExchange:
     def tell_orders(self, hook: Callable[[OrderEvent], None]) -> None:
         """Call `hook` with each order report, after the listeners."""
         self._state.order_hooks.append(hook)
-
-    def contracts(self) -> Mapping[str, ContractSpec]:
-        return self._state.specs
-
-    def book(self, symbol: str, levels: int) -> BookView:
-        market = self._state.market(symbol)
-        bids, asks = market.book.levels(levels)
-        return BookView(market.spec, market.book.update_id, bids, asks, market.last_book_ms)
-
-    def recent_trades(self, symbol: str, limit: int) -> Sequence[TradeEvent]:
-        trades = self._state.market(symbol).recent_trades
-        return list(trades)[-limit:] if limit > 0 else []
-
-    def klines(
-        self, symbol: str, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
-    ) -> Sequence[KlineRecord]:
-        return self._state.market(symbol).bars.bars(interval_ms, start_ms, end_ms, limit)
-
-    def subscribe(self, listener: Callable[[ExchangeEvent], None]) -> Callable[[], None]:
-        """Book, trade, bar and order events of the spot side; returns the unsubscriber."""
-        self._state.listeners.append(listener)
-        return lambda: self._state.listeners.remove(listener)
 
     # --- balances
 
