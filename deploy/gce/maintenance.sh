@@ -56,9 +56,11 @@ tidy() {
 		[[ -d "$STATE_DIR_HERE/$folder" ]] || continue
 		find "$STATE_DIR_HERE/$folder" -xdev -type f -mtime "+$retention" -delete
 	done
-	# Tables of the weekly back-test are removed by itself, which knows what was uploaded; here go its answers.
+	# Tables and verdicts of the weekly back-test are removed by itself, which knows what was uploaded; here go
+	# its answers, weekly-DAY.json and DAY.json.
 	if [[ -d "$STATE_DIR_HERE/backtests" ]]; then
-		find "$STATE_DIR_HERE/backtests" -xdev -type f -name '*.json' -mtime "+$backtest_retention" -delete
+		find "$STATE_DIR_HERE/backtests" -xdev -type f \( -name 'weekly-*.json' -o -name '[0-9]*.json' \) \
+			-mtime "+$backtest_retention" -delete
 	fi
 	find "$ASTER_ROOT/var/log/aster" -xdev -type f -mtime "+$retention" -delete 2>/dev/null || true
 }

@@ -91,6 +91,7 @@ def test_what_went_wrong_is_listed(call: Call, url: str, tmp_path: Path) -> None
             {
                 "config_id": [4],
                 "symbol": ["BTCUSDT"],
+                "semantics": ["vectorbt"],
                 "total_pnl": [pnl],
                 "n_trades": [3],
                 "sharpe": [float("inf")],
@@ -100,11 +101,26 @@ def test_what_went_wrong_is_listed(call: Call, url: str, tmp_path: Path) -> None
     assert whole["warnings"] == ["warning: user stream lost (2 times)"]
     assert [gap["cause"] for gap in whole["data_gaps"]] == ["disconnect"]  # type: ignore[union-attr]
     assert whole["top_configurations"] == [
-        {"symbol": "BTCUSDT", "config_id": "4", "total_pnl": Decimal("7.5"), "n_trades": 3, "sharpe": None}
+        {
+            "symbol": "BTCUSDT",
+            "config_id": "4",
+            "total_pnl": Decimal("7.5"),
+            "n_trades": 3,
+            "sharpe": None,
+            "biased": True,
+        }
     ]
     kinds = {event["kind"] for event in whole["venues"][0]["risk_events"]}  # type: ignore[index]
     assert "liquidation" in kinds
-    assert whole["missing"] == []
+    beside = (
+        "a verdict on BTCUSDT: none that was found on backtest_results_BTCUSDT_20260201.csv lies beside it"
+    )
+    assert whole["missing"] == [beside]
+    (sweeps / "backtest_results_BTCUSDT_20260202.csv").write_bytes(b"")
+    broken = report(call, url, "--session-log", str(log), "--sweeps", str(sweeps))
+    assert "cannot be read" in str(broken["missing"])
+    text = call("report", "--day", DAY, "--sweeps", str(sweeps), "--database-url", url).stdout
+    assert "cannot be read" in text
 
 
 def test_a_mail_arrives_as_html_and_text_and_its_password_stays_out_of_sight(

@@ -116,9 +116,15 @@ def test_answers_of_the_weekly_backtest_have_an_age_of_their_own(
     folder = service.root / "var/lib/aster/backtests"
     aged(folder / "weekly-old.json", 25)
     aged(folder / "weekly-new.json", 10)
-    aged(folder / "backtest_ranked_20200101.csv", 25)
+    aged(folder / "2020-01-01.json", 25)
+    for name in ("backtest_ranked_20200101.csv", "backtest_verdict_BTCUSDT_20200101.json"):
+        aged(folder / name, 25)  # it removes these by itself, when they were uploaded
     assert service.maintain().returncode == 0
-    assert {path.name for path in folder.iterdir()} == {"weekly-new.json", "backtest_ranked_20200101.csv"}
+    assert {path.name for path in folder.iterdir()} == {
+        "weekly-new.json",
+        "backtest_ranked_20200101.csv",
+        "backtest_verdict_BTCUSDT_20200101.json",
+    }
 
 
 def test_without_a_backup_nothing_else_is_done_and_the_session_goes_on(service: Service) -> None:

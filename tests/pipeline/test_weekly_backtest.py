@@ -44,6 +44,10 @@ def desk(tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def judged_weekly(*more: str) -> int:
+    return main(["backtest", "weekly", "--json", *more])
+
+
 def weekly(*more: str) -> int:
     return main(["backtest", "weekly", "--no-verdict", "--json", *more])
 
@@ -88,6 +92,41 @@ def test_a_run_leaves_inputs_ranking_and_configurations(
     assert ranked["total_pnl"].is_sorted(descending=True)
     own = ranked.filter(pl.col("symbol") == "BTCUSDT")
     assert own.equals(pl.read_csv(desk / "backtests" / "backtest_results_BTCUSDT_20260103.csv"))
+
+
+def test_verdicts_lie_beside_the_results_and_the_report_tells_them(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judged_weekly() == 0
+    found = answer(capsys)
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        place = Path("backtests") / f"backtest_verdict_{symbol}_20260103.json"
+        assert str(place) in found["results"]
+        beside = json.loads(place.read_text())
+        assert beside.items() >= found["verdicts"][symbol].items()
+    assert main(["db", "init"]) == 0
+    capsys.readouterr()
+    told = ["report", "--day", "2026-01-02", "--sweeps", "backtests"]
+    assert main([*told, "--json"]) == 0
+    judgements = [
+        {"symbol": symbol, "date": "20260103", "verdict": own["verdict"], "line": own["line"]}
+        for symbol, own in found["verdicts"].items()
+    ]
+    assert answer(capsys)["report"]["sweep_verdicts"] == judgements
+    assert main(told) == 0
+    text = capsys.readouterr().out
+    assert all(f"- {own['line']}, 20260103" in text for own in judgements)
+
+    # Results of another run under the same name: what was found before says nothing of them.
+    assert weekly("--slippage-bps", "3") == 0
+    capsys.readouterr()
+    assert main([*told, "--json"]) == 0
+    whole = answer(capsys)["report"]
+    assert whole["sweep_verdicts"] == []
+    assert [line for line in whole["missing"] if "a verdict on" in line] == [
+        f"a verdict on {symbol}: none that was found on backtest_results_{symbol}_20260103.csv lies beside it"
+        for symbol in ("BTCUSDT", "ETHUSDT")
+    ]
 
 
 def test_what_is_missing_of_the_days_is_said(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,8 +217,8 @@ def test_results_are_uploaded_once_for_each_run_date(
     )  # fmt: skip
 
 
-def old_output(desk: Path, date: str, name: str = "backtest_ranked") -> Path:
-    path = desk / "backtests" / f"{name}_{date}.csv"
+def old_output(desk: Path, date: str, name: str = "backtest_ranked", kind: str = "csv") -> Path:
+    path = desk / "backtests" / f"{name}_{date}.{kind}"
     path.parent.mkdir(exist_ok=True)
     path.write_text("x")
     return path
@@ -187,14 +226,16 @@ def old_output(desk: Path, date: str, name: str = "backtest_ranked") -> Path:
 
 def test_old_outputs_go_and_nothing_else(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, old_symbol = old_output(desk, "20251205"), old_output(desk, "20251205", "backtest_results_BTCUSDT")
+    verdict = old_output(desk, "20251205", "backtest_verdict_BTCUSDT", "json")
     young, mine = old_output(desk, "20251206"), old_output(desk, "20200101", "notes_on_backtest")
     grid = old_output(desk, "20200101", "backtest_best")
     assert weekly("--dry-run") == 0
     assert answer(capsys)["would_remove"] == [
-        str(Path("backtests") / path.name) for path in (old, old_symbol)
+        str(Path("backtests") / path.name) for path in (old, old_symbol, verdict)
     ]
     assert weekly() == 0
-    assert [path.exists() for path in (old, old_symbol, young, mine, grid)] == [
+    assert [path.exists() for path in (old, old_symbol, verdict, young, mine, grid)] == [
+        False,
         False,
         False,
         True,

@@ -152,7 +152,7 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
     Folders are made. Raises BacktestProblem when a place cannot be written.
     """
     written: list[tuple[Path, Path]] = []
-    current = next(iter(files))
+    current = Path()
     try:
         for current, write in files.items():
             current.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ so that the same run again takes the place of itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -42,8 +42,8 @@ DEFAULT_DAYS = 7
 """Full days before the run's date that are tested where the settings do not say which."""
 
 _OUTPUT = re.compile(
-    r"backtest_(?:inputs|ranked|config_map|report|(?:results|config|top)_[^_].*)_(\d{8})(?:_\w+)?"
-    r"\.(?:csv|csv\.gz|parquet|html|png)"
+    r"backtest_(?:inputs|ranked|config_map|report|(?:results|config|verdict|top)_[^_].*)_(\d{8})(?:_\w+)?"
+    r"\.(?:csv|csv\.gz|parquet|json|html|png)"
 )
 _FORMAT = "csv"
 
@@ -160,14 +160,20 @@ def weekly_tables(tables: Mapping[str, ResultTables]) -> WeeklyTables:
     )
 
 
-def write_week(plan: WeeklyPlan, tables: Mapping[str, ResultTables], together: WeeklyTables) -> list[Path]:
-    """Write each symbol's files and those of all together, all or none; returns the paths.
+def write_week(
+    plan: WeeklyPlan,
+    tables: Mapping[str, ResultTables],
+    together: WeeklyTables,
+    verdicts: Mapping[Path, Callable[[Path], None]],
+) -> list[Path]:
+    """Write each symbol's files, those of all together and the verdicts, all or none; returns the paths.
 
     Raises BacktestProblem.
     """
     files = result_files(tables, plan.out, date=plan.date_in_names, file_format=_FORMAT)
     files[plan.ranked] = partial(write_table, together.ranked, table_kind(plan.ranked))
     files[plan.config_map] = partial(write_table, together.config_map, table_kind(plan.config_map))
+    files |= verdicts
     replace_files(files)
     return list(files)
 

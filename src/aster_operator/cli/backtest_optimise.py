@@ -343,7 +343,7 @@ def _summary(
     files: dict[str, list[str]],
     seconds: float,
 ) -> dict[str, Any]:
-    from aster_operator.cli.backtest_verdicts import verdict_json
+    from aster_operator.backtest.saved_verdicts import verdict_json
 
     return {
         "symbols": {

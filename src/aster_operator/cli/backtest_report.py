@@ -67,7 +67,7 @@ def report(
     from aster_operator.backtest.inputs import InputFile
     from aster_operator.backtest.report.build import write_report
     from aster_operator.backtest.report.saved import bars_of, check_inputs, read_sweeps
-    from aster_operator.cli.backtest_verdicts import verdict_json
+    from aster_operator.backtest.saved_verdicts import verdict_json
     from aster_operator.cli.json_output import print_json
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):

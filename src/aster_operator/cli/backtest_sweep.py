@@ -103,8 +103,10 @@ def sweep(
     json_output: JsonOutput = False,
 ) -> int:
     from aster_operator.backtest.results import FORMATS, write_results
+    from aster_operator.backtest.saved_verdicts import verdict_files
     from aster_operator.backtest.sweep import SEMANTICS
-    from aster_operator.cli.backtest_verdicts import study_results, write_verdicts
+    from aster_operator.backtest.tables import replace_files
+    from aster_operator.cli.backtest_verdicts import study_results
     from aster_operator.cli.json_output import print_json
 
     one_of(semantics, SEMANTICS, "--semantics")
@@ -126,7 +128,7 @@ def sweep(
         paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=hashed)
         plots = _plot(results, bars, out, date, plot_top)
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
-        write_verdicts(studies, results, out, date, hashed)
+        replace_files(verdict_files(studies, results, out, date, hashed))
     summary = sweep_summary(results, studies, seconds, semantics) | {
         "results": [str(path) for path in paths],
         "plots": [str(path) for path in plots],
@@ -142,7 +144,7 @@ def sweep(
 def sweep_summary(
     results: "Sequence[SweepResult]", studies: "Sequence[Study]", seconds: float, semantics: str
 ) -> dict[str, Any]:
-    from aster_operator.cli.backtest_verdicts import verdict_json
+    from aster_operator.backtest.saved_verdicts import verdict_json
 
     work = sum(result.bars * len(result.grid) for result in results)
     return {

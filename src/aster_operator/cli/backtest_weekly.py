@@ -39,9 +39,10 @@ __all__ = ["HELP", "weekly"]
 
 HELP = """Run the back-test of the settings ASTER_BACKTEST_*: the last seven full days, or those they name.
 
-Makes the feature table, runs the grid of ASTER_BACKTEST_CONFIG_FILE over it, writes ranking, configurations
-and inputs under the date of the run, uploads them to BigQuery and sends verdicts where that is switched on,
-and removes outputs older than ASTER_BACKTEST_RETENTION_DAYS: none that was to be uploaded and is not.
+Makes the feature table, runs the grid of ASTER_BACKTEST_CONFIG_FILE over it, writes ranking, configurations,
+verdicts and inputs under the date of the run, uploads them to BigQuery and sends the verdicts where that is
+switched on, and removes outputs older than ASTER_BACKTEST_RETENTION_DAYS: none that was to be uploaded and
+is not.
 
 \b
 Examples:
@@ -292,6 +293,7 @@ def _sweep(
     """Features, sweep, verdicts, and their files."""
     from aster_operator.backtest.features import write_features
     from aster_operator.backtest.results import file_hash, result_tables
+    from aster_operator.backtest.saved_verdicts import verdict_files
     from aster_operator.backtest.weekly import weekly_tables, write_week
     from aster_operator.cli.backtest_verdicts import study_results
 
@@ -309,7 +311,8 @@ def _sweep(
     inputs_hash = file_hash(plan.inputs)
     tables = {result.symbol: result_tables(result, inputs_hash) for result in results}
     together = weekly_tables(tables)
-    paths = write_week(plan, tables, together)
+    verdicts = verdict_files(studies, results, plan.out, plan.date_in_names, inputs_hash)
+    paths = write_week(plan, tables, together, verdicts)
     summary = sweep_summary(results, studies, seconds, way.semantics) | {
         "results": [str(path) for path in paths]
     }

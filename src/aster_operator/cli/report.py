@@ -63,7 +63,7 @@ def _report(
     """Say what a day or a session brought, and send it by mail or chat.
 
     Trades, PnL after fees and funding, cost per $100k, risk events, warnings, gaps in the data, the best
-    configurations of the last sweep. Exit code 1 when a target did not take it.
+    configurations of the last sweep and its verdicts. Exit code 1 when a target did not take it.
 
     \b
     Examples:

@@ -5,7 +5,6 @@ Unrealised results of open positions are not in the books, and so not in the rep
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -25,9 +24,9 @@ from aster_operator.domain.closed_trades import ExitReason
 from aster_operator.domain.money import ZERO
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.catalog.layout import is_catalog
+from aster_operator.monitoring.sweep_results import Configuration, SweepJudgement, last_sweep
 
 __all__ = [
-    "Configuration",
     "DailyReport",
     "DataGap",
     "Period",
@@ -35,7 +34,6 @@ __all__ = [
     "SymbolFigures",
     "VenueReport",
     "build_daily_report",
-    "last_sweep",
     "log_warnings",
 ]
 
@@ -43,7 +41,6 @@ _FOUR_PLACES = Decimal("0.0001")
 _LIQUIDATION_TYPE = "INSURANCE_CLEAR"
 _ORDINARY_EXITS = frozenset({ExitReason.TAKE_PROFIT, ExitReason.TRAILING_STOP, ExitReason.SIGNAL,
                              ExitReason.DAILY_CUTOFF, ExitReason.OWNER})  # fmt: skip
-_TOP = 5
 _MOST_LINES = 50
 
 
@@ -86,16 +83,6 @@ class DataGap(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the ranking of a sweep, as it stands in its file."""
-
-    symbol: str
-    config_id: str
-    total_pnl: float | None
-    n_trades: int | None
-    sharpe: float | None
-
-
 class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     """One venue: play money and real money never add up."""
 
@@ -113,6 +100,7 @@ class DailyReport(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     data_gaps: list[DataGap]
     top_configurations: list[Configuration]
+    sweep_verdicts: list[SweepJudgement]
     missing: list[str]
 
     @property
@@ -143,15 +131,15 @@ def build_daily_report(
         gaps = _gaps(Catalog(catalog_root), period)
     else:
         missing.append("data gaps: there is no catalog")
-    top = [] if sweep_folder is None else last_sweep(sweep_folder)
-    if not top:
-        missing.append("configurations: no result of a sweep was found")
+    sweep = last_sweep(sweep_folder)
+    missing += sweep.missing
     return DailyReport(
         period=period,
         venues=[_venue(connection, name, selection) for name in queries.venues(connection, selection)],
         warnings=warnings,
         data_gaps=gaps,
-        top_configurations=top,
+        top_configurations=sweep.configurations,
+        sweep_verdicts=sweep.verdicts,
         missing=missing,
     )
 
@@ -307,7 +295,7 @@ def _crashes(folder: Path | None, period: Period) -> list[str]:
     ]
 
 
-# --- data and research --------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------------
 
 
 def _gaps(catalog: Catalog, period: Period) -> list[DataGap]:
@@ -324,36 +312,3 @@ def _gaps(catalog: Catalog, period: Period) -> list[DataGap]:
         for row in frame.iter_rows(named=True)
         if not row["is_filled"]
     ]
-
-
-def last_sweep(folder: Path) -> list[Configuration]:
-    """The best configurations of each symbol in the newest results below `folder`, best first."""
-    import polars as pl
-
-    files = [*folder.glob("backtest_results_*.csv"), *folder.glob("backtest_results_*.parquet")]
-    newest: dict[str, tuple[str, Path]] = {}
-    for path in files:
-        symbol, _, date = path.stem.removeprefix("backtest_results_").rpartition("_")
-        newest[symbol] = max(newest.get(symbol, ("", path)), (date, path))
-    found: list[Configuration] = []
-    for symbol in sorted(newest):
-        path = newest[symbol][1]
-        table = pl.read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
-        found += [_configuration(symbol, row) for row in table.head(_TOP).iter_rows(named=True)]
-    return found
-
-
-def _configuration(symbol: str, row: dict[str, Any]) -> Configuration:
-    trades = row.get("n_trades")
-    return Configuration(
-        symbol=symbol,
-        config_id=str(row.get("config_id")),
-        total_pnl=_finite(row.get("total_pnl")),
-        n_trades=None if trades is None else int(trades),
-        sharpe=_finite(row.get("sharpe")),
-    )
-
-
-def _finite(value: object) -> float | None:
-    """A number, or None: JSON knows no infinity."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

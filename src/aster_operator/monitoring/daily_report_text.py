@@ -121,12 +121,15 @@ def _lists(report: DailyReport) -> list[tuple[str, list[str]]]:
     best = [
         f"{row.symbol} {row.config_id}: PnL {_number(row.total_pnl)}, "
         f"{'n/a' if row.n_trades is None else row.n_trades} trades, Sharpe {_number(row.sharpe)}"
+        f"{', biased: it fills on the bar of the signal' if row.biased else ''}"
         for row in report.top_configurations
     ]
+    believed = [f"{found.line}, {found.date}" for found in report.sweep_verdicts]
     lists = [
         ("Risk events", events),
         ("Runtime warnings", report.warnings),
         ("Data gaps", gaps),
+        ("Can the last sweep be believed?", believed),
         ("Top configurations of the last sweep (chosen among many: expect less)", best),
         ("Not looked at", report.missing),
     ]

@@ -124,11 +124,10 @@ def _kind(path: Path) -> str | None:
 
 
 def _ranking(path: Path, x_name: str | None, y_name: str | None, top: int) -> Ranking:
-    import polars as pl
-
     from aster_operator.backtest.grid import PARAMETERS
+    from aster_operator.backtest.saved_verdicts import read_results
 
-    table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    table = read_results(path)
     parameters = tuple(
         column for column in PARAMETERS if column in table.columns and table[column].n_unique() > 1
     )
@@ -159,23 +158,10 @@ def _shown(columns: list[str], parameters: tuple[str, ...]) -> list[str]:
 
 
 def _verdict(path: Path, table: "pl.DataFrame") -> SweepVerdict | None:
-    """What lies beside the ranking, if it was found on just these results."""
-    name = path.stem.replace("backtest_results_", "backtest_verdict_", 1)
-    try:
-        found = msgspec.json.decode(path.with_name(f"{name}.json").read_bytes(), type=_FoundVerdict)
-    except (OSError, msgspec.DecodeError):
-        return None
-    for column, value in (("inputs_hash", found.inputs_hash), ("grid_hash", found.grid_hash)):
-        if column not in table.columns or not table.height or str(table[column][0]) != value:
-            return None
-    return SweepVerdict(verdict=found.verdict, line=found.line)
+    from aster_operator.backtest.saved_verdicts import saved_verdict
 
-
-class _FoundVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    verdict: str
-    line: str
-    inputs_hash: str
-    grid_hash: str
+    found = saved_verdict(path, table)
+    return None if found is None else SweepVerdict(verdict=found.verdict, line=found.line)
 
 
 def _heatmap(table: "pl.DataFrame", x_name: str, y_name: str) -> Heatmap:
