@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 
@@ -18,6 +17,7 @@ from aster_operator.market_data.conversion.csv_in import csv_to_catalog
 from aster_operator.strategy.midfreq.indicators import mean_volume, rogers_satchell_volatility_bps
 
 from .logs import MINUTE_MS, START_MS, write_logs
+from .pandas_peer import the_pandas_way
 
 WINDOWS = (3, 10)
 
@@ -26,55 +26,9 @@ def features(folder: Path, windows: tuple[int, ...] = WINDOWS) -> pl.DataFrame:
     return build_features(CsvLogSource(folder), windows).table
 
 
-def the_pandas_way(folder: Path) -> pd.DataFrame:
-    """Last snapshot a minute, quotes and marks joined backwards, the quote averaged over its seconds."""
-    kline, book, mark = (pd.read_csv(folder / f"{log}.csv") for log in ("kline", "bookTicker", "markPrice"))
-    parts = []
-    for symbol, rows in kline.groupby("symbol"):
-        bars = rows.assign(minute=rows.ts_unix_ms // MINUTE_MS).groupby("minute").tail(1)
-        bars = bars.sort_values("k1_close_ms")
-        quotes = book[(book.symbol == symbol)].dropna(subset=["bid_px", "ask_px"])
-        marks = mark[mark.symbol == symbol]
-        joined = pd.merge_asof(
-            bars, quotes[["ts_unix_ms", "bid_px", "ask_px"]], left_on="k1_close_ms", right_on="ts_unix_ms"
-        )
-        joined = pd.merge_asof(
-            joined.drop(columns=["ts_unix_ms_x", "ts_unix_ms_y"]),
-            marks[["ts_unix_ms", "mark_px", "funding_rate"]],
-            left_on="k1_close_ms",
-            right_on="ts_unix_ms",
-        )
-        by_second = quotes.set_index(pd.to_datetime(quotes.ts_unix_ms, unit="ms"))[["bid_px", "ask_px"]]
-        seconds = by_second.resample("1s").last().ffill()
-        weighted = seconds.resample("1min").mean().to_numpy()
-        out = pd.DataFrame({"bar_ts_ms": joined.k1_close_ms, "symbol": symbol})
-        for name in ("open", "high", "low", "close"):
-            out[name] = joined[f"k1_{name}"]
-        out["vol1m"] = joined.k1_base_vol
-        out["ret_bps"] = out.close.pct_change() * 1e4
-        out["bid_px"], out["ask_px"], out["mark_px"] = joined.bid_px, joined.ask_px, joined.mark_px
-        out["mid"] = (out.bid_px + out.ask_px) / 2
-        out["spread_bps"] = 1e4 * (out.ask_px - out.bid_px) / out.mid
-        out["funding_bps"] = joined.funding_rate * 1e4
-        out["opening_loss_buy_bps"] = 1e4 * (out.ask_px / out.mark_px - 1)
-        out["opening_loss_sell_bps"] = 1e4 * (out.mark_px / out.bid_px - 1)
-        out["opening_loss_bps"] = np.where(
-            out.ret_bps >= 0, out.opening_loss_buy_bps, out.opening_loss_sell_bps
-        )
-        out["tw_bid_px"], out["tw_ask_px"] = weighted[:, 0], weighted[:, 1]
-        variance = np.log(out.high / out.open) * np.log(out.high / out.close)
-        variance = variance + np.log(out.low / out.open) * np.log(out.low / out.close)
-        out["rs_var_1m"] = variance
-        for window in WINDOWS:
-            out[f"rs_vol_{window}m_bps"] = 1e4 * np.sqrt(variance.rolling(window).mean())
-            out[f"avg_vol_{window}m"] = out.vol1m.rolling(window).mean()
-        parts.append(out)
-    return pd.concat(parts, ignore_index=True)
-
-
 def test_equal_to_the_pandas_way(tmp_path: Path) -> None:
     write_logs(tmp_path, 40, 1)
-    expected = the_pandas_way(tmp_path)
+    expected = the_pandas_way(tmp_path, WINDOWS)
     found = features(tmp_path)
     assert found["symbol"].to_list() == expected["symbol"].to_list()
     assert found["bar_ts_ms"].to_list() == expected["bar_ts_ms"].to_list()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,10 +20,6 @@ from aster_operator.backtest.kernels.compiler import Floats, Integers, LongInteg
 from aster_operator.backtest.log_files import read_log
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.tables import is_sorted
-from aster_operator.domain.clock import DAY_MS
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = [
     "ALL_TIMES",
@@ -56,8 +52,11 @@ BARS = Stream(
     ("open_ms", "open", "high", "low", "close", "base_volume"),
 )
 QUOTES = Stream("bookTicker", ("bid_px", "ask_px"), "bookTicker", ("bid_price", "ask_price"))
-_ARRIVAL = ("event_ms", "received_ns")
 MARKS = Stream("markPrice", ("mark_px", "funding_rate"), "markPrice", ("mark_price", "funding_rate"))
+
+_BAR_ORDER = ("open_ms", "is_closed", "event_ms", "received_ns")
+"""Messages of a running bar come before the one that closes it; a bar asked for later is whole."""
+_ARRIVAL = ("event_ms", "received_ns")
 
 
 class Piece(NamedTuple):
@@ -149,61 +148,44 @@ class CatalogSource:
         self.times = times
 
     def pieces(self, stream: Stream) -> Iterator[Piece]:
-        import polars as pl
+        from aster_operator.market_data.catalog.days import DayReader
+        from aster_operator.market_data.catalog.layout import date_of
 
-        from aster_operator.market_data.catalog.broken import collected
-
-        time_column = "open_ms" if stream is BARS else "event_ms"
         recorded = self._catalog.symbols(stream.catalog)
         names = tuple(name for name in self.symbols or recorded if name in recorded)
+        order, time = (_BAR_ORDER, "close_ms") if stream is BARS else (_ARRIVAL, "event_ms")
+        first_day, last_day = (date_of(at) for at in (self.times.start_ms, self.times.end_ms - 1))
+        with DayReader(self._catalog.root, stream.catalog, (*order, time, *stream.catalog_columns)) as reader:
 
-        def days() -> Iterator[tuple[int, int]]:
-            for number, symbol in enumerate(names):
-                times = self._catalog.scan(stream.catalog, [symbol]).select(
-                    pl.col(time_column).min().alias("first"), pl.col(time_column).max().alias("last")
+            def days() -> Iterator[tuple[int, str]]:
+                for number, symbol in enumerate(names):
+                    yield from ((number, day) for day in reader.days(symbol) if first_day <= day <= last_day)
+
+            def piece(of: tuple[int, str]) -> Piece:
+                number, day = of
+                rows = _in_order(reader.read(names[number], day, *self.times), order)
+                return Piece(
+                    names,
+                    np.full(len(rows[time]), number, dtype=np.int32),
+                    np.array(rows[time]),
+                    _beside(rows, stream.catalog_columns),
+                    1,
+                    self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}",
                 )
-                first, last = collected(times, self._catalog.root, stream.catalog).row(0)
-                if first is not None:
-                    first, last = max(first, self.times.start_ms), min(last, self.times.end_ms - 1)
-                    yield from ((number, day) for day in range(first - first % DAY_MS, last + 1, DAY_MS))
 
-        def piece(of: tuple[int, int]) -> Piece:
-            number, day_ms = of
-            rows = self._catalog.scan(
-                stream.catalog,
-                [names[number]],
-                start_ms=max(day_ms, self.times.start_ms),
-                end_ms=min(day_ms + DAY_MS, self.times.end_ms),
-            )
-            return self._piece(rows, stream, names, number)
-
-        yield from worked_ahead(piece, days(), available_cores())
-
-    def _piece(self, rows: pl.LazyFrame, stream: Stream, names: tuple[str, ...], number: int) -> Piece:
-        from aster_operator.market_data.catalog.broken import collected
-
-        # Messages of a running bar come before the one that closes it; a bar asked for later is whole.
-        order = ("open_ms", "is_closed", "event_ms", "received_ns") if stream is BARS else _ARRIVAL
-        time = "close_ms" if stream is BARS else "event_ms"
-        wanted = rows.select(*dict.fromkeys((*order, time, *stream.catalog_columns))).drop_nulls()
-        frame = collected(wanted, self._catalog.root, stream.catalog)
-        # What a recorder writes is in order already, and seeing that is quicker than sorting it.
-        if not is_sorted(frame, order):
-            frame = frame.sort(order, maintain_order=True)
-        return Piece(
-            names,
-            np.full(frame.height, number, dtype=np.int32),
-            _times(frame.get_column(time)),
-            _values(frame.select(stream.catalog_columns)),
-            1,
-            self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}",
-        )
+            yield from worked_ahead(piece, days(), available_cores())
 
 
-def _times(column: pl.Series) -> LongIntegers:
-    # A copy of our own: kernels would be compiled once more for columns that cannot be written to.
-    return np.array(column.to_numpy(), dtype=np.int64)
+def _beside(columns: dict[str, np.ndarray], names: Sequence[str]) -> Floats:
+    values = np.empty((len(columns[names[0]]), len(names)))
+    for place, name in enumerate(names):
+        values[:, place] = columns[name]
+    return values
 
 
-def _values(columns: pl.DataFrame) -> Floats:
-    return np.array(columns.to_numpy(), dtype=np.float64, order="C")
+def _in_order(rows: dict[str, np.ndarray], order: Sequence[str]) -> dict[str, np.ndarray]:
+    # What a recorder writes is in order already, and seeing that is quicker than sorting it.
+    if is_sorted([rows[name] for name in order]):
+        return rows
+    places = np.lexsort([rows[name] for name in reversed(order)])
+    return {name: values[places] for name, values in rows.items()}

@@ -173,12 +173,13 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
                 temporary.unlink()
 
 
-def is_sorted(frame: pl.DataFrame, columns: Sequence[str]) -> bool:
-    """Whether the rows are in ascending order of `columns`, the first one first."""
-    tied = np.ones(max(frame.height - 1, 0), dtype=bool)
-    for name in columns:
-        values = frame.get_column(name).to_numpy()
+def is_sorted(columns: Sequence[np.ndarray]) -> bool:
+    """Whether rows are in ascending order of `columns`, the first one first."""
+    tied = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
+    for values in columns:
         if (tied & (values[1:] < values[:-1])).any():
             return False
         tied &= values[1:] == values[:-1]
+        if not tied.any():
+            break
     return True

@@ -94,7 +94,7 @@ def _stream(
         return np.empty(0, dtype=np.int64), np.empty((0, len(columns)))
     rows = catalog.scan(name, [symbol], start_ms=start_ms, end_ms=end_ms)
     frame = collected(rows.select(time, order, *columns).drop_nulls(), catalog.root, name)
-    if not is_sorted(frame, (time, order)):
+    if not is_sorted([frame.get_column(column).to_numpy() for column in (time, order)]):
         # Files are sorted, and follow one another but where something was added later.
         frame = frame.sort(time, order, maintain_order=True)
     if name == "aggTrade":

@@ -5,7 +5,6 @@ and the segments that are not finished yet. Readers take no lock.
 """
 
 import heapq
-import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,26 +18,19 @@ from aster_operator.market_data.catalog.broken import collected
 from aster_operator.market_data.catalog.layout import (
     DataFile,
     date_of,
-    finished_files,
     is_catalog,
-    partitions,
     streams_in,
     symbols_in,
 )
 from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.catalog.schemas import GAPS, StreamSchema, is_stream, stream_schema
-from aster_operator.market_data.catalog.segments import (
-    SegmentScan,
-    list_segments,
-    read_block,
-    scan_segment,
-)
+from aster_operator.market_data.catalog.segments import list_segments, scan_segment
+from aster_operator.market_data.catalog.snapshot import Snapshot
 
 __all__ = ["Catalog", "CatalogEvent", "empty_frame"]
 
 _SLICE_MS: Final = 15 * MINUTE_MS
 _LOOKBACK_DAYS: Final = {"w": 8, "M": 32}
-_ATTEMPTS: Final = 5
 _PRIORITY: Final = ("depth", "depth5", "bookTicker", "markPrice", "forceOrder", "aggTrade")
 """Of events at one millisecond, books come before trades and bars last, as a live reader would see them."""
 
@@ -58,89 +50,6 @@ def empty_frame(schema: StreamSchema) -> pl.DataFrame:
     frame = pl.from_arrow(schema.arrow_with_symbol.empty_table())
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     return frame
-
-
-class _OpenSegment:
-    """A segment that stays readable when the recorder removes it."""
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY)
-        try:
-            self.scan: SegmentScan = scan_segment(path)
-        except BaseException:
-            os.close(self.descriptor)
-            raise
-        self.name = path.stem
-        self._bounds: dict[int, tuple[int, int]] = {}
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-
-    def rows(
-        self,
-        stream: str,
-        symbols: Collection[str] | None,
-        column: str,
-        start_ms: int | None,
-        end_ms: int | None,
-    ) -> list[pa.RecordBatch]:
-        """Rows with `start_ms` <= `column` < `end_ms`; blocks known to lie outside are not read."""
-        found = []
-        chosen = None if symbols is None else pa.array(sorted(symbols), pa.string())
-        for block in self.scan.blocks:
-            if block.stream != stream or self._lies_outside(block.start, start_ms, end_ms):
-                continue
-            batch = read_block(self.descriptor, block)
-            low, high = pc.min_max(batch.column(column)).as_py().values()
-            self._bounds[block.start] = (low, high)
-            times = batch.column(column)
-            if start_ms is not None and low < start_ms:
-                batch = batch.filter(pc.greater_equal(times, start_ms))
-            if end_ms is not None and high >= end_ms:
-                batch = batch.filter(pc.less(batch.column(column), end_ms))
-            if chosen is not None:
-                batch = batch.filter(pc.is_in(batch.column("symbol"), value_set=chosen))
-            if batch.num_rows:
-                found.append(batch)
-        return found
-
-    def _lies_outside(self, start: int, start_ms: int | None, end_ms: int | None) -> bool:
-        bounds = self._bounds.get(start)
-        if bounds is None:
-            return False
-        return (start_ms is not None and bounds[1] < start_ms) or (end_ms is not None and bounds[0] >= end_ms)
-
-
-class _Snapshot:
-    """The files and segments of one moment."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.segments: list[_OpenSegment] = []
-        # Segments first: what is sealed meanwhile is read from the segment, not from the new files.
-        for _ in range(_ATTEMPTS):
-            try:
-                for path in list_segments(root):
-                    self.segments.append(_OpenSegment(path))
-                return
-            except FileNotFoundError:
-                self.close()
-        raise CatalogError(f"{root}: its segments change faster than they can be read: try again")
-
-    def files(
-        self, stream: str, symbols: Collection[str] | None, first_day: str, last_day: str
-    ) -> list[DataFile]:
-        unfinished = [segment.name for segment in self.segments]
-        return [
-            file
-            for partition in partitions(self.root, stream, symbols, first_day=first_day, last_day=last_day)
-            for file in finished_files(self.root, partition, unfinished)
-        ]
-
-    def close(self) -> None:
-        for segment in self.segments:
-            segment.close()
-        self.segments.clear()
 
 
 class Catalog:
@@ -166,7 +75,7 @@ class Catalog:
     def symbols(self, stream: str) -> list[str]:
         """The symbols with rows of `stream`."""
         found = set(symbols_in(self.root, _known(stream)))
-        snapshot = _Snapshot(self.root)
+        snapshot = Snapshot(self.root)
         try:
             for segment in snapshot.segments:
                 for batch in segment.rows(stream, None, "event_ms", None, None):
@@ -190,7 +99,7 @@ class Catalog:
         compaction may miss its files; take a new one then. Raises CatalogError.
         """
         schema = stream_schema(_known(stream))
-        snapshot = _Snapshot(self.root)
+        snapshot = Snapshot(self.root)
         try:
             return self._frame(snapshot, schema, symbols, schema.time_column, start_ms, end_ms)
         finally:
@@ -235,7 +144,7 @@ class Catalog:
         inclusive, the second not. Raises CatalogError.
         """
         schemas = [stream_schema(_known(stream)) for stream in streams]
-        snapshot = _Snapshot(self.root)
+        snapshot = Snapshot(self.root)
         try:
             for first_ms, last_ms in self._slices(snapshot, schemas, symbols, start_ms, end_ms, slice_ms):
                 rows = [
@@ -253,7 +162,7 @@ class Catalog:
 
     def _frame(
         self,
-        snapshot: _Snapshot,
+        snapshot: Snapshot,
         schema: StreamSchema,
         symbols: Collection[str] | None,
         column: str,
@@ -290,7 +199,7 @@ class Catalog:
 
     def _slices(
         self,
-        snapshot: _Snapshot,
+        snapshot: Snapshot,
         schemas: Sequence[StreamSchema],
         symbols: Collection[str] | None,
         start_ms: int | None,
