@@ -12,6 +12,7 @@ import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Booleans, LongIntegers
 from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.config.problems import system_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,8 +163,11 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
         for temporary, final in written:
             current = final
             temporary.replace(final)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except Exception as error:
+        system = system_error(error)
+        if system is None:
+            raise
+        reason = system.strerror or str(system)
         raise BacktestProblem(
             f"the file cannot be written ({reason})", str(current), "choose another place"
         ) from None
