@@ -128,6 +128,18 @@ def test_a_single_configuration_can_be_robust() -> None:
     assert study.judgement.verdict is Verdict.ROBUST, study.judgement.line("X")
 
 
+def test_what_the_biased_semantics_earns_on_noise_is_called_noise() -> None:
+    bars = random_bars(14 * 1_440, 3, spread_bps=0.01, steps=6)
+    result = run_grid_backtest(
+        bars, small_grid(), semantics="vectorbt", options=ExchangeOptions(fee_bps=0.0), workers=1
+    )
+    study = study_sweep(result, bars, StudyOptions(resamples=200), workers=1)
+    # Booked out of nothing, and by every other question sound.
+    assert study.evidence.reality_check_p_value <= 0.05
+    assert study.judgement.verdict is Verdict.NOISE
+    assert "biased" in study.judgement.line("BTCUSDT")
+
+
 def test_configurations_that_are_one_in_disguise_are_judged_as_one() -> None:
     """Limits that never bind make two of each: no choice between them can be overfitted."""
     bars = planted(random_bars(30 * 1_440, 1_003, steps=6), 40.0)

@@ -64,6 +64,9 @@ def read_table(path: Path) -> pl.DataFrame:
         return pl.read_csv(path, schema_overrides=types, null_values=_EMPTY)
     except pl.exceptions.PolarsError as error:
         raise _bad_cell(path, types) or _unreadable(path, error) from None
+    except OSError as error:
+        # A compressed file that was cut off begins well.
+        raise _unreadable(path, error) from None
 
 
 def _column_type(name: str) -> Any:

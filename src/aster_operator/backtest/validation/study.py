@@ -168,7 +168,7 @@ def study_sweep(
     return Study(
         symbol=result.symbol,
         best=result.config_ids[best],
-        judgement=judge(evidence, settings.thresholds),
+        judgement=judge(evidence, settings.thresholds, is_biased=result.compounds),
         evidence=evidence,
         period_pnl=pnl,
         period_end_ms=ends,

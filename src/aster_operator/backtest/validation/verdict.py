@@ -12,6 +12,12 @@ from enum import StrEnum
 __all__ = ["Evidence", "Judgement", "Thresholds", "Verdict", "is_overfitted", "judge"]
 
 
+_BIASED = (
+    "the vectorbt semantics is biased, its fills inside the signal's bar earn on noise too: "
+    "sweep with exchange to learn more"
+)
+
+
 class Verdict(StrEnum):
     ROBUST = "robust"
     FRAGILE = "fragile"
@@ -64,8 +70,9 @@ class Judgement:
         return f"{symbol}: {self.verdict}" + (f" ({'; '.join(self.reasons)})" if self.reasons else "")
 
 
-def judge(evidence: Evidence, thresholds: Thresholds | None = None) -> Judgement:
-    """The verdict on what was found."""
+def judge(evidence: Evidence, thresholds: Thresholds | None = None, *, is_biased: bool = False) -> Judgement:
+    """The verdict on what was found. `is_biased` says that the fills earn on noise too: then no profit is
+    evidence, and nothing better than noise is said."""
     limits = thresholds if thresholds is not None else Thresholds()
     p_value = evidence.reality_check_p_value
     if evidence.trades == 0:
@@ -73,6 +80,8 @@ def judge(evidence: Evidence, thresholds: Thresholds | None = None) -> Judgement
     if math.isnan(p_value) or p_value > limits.error_rate:
         shown = "could not be measured" if math.isnan(p_value) else f"{p_value:.3f} above {limits.error_rate}"
         return Judgement(Verdict.NOISE, (f"reality check p-value {shown}",))
+    if is_biased:
+        return Judgement(Verdict.NOISE, (_BIASED,))
     doubts = tuple(_doubts(evidence, limits))
     return Judgement(Verdict.FRAGILE if doubts else Verdict.ROBUST, doubts or _praise(evidence))
 
