@@ -39,11 +39,11 @@ def rows_of(file: Path) -> list[tuple[str, int, float, float]]:
     st.lists(
         st.tuples(symbols, st.integers(0, 2**50), plain_numbers, plain_numbers), min_size=1, max_size=30
     ),
-    st.integers(1, 200),
+    st.one_of(st.integers(1, 200), st.just(100_000)),
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_every_number_is_the_one_python_reads(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, int, str, str]],
@@ -57,6 +57,119 @@ def test_every_number_is_the_one_python_reads(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_files, "_CHUNK_BYTES", piece)
         assert rows_of(file) == [(name, time, float(a), float(b)) for name, time, a, b in rows]
+
+
+odd_fields = st.sampled_from(
+    [
+        "",
+        " ",
+        "nan",
+        "NULL",
+        '""',
+        '"7.5"',
+        " 8",
+        "abc",
+        "inf",
+        "-",
+        ".",
+        "1.2.3",
+        "1e5",
+        "--1",
+        "5\x00",
+        "é",
+        "1_0",
+    ]
+)
+fields = st.one_of(plain_numbers, plain_numbers, plain_numbers, odd_fields)
+lines_of_a_log = st.one_of(
+    st.tuples(st.integers(0, 2**50), symbols, fields, fields).map(
+        lambda row: f"{row[0]},2026-01-01 00:00:00.0,{row[1]},{row[2]},,{row[3]},1"
+    ),
+    st.tuples(odd_fields, symbols, fields).map(lambda row: f"{row[0]},,{row[1]},{row[2]},,1,1,2,3"),
+    st.tuples(symbols, fields).map(lambda row: f"1,,{row[0]},2,,{row[1]}"),
+    st.just(""),
+)
+
+
+def told(file: Path) -> tuple[list[tuple[str, int, float, float]], str]:
+    """The rows up to the first that is wrong, as text since NaN equals nothing, and the complaint."""
+    found: list[tuple[str, int, float, float]] = []
+    try:
+        for rows in read_log(file, COLUMNS):
+            for number, time, (a, b) in zip(rows.symbol_of, rows.time_ms, rows.values, strict=True):
+                if number >= 0:
+                    found.append((rows.symbols[number], int(time), float(a), float(b)))
+    except BacktestProblem as problem:
+        return found, str(problem)
+    return found, ""
+
+
+def plainly(file: Path) -> tuple[list[tuple[str, int, float, float]], str]:
+    """What `told` must tell, one field after the other in plain Python."""
+    found = []
+    header, *lines = file.read_bytes().split(b"\n")
+    names = header.strip().decode().split(",")
+    row = 0
+    for line in lines:
+        cells = line.removesuffix(b"\r").split(b",")
+        if cells == [b""]:
+            continue
+        row += 1
+        values, unknown = {}, False
+        for name, cell in zip(names, cells, strict=False):
+            text = cell.strip().strip(b'"')
+            if name == "symbol":
+                values[name] = cell.decode()
+            elif name in COLUMNS and text.lower() in (b"", b"nan", b"none", b"null", b"na"):
+                unknown = True
+            elif name in COLUMNS:
+                try:
+                    values[name] = float(text)
+                except ValueError:
+                    return found, f"{text.decode(errors='replace')!r} is not a number: {row}, {name}"
+                if not np.isfinite(values[name]):
+                    return found, f"{text.decode()} is not finite: {row}, {name}"
+        if len(cells) < names.index("b") + 1:
+            return found, f"the row has too few columns: {row}"
+        if not unknown:
+            found.append((values["symbol"], int(values["ts_unix_ms"]), values["a"], values["b"]))
+    return found, ""
+
+
+@given(
+    st.lists(lines_of_a_log, max_size=40),
+    st.one_of(st.none(), st.integers(0, 40)),
+    st.one_of(st.integers(1, 200), st.just(100_000)),
+    st.sampled_from(["\n", "\r\n"]),
+)
+@settings(max_examples=250, deadline=None)
+def test_a_log_with_odd_rows_is_read_as_in_plain_python(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], short: int | None, piece: int, newline: str
+) -> None:
+    file = tmp_path_factory.mktemp("log") / "log.csv"
+    if short is not None:
+        lines.insert(short, "1700000000000,,BTCUSDT,1.5")
+    file.write_bytes(newline.join([HEADER, *lines, ""]).encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_files, "_CHUNK_BYTES", piece)
+        (rows, complaint), (expected, reason) = told(file), plainly(file)
+    assert rows == expected
+    what, _, where = reason.partition(": ")
+    assert complaint.startswith(what)
+    if where:
+        row, _, column = where.partition(", ")
+        assert f"row {row}, column {column}" in complaint if column else f"row {row}" in complaint
+
+
+def test_lines_longer_than_a_block_and_many_short_ones(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    lines, expected = [HEADER], []
+    for number in range(20_000):
+        filler = "x" * 200_000 if number in (0, 7_000, 19_999) else "," * 90_000 if number == 9_000 else ""
+        lines.append(f"{number},,{'ABC'[number % 3]},{number}.25,{'x' * (number % 90)},{-number},{filler}")
+        expected.append(("ABC"[number % 3], number, number + 0.25, float(-number)))
+    file.write_text("\n".join(lines) + "\n")
+    assert rows_of(file) == expected
 
 
 @pytest.mark.parametrize("word", ["", "NaN", "nan", "None", '""', " "])

@@ -152,14 +152,14 @@ _OUT_COLUMNS = {BARS: 6, QUOTES: 4, MARKS: 4}
 
 def _read(source: FeatureSource, stream: Stream) -> dict[str, _Minutes]:
     """The minutes of every symbol of the stream."""
-    state_ms, state = np.empty((0, 2), dtype=np.int64), np.empty((0, _STATE_COLUMNS))
+    state_ms, state = np.empty((0, 3), dtype=np.int64), np.empty((0, _STATE_COLUMNS))
     names: tuple[str, ...] = ()
     parts = []
     for piece in source.pieces(stream):
         if len(piece.symbols) > len(names):
             new = len(piece.symbols) - len(names)
             names = piece.symbols
-            state_ms = np.concatenate([state_ms, np.full((new, 2), -1, dtype=np.int64)])
+            state_ms = np.concatenate([state_ms, np.full((new, 3), -1, dtype=np.int64)])
             state = np.concatenate([state, np.zeros((new, _STATE_COLUMNS))])
         out = _room(len(piece.time_ms), stream)
         done = _KERNELS[stream](piece.symbol_of, piece.time_ms, piece.columns, state_ms, state, *out)

@@ -8,8 +8,10 @@ then left out.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,18 @@ from aster_operator.backtest.ahead import worked_ahead
 from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.bytes import ROOM
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers, Octets
-from aster_operator.backtest.kernels.log_rows import SYMBOL_SLOT, TIME_SLOT, scan_rows
+from aster_operator.backtest.kernels.log_rows import (
+    KEY_WORDS,
+    SYMBOL_SLOT,
+    TIME_SLOT,
+    scan_rows,
+    scratch_integers,
+)
 from aster_operator.backtest.problems import BacktestProblem
 
 __all__ = ["LogRows", "read_log"]
 
-_CHUNK_BYTES = 4_000_000
+_CHUNK_BYTES = 8_000_000
 _LONGEST_LINE = 1_000_000
 _SHORTEST_LINE = 24
 _MOST_SYMBOLS = 1024
@@ -34,7 +42,10 @@ _LARGEST_INTEGER = 2**53
 
 @dataclass(frozen=True)
 class LogRows:
-    """Consecutive rows: `symbol_of` numbers `symbols`, or is -1 where a value is not known yet."""
+    """Consecutive rows: `symbol_of` numbers `symbols`, or is -1 where a value is not known yet.
+
+    The arrays hold until the next rows are asked for.
+    """
 
     symbols: tuple[str, ...]
     symbol_of: Integers
@@ -67,10 +78,10 @@ def _read(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
             what = "the column is there twice" if name in names else "the column is missing"
             raise BacktestProblem(what, f"{file}, column {name}", "check the log")
     slots = np.array([columns.index(name) if name in columns else -1 for name in names], dtype=np.int32)
-    reader = _Reader(file, file.stat().st_size, slots[: np.flatnonzero(slots >= 0)[-1] + 1], len(names))
+    reader = _Reader(file, slots[: np.flatnonzero(slots >= 0)[-1] + 1], len(names))
     spans = range(start, reader.size, _CHUNK_BYTES)
     first_row = 1
-    for pieces, fault in worked_ahead(
+    for room, pieces, fault in worked_ahead(
         lambda begin: reader.read(begin, begin == start), spans, available_cores()
     ):
         for piece in pieces:
@@ -80,6 +91,7 @@ def _read(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
             column = "" if fault.column is None else f", column {columns[fault.column]}"
             row = first_row - len(pieces[-1].time_ms) + fault.row
             raise BacktestProblem(fault.complaint, f"{file}, row {row}{column}", "correct it")
+        reader.rooms.append(room)
 
 
 def _header(file: Path) -> tuple[int, list[str]]:
@@ -92,42 +104,66 @@ def _header(file: Path) -> tuple[int, list[str]]:
     return len(line), [name.strip().strip('"') for name in text.split(",")]
 
 
-@dataclass(frozen=True)
+class _Room:
+    """Where a piece is read and converted: used again, as new memory costs as much as half the conversion."""
+
+    def __init__(self, length: int, values: int) -> None:
+        rows = length // _SHORTEST_LINE + 1
+        longest = length + _LONGEST_LINE
+        # Numbers are read from behind: there is room before the first line as well.
+        self.text = np.empty(ROOM + longest + 2 + 2 * ROOM, dtype=np.uint8)[ROOM:]
+        self.scratch = scratch_integers(longest + ROOM)
+        self.keys, self.places = (
+            np.empty((_MOST_SYMBOLS, KEY_WORDS), np.uint64),
+            np.empty((_MOST_SYMBOLS, 2), np.int64),
+        )
+        self.odd = np.empty((_ODD_FIELDS, 4), np.int64)
+        self.symbol_of, self.times = np.empty(rows, np.int32), np.empty(rows, np.int64)
+        self.values = np.empty((rows, values))
+
+
 class _Reader:
     """Reads pieces of one file; may be used by several threads at once."""
 
-    file: Path
-    size: int
-    slots: Integers
-    columns: int
+    def __init__(self, file: Path, slots: Integers, columns: int) -> None:
+        self.file = file
+        self.size = file.stat().st_size
+        self.slots, self.columns = slots, columns
+        self.length = min(_CHUNK_BYTES, self.size)
+        self.rooms: deque[_Room] = deque()
+        """Those that nobody uses."""
 
-    def read(self, begin: int, is_first: bool) -> tuple[list[LogRows], _Fault | None]:
-        """The rows whose lines begin in the piece from byte `begin` on, up to the first bad one."""
-        buffer, start, stop = self._lines(begin, is_first)
-        address = buffer.ctypes.data
+    def read(self, begin: int, is_first: bool) -> tuple[_Room, list[LogRows], _Fault | None]:
+        """The rows whose lines begin in the piece from byte `begin` on, up to the first bad one.
+
+        They lie in the room, whoever has taken them gives it back.
+        """
+        try:
+            room = self.rooms.pop()
+        except IndexError:
+            room = _Room(self.length, int(self.slots.max()) - SYMBOL_SLOT)
+        start, stop = self._lines(room.text, begin, is_first)
+        address = room.text.ctypes.data
         at = address + start
-        pieces = []
+        pieces: list[LogRows] = []
         while at < address + stop:
-            at, rows, fault = self._scan(buffer, at, address + stop)
+            at, rows, fault = self._scan(room, at, address + stop, is_first=not pieces)
             pieces.append(rows)
             if fault is not None:
-                return pieces, fault
-        return pieces, None
+                return room, pieces, fault
+        return room, pieces, None
 
-    def _lines(self, begin: int, is_first: bool) -> tuple[Octets, int, int]:
-        """Bytes with the piece's lines and where in them these begin and end."""
+    def _lines(self, buffer: Octets, begin: int, is_first: bool) -> tuple[int, int]:
+        """Read the piece's lines; where in `buffer` these begin and end."""
         from_byte = begin if is_first else begin - 1
         length = min(begin + _CHUNK_BYTES, self.size) - from_byte
         beyond = min(_LONGEST_LINE, self.size - from_byte - length)
-        # Numbers are read from behind: there is room before the first line as well.
-        buffer = np.empty(ROOM + length + beyond + 1 + 2 * ROOM, dtype=np.uint8)[ROOM:]
-        with self.file.open("rb") as opened:
+        with self.file.open("rb", buffering=0) as opened:
             opened.seek(from_byte)
             # Not in one go: most of what may be a long line is never needed.
-            got = opened.readinto(buffer.data[:length])
-            end = got
+            end = _filled(opened, buffer.data[:length])
             while beyond > 0 and buffer[end - 1] != 10:
-                more = opened.readinto(buffer.data[end : end + min(beyond, 4096)])
+                more = _filled(opened, buffer.data[end : end + min(beyond, 4096)])
                 newline = np.flatnonzero(buffer[end : end + more] == 10)
                 beyond -= more
                 end += int(newline[0]) + 1 if len(newline) else more
@@ -138,15 +174,15 @@ class _Reader:
             start = next(
                 (
                     at + int(np.argmax(found)) + 1
-                    for at in range(0, length, 4096)
-                    if (found := buffer[at : min(at + 4096, length)] == 10).any()
+                    for at in range(0, min(length, end), 4096)
+                    if (found := buffer[at : min(at + 4096, length, end)] == 10).any()
                 ),
                 end,
             )
         if end > start and buffer[end - 1] != 10:
             end = self._unfinished(buffer, start, end)
         buffer[end : end + ROOM] = 10
-        return buffer, start, end
+        return start, end
 
     def _unfinished(self, buffer: Octets, start: int, end: int) -> int:
         """The end of what counts when the last line has no newline: it may have been cut short."""
@@ -157,14 +193,16 @@ class _Reader:
         buffer[end] = 10
         return end + 1
 
-    def _scan(self, buffer: Octets, start: int, stop: int) -> tuple[int, LogRows, _Fault | None]:
-        room = (stop - start) // _SHORTEST_LINE + 1
-        keys = np.zeros((_MOST_SYMBOLS, 2), dtype=np.uint64)
-        places, odd = np.zeros((_MOST_SYMBOLS, 2), np.int64), np.zeros((_ODD_FIELDS, 4), np.int64)
-        symbol_of, times = np.empty(room, np.int32), np.empty(room, np.int64)
-        values = np.empty((room, int(self.slots.max()) - 1))
+    def _scan(
+        self, room: _Room, start: int, stop: int, *, is_first: bool
+    ) -> tuple[int, LogRows, _Fault | None]:
+        buffer, keys, places, odd = room.text, room.keys, room.places, room.odd
+        # Rows of the same piece lie there until all were taken.
+        symbol_of = room.symbol_of if is_first else np.empty_like(room.symbol_of)
+        times = room.times if is_first else np.empty_like(room.times)
+        values = room.values if is_first else np.empty_like(room.values)
         at, rows, symbols, strange = scan_rows(
-            start, stop, self.slots, keys, places, symbol_of, times, values, odd
+            start, stop, self.slots, keys, places, symbol_of, times, values, odd, room.scratch
         )
         address = buffer.ctypes.data
         texts = [buffer[first - address : last - address].tobytes() for first, last in places[:symbols]]
@@ -174,7 +212,17 @@ class _Reader:
             times[:rows],
             values[:rows],
         )
-        return at, *_settled(found, buffer, odd[:strange])
+        # Of each block they come column by column.
+        odd = odd[:strange]
+        return at, *_settled(found, buffer, odd[np.argsort(odd[:, 0], kind="stable")])
+
+
+def _filled(opened: FileIO, into: memoryview) -> int:
+    """Read until `into` is full or the file ends; how many bytes there were."""
+    got = 0
+    while got < len(into) and (more := opened.readinto(into[got:])):
+        got += more
+    return got
 
 
 def _settled(rows: LogRows, buffer: Octets, odd: LongIntegers) -> tuple[LogRows, _Fault | None]:

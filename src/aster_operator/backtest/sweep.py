@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from aster_operator.backtest.bars import Bars
 from aster_operator.backtest.engine import run_engine
-from aster_operator.backtest.given import GivenBars, GivenGrid, as_bars, as_grid
 from aster_operator.backtest.grid import ParamGrid
 from aster_operator.backtest.kernels.compiler import Floats, Integers
 from aster_operator.backtest.kernels.totals import finish_totals, new_totals
@@ -58,8 +57,8 @@ def prepare_bars(bars: Bars, semantics: str) -> Bars:
 
 
 def run_grid_backtest(
-    bars: GivenBars,
-    grid: GivenGrid,
+    bars: Bars,
+    grid: ParamGrid,
     *,
     semantics: str = "exchange",
     options: ExchangeOptions | None = None,
@@ -68,7 +67,7 @@ def run_grid_backtest(
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SweepResult:
-    """Run every configuration of `grid` over `bars`; lists for the one and a table for the other will do.
+    """Run every configuration of `grid` over `bars`.
 
     `options` carry fee, slippage, sizes and the habits of the live strategy; `vectorbt` uses fee and slippage
     alone. `signals` may be given when they were built for these very bars (see `prepare_bars`). `workers` is
@@ -78,8 +77,6 @@ def run_grid_backtest(
     if semantics not in SEMANTICS:
         raise ValueError(f"semantics {semantics!r} is not one of {', '.join(SEMANTICS)}")
     options = options or ExchangeOptions()
-    grid = as_grid(grid)
-    bars = as_bars(bars, grid, semantics, has_tick_size=options.tick_size is not None)
     used = prepare_bars(bars, semantics)
     if len(used) == 0:
         raise ValueError("there are no bars to run over")

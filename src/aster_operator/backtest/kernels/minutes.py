@@ -1,10 +1,11 @@
 """Snapshots to minutes: what was known last in each minute, and the time-weighted quote.
 
-Each kernel reads one piece of a stream, of each symbol in order of time, and carries its state on to the next
-piece, so that a stream need not fit into memory. A row of symbol -1 is left out. `state` has a row for each
-symbol, `state_ms` begins with its last time, -1 before the first. A snapshot that cannot be used stops the
-kernel, which then returns -1 - its index; otherwise it returns the number of minutes that are complete and
-stand in `out_symbols`, `out_minutes` and `out`.
+Each kernel reads one piece of a stream, of each symbol in order of time, and carries its state on to the
+next piece, so that a stream need not fit into memory. A row of symbol -1 is left out. `state` has a row for
+each symbol; so has `state_ms`: its last time, -1 before the first, the end of that time's minute, and the
+time up to which quotes are weighted. A snapshot that cannot be used stops the kernel, which then returns -1
+- its index; otherwise it returns the number of minutes that are complete and stand in `out_symbols`,
+`out_minutes` and `out`.
 """
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _MINUTE_MS = 60_000
+_SIDE_BY_SIDE = 1024
 
 
 @compiled
@@ -35,8 +37,12 @@ def bars_to_minutes(
     out_minutes: LongIntegers,
     out: Floats,
 ) -> int:
-    """The last bar snapshot of each minute; `columns` are start in ms, open, high, low, close, volume."""
+    """The last bar snapshot of each minute; `columns` are start in ms, open, high, low, close, volume.
+
+    `state` is brought up to date at the end of the piece: until then the last rows' places are enough.
+    """
     written = 0
+    last_row = np.full(state.shape[0], -1, dtype=np.int64)
     for index in range(time_ms.shape[0]):
         symbol = symbol_of[index]
         if symbol < 0:
@@ -51,14 +57,21 @@ def bars_to_minutes(
             or not (lowest <= min(opened, closed) and columns[index, 5] >= 0)
         ):
             return -1 - index
-        if last >= 0 and now // _MINUTE_MS != last // _MINUTE_MS:
-            out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
-            for column in range(columns.shape[1]):
-                out[written, column] = state[symbol, column]
-            written += 1
+        if now >= state_ms[symbol, 1]:
+            if last >= 0:
+                out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
+                row = last_row[symbol]
+                for column in range(columns.shape[1]):
+                    out[written, column] = columns[row, column] if row >= 0 else state[symbol, column]
+                written += 1
+            state_ms[symbol, 1] = (now // _MINUTE_MS + 1) * _MINUTE_MS
         state_ms[symbol, 0] = now
-        for column in range(columns.shape[1]):
-            state[symbol, column] = columns[index, column]
+        last_row[symbol] = index
+    for symbol in range(state.shape[0]):
+        row = last_row[symbol]
+        if row >= 0:
+            for column in range(columns.shape[1]):
+                state[symbol, column] = columns[row, column]
     return written
 
 
@@ -76,8 +89,7 @@ def quotes_to_minutes(
     """Last and time-weighted bid and ask of each minute; `columns` are bid, ask.
 
     A quote holds until the next one, also into the next minute; the first minute is weighted from its first
-    quote on. `state` is bid, ask, their weighted sums, and the weight; `state_ms` also has the time up to
-    which they are weighted.
+    quote on. `state` is bid, ask, their weighted sums, and the weight.
     """
     written = 0
     for index in range(time_ms.shape[0]):
@@ -89,18 +101,19 @@ def quotes_to_minutes(
         bid, ask = columns[index, 0], columns[index, 1]
         if now < last or not (0 < bid <= ask):
             return -1 - index
-        if last >= 0:
-            minute = now // _MINUTE_MS
-            if minute != last // _MINUTE_MS:
+        if now >= state_ms[symbol, 1]:
+            start = now // _MINUTE_MS * _MINUTE_MS
+            if last >= 0:
                 close_quote_minute(symbol, state_ms, state, out_symbols, out_minutes, out, written)
                 written += 1
-                state_ms[symbol, 1] = minute * _MINUTE_MS
                 state[symbol, 2] = state[symbol, 3] = state[symbol, 4] = 0.0
-            weight = now - state_ms[symbol, 1]
-            state[symbol, 2] += weight * state[symbol, 0]
-            state[symbol, 3] += weight * state[symbol, 1]
-            state[symbol, 4] += weight
-        state_ms[symbol, 0] = state_ms[symbol, 1] = now
+            state_ms[symbol, 1] = start + _MINUTE_MS
+            state_ms[symbol, 2] = start if last >= 0 else now
+        weight = now - state_ms[symbol, 2]
+        state[symbol, 2] += weight * state[symbol, 0]
+        state[symbol, 3] += weight * state[symbol, 1]
+        state[symbol, 4] += weight
+        state_ms[symbol, 0] = state_ms[symbol, 2] = now
         state[symbol, 0], state[symbol, 1] = bid, ask
     return written
 
@@ -117,7 +130,7 @@ def close_quote_minute(
 ) -> None:
     """Write the symbol's minute in `state` as if nothing more came in it."""
     minute = state_ms[symbol, 0] // _MINUTE_MS
-    weight = (minute + 1) * _MINUTE_MS - state_ms[symbol, 1]
+    weight = (minute + 1) * _MINUTE_MS - state_ms[symbol, 2]
     total = state[symbol, 4] + weight
     out_symbols[row], out_minutes[row] = symbol, minute
     out[row, 0], out[row, 1] = state[symbol, 0], state[symbol, 1]
@@ -150,13 +163,13 @@ def marks_to_minutes(
         mark, rate = columns[index, 0], columns[index, 1]
         if now < last or not (mark > 0 and np.isfinite(rate)):
             return -1 - index
-        new = last < 0 or now // _MINUTE_MS != last // _MINUTE_MS
-        if new and last >= 0:
-            out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
-            for column in range(4):
-                out[written, column] = state[symbol, column]
-            written += 1
-        if new:
+        if now >= state_ms[symbol, 1]:
+            if last >= 0:
+                out_symbols[written], out_minutes[written] = symbol, last // _MINUTE_MS
+                for column in range(4):
+                    out[written, column] = state[symbol, column]
+                written += 1
+            state_ms[symbol, 1] = (now // _MINUTE_MS + 1) * _MINUTE_MS
             state[symbol, 2] = state[symbol, 3] = mark
         state_ms[symbol, 0] = now
         state[symbol, 0], state[symbol, 1] = mark, rate
@@ -179,14 +192,19 @@ def rogers_satchell_variance(open_: Floats, high: Floats, low: Floats, close: Fl
 def rolling_mean(values: Floats, window: int) -> Floats:
     """Mean of the last `window` values; NaN until there are as many.
 
-    Every window is summed anew: a running sum would carry the rounding of what has left the window.
+    Every window is summed anew, the oldest first: a running sum would carry the rounding of what has left the
+    window. Many windows are summed side by side, as one addition alone has to wait for the one before.
     """
     out = np.full(values.shape[0], np.nan)
-    for end in range(window, values.shape[0] + 1):
-        total = 0.0
-        for index in range(end - window, end):
-            total += values[index]
-        out[end - 1] = total / window
+    for first in range(window - 1, values.shape[0], _SIDE_BY_SIDE):
+        last = min(first + _SIDE_BY_SIDE, values.shape[0])
+        sums = out[first:last]
+        sums[:] = 0.0
+        for back in range(window - 1, -1, -1):
+            added = values[first - back : last - back]
+            for end in range(sums.shape[0]):
+                sums[end] += added[end]
+        sums /= window
     return out
 
 

@@ -1,9 +1,8 @@
 """HTML that changes in place: what stays the same stays the same element in the browser."""
 
-from nicegui.element import Element
 from nicegui.elements.mixins.content_element import ContentElement
 
-__all__ = ["LiveHtml", "Theme"]
+__all__ = ["LiveHtml"]
 
 
 class LiveHtml(ContentElement, component="assets/live_html.js"):
@@ -12,7 +11,3 @@ class LiveHtml(ContentElement, component="assets/live_html.js"):
 
     def __init__(self, content: str = "") -> None:
         super().__init__(content=content)
-
-
-class Theme(Element, component="assets/theme.js"):
-    """Makes the page dark or light as its viewer has chosen."""

@@ -341,10 +341,7 @@ def _lab(lab: Any) -> None:
                         _lab_address(lab.ranking.name, axis, str(event.value), other)
                     ),
                 ).props("dense outlined").classes("field")
-        words = f"{heatmap.metric} over {heatmap.x_name} and {heatmap.y_name} (chart)"
-        ui.echart(charts.heatmap_chart(heatmap)).classes("chart tall").props(
-            f'role="img" aria-label="{m.text(words)}"'
-        )
+        ui.echart(charts.heatmap_chart(heatmap)).classes("chart tall")
 
 
 def _lab_address(name: str, axis: str, value: str, other: str) -> str:
