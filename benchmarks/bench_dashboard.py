@@ -255,7 +255,7 @@ _CLICK = """
     seen.disconnect();
     requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start), 0));
   });
-  seen.observe(rows, { childList: true });
+  seen.observe(rows, { childList: true, characterData: true, subtree: true });
   button.click();
 })
 """

@@ -1,5 +1,7 @@
 """Synthetic markets for the lab's tests: minute bars with quotes, marks and indicators."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
@@ -76,6 +78,40 @@ def random_bars(
         average_volume={size: rolling_mean(volume, size) for size in windows},
     )
     return bars.window(1, minutes)
+
+
+def planted(bars: Bars, push_bps: float, *, minutes: int = 10, where: np.ndarray | None = None) -> Bars:
+    """The same market with momentum in it: after a loud bar (return above its half-hourly volatility, volume
+    above its mean) the price drifts by `push_bps` in the bar's direction over the next `minutes`.
+
+    `where` says at which bars that holds, everywhere unless told. Indicators are computed anew.
+    """
+    loud = (np.abs(bars.ret_bps) > bars.volatility_bps[30]) & (bars.volume > 1.2 * bars.average_volume[10])
+    direction = np.where(loud if where is None else loud & where, np.sign(bars.ret_bps), 0.0)
+    push = np.zeros(len(bars))
+    for minute in range(1, minutes + 1):
+        push[minute:] += push_bps / minutes / 1e4 * direction[:-minute]
+    after = np.exp(np.cumsum(push))
+    before = np.concatenate([[1.0], after[:-1]])
+    top, bottom, middle = np.maximum(after, before), np.minimum(after, before), np.sqrt(after * before)
+    open_, high, low, close = bars.open * before, bars.high * top, bars.low * bottom, bars.close * after
+    variance = np.maximum(rogers_satchell(open_, high, low, close), 0.0)
+    return replace(
+        bars,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        ret_bps=np.concatenate([[np.nan], 1e4 * (close[1:] / close[:-1] - 1)]),
+        bid=bars.bid * after,
+        ask=bars.ask * after,
+        tw_bid=bars.tw_bid * middle,
+        tw_ask=bars.tw_ask * middle,
+        mark=bars.mark * after,
+        mark_high=bars.mark_high * top,
+        mark_low=bars.mark_low * bottom,
+        volatility_bps={size: 1e4 * np.sqrt(rolling_mean(variance, size)) for size in bars.volatility_bps},
+    )
 
 
 def space(**changes: list[float]) -> dict[str, list[float]]:

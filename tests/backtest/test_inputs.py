@@ -103,6 +103,14 @@ def test_files_that_are_no_tables(tmp_path: Path, content: bytes, complaint: str
         InputFile(path)
 
 
+def test_a_file_that_was_cut_off(tmp_path: Path, table: pl.DataFrame) -> None:
+    path = tmp_path / "inputs.csv.gz"
+    pl.concat([table] * 40).lazy().sink_csv(path, compression="gzip")
+    path.write_bytes(path.read_bytes()[:-20_000])
+    with pytest.raises(BacktestProblem, match="not a readable csv file"):
+        InputFile(path)
+
+
 def test_other_files(tmp_path: Path, table: pl.DataFrame) -> None:
     with pytest.raises(BacktestProblem, match="the file is not there"):
         InputFile(tmp_path / "none.csv")
@@ -144,6 +152,7 @@ def test_gaps_may_be_allowed(tmp_path: Path, table: pl.DataFrame) -> None:
         ('{"symbols": {}}', "symbols", "names no symbol"),
         ('{"symbols": {"X": {}}}', "symbols.X", 'no object "params"'),
         ('{"symbols": {"X": {"params": {}, "tic": 1}}}', "symbols.X.tic", "unknown key"),
+        ('{"symbols": {"X": {"params": {}}}, "fee_bps": 2}', "fee_bps", "unknown key"),
         ('{"symbols": {"X": {"params": {"q": [1]}}}}', "symbols.X.params.q", "unknown parameter"),
         ('{"symbols": {"X": {"params": {}}}}', "symbols.X.params.k", "the parameter is missing"),
     ],

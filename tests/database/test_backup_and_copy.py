@@ -89,6 +89,33 @@ def test_a_backup_of_books_in_use_is_restored_whole(in_use: Engine, source: str,
     assert len(contents(restored)["trades"]) == FILLS + 1
 
 
+def test_a_backup_is_one_file_and_reading_it_writes_nothing_beside_it(source: str, tmp_path: Path) -> None:
+    place = tmp_path / "kept"
+    place.mkdir()
+    backup = place / "books.backup"
+    back_up(source, backup)
+    restore(backup, f"sqlite:///{tmp_path}/first.db")
+    assert list(place.iterdir()) == [backup]
+    assert backup.read_bytes()[18:20] == bytes((1, 1))  # a rollback journal, no write-ahead log
+    # As older versions made them, with a log that is not there; and live books as they lie on the disk.
+    with closing(sqlite3.connect(backup)) as older:
+        assert older.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
+    restore(backup, f"sqlite:///{tmp_path}/second.db")
+    assert list(place.iterdir()) == [backup]
+    assert contents(f"sqlite:///{tmp_path}/second.db") == contents(source)
+
+
+def test_changes_that_still_lie_in_a_log_are_restored_too(source: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(source.removeprefix("sqlite:///"), isolation_level=None)) as live:
+        live.execute("PRAGMA wal_autocheckpoint=0")
+        live.execute("UPDATE trades SET status = 'CHANGED'")
+        for path in Path(source.removeprefix("sqlite:///")).parent.glob("*.db*"):
+            (tmp_path / f"raw{path.suffix}").write_bytes(path.read_bytes())
+        assert (tmp_path / "raw.db-wal").stat().st_size > 0
+        restore(tmp_path / "raw.db", f"sqlite:///{tmp_path}/restored.db")
+        assert contents(f"sqlite:///{tmp_path}/restored.db") == contents(source)
+
+
 def test_restoring_moves_what_is_there_aside(source: str, tmp_path: Path) -> None:
     back_up(source, tmp_path / "books.backup")
     engine = open_books(source)

@@ -10,6 +10,7 @@ import httpx
 import jsonschema
 import pytest
 from fastapi import FastAPI
+from msgspec.structs import replace
 from watched import Facts, FactsInMemory, OneSession, hub_of
 
 from aster_operator.database.schema import open_books
@@ -207,8 +208,31 @@ def test_a_journal_that_breaks_is_a_problem_and_the_next_session_is_found(record
 async def test_wishes_go_to_the_session_unless_the_page_only_reads(recorded: Recorded) -> None:
     hub = hub_of(FactsInMemory(*recorded))
     assert hub.can_steer
-    assert await hub.steer(OperatorAction.CLOSE, "BTCUSDT", "test") == (True, "taken")
+    assert await hub.steer(OperatorAction.CLOSE, "BTCUSDT", "test", asked_of="run") == (True, "taken")
     reader = hub_of(FactsInMemory(*recorded), read_only=True)
     assert not reader.can_steer
-    assert await reader.steer(OperatorAction.CLOSE_ALL, "", "test") == (False, "this dashboard only reads")
-    assert await hub_of(None).steer(OperatorAction.CLOSE_ALL, "", "test") == (False, "no session is running")
+    assert await reader.steer(OperatorAction.CLOSE_ALL, "", "test", asked_of="run") == (
+        False,
+        "this dashboard only reads",
+    )
+    assert await hub_of(None).steer(OperatorAction.CLOSE_ALL, "", "test", asked_of=None) == (
+        False,
+        "no session is running",
+    )
+
+
+async def test_a_yes_that_comes_after_a_restart_is_none_to_the_new_session(recorded: Recorded) -> None:
+    source = OneSession(FactsInMemory(*recorded))
+    clock = ManualClock(1_000)
+    hub = DashboardHub(source, clock)
+    hub.advance()
+    asked_of = hub.run_id
+    assert source.found is not None
+    source.found = replace(source.found, run_id="run-2", journal="another")
+    clock.advance_ms(2_000)
+    hub.advance()
+    taken, words = await hub.steer(OperatorAction.CLOSE_ALL, "", "test", asked_of=asked_of)
+    assert not taken
+    assert "another session" in words
+    assert source.asked == []
+    assert (await hub.steer(OperatorAction.CLOSE_ALL, "", "test", asked_of=hub.run_id))[0]

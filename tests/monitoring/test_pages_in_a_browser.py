@@ -3,129 +3,22 @@
 Screenshots are kept under build/screenshots. Skipped, loudly, where there is no Chromium.
 """
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_to_look_at import CHROMIUM, PAGES, Demo
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = next(
-    (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), ""
-)
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-PAGES = ("/", "/market", "/decisions", "/trades", "/points", "/lab", "/system")
-ALLOWED = ("favicon",)
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="NO PAGE WAS LOOKED AT: no Chromium (apt-get install chromium)"),
     pytest.mark.timeout(300),
 ]
-
-
-class Demo:
-    """A demo with its dashboard, in processes of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "aster_operator.cli.entry", "demo", "--dashboard", "--hours", "48"]
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(("ASTER", "DB_"))
-        }
-        self.process = subprocess.Popen(
-            [*command, "--speed", "400"],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        self.url = next(
-            line.split()[1] for line in self.process.stderr if line.startswith("dashboard: ")
-        ).rstrip("/")
-        # Whatever it says from now on must go somewhere, or it would wait for us.
-        self._drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
-
-    def api(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def until(self, holds: Any, path: str = "/api/now", patience_s: float = 90) -> Any:
-        """The API's answer once `holds` of it; fails when that takes too long."""
-        deadline = time.monotonic() + patience_s
-        answer = self._answer(path)
-        while answer is None or not holds(answer):
-            assert time.monotonic() < deadline, f"{path} never came to it: {str(answer)[:400]}"
-            time.sleep(0.1)  # a page in another process: nothing to be told by
-            answer = self._answer(path)
-        return answer
-
-    def _answer(self, path: str) -> Any:
-        try:
-            return self.api(path)
-        except OSError:
-            return None
-
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
-        self._drain.wait(10)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("demo"))
-    demo.until(
-        lambda now: len(now["pairs"]) == 2 and all(pair["phase"] == "holding" for pair in now["pairs"])
-    )
-    yield demo
-    demo.end()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that fails the test for every error it meets and every request that leaves this machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark")
-    page, faults = context.new_page(), []
-    page.set_default_timeout(30_000)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            message.type == "error"
-            and not any(word in str(message.location) for word in ALLOWED)
-            and faults.append(message.text)
-        ),
-    )
-    page.on(
-        "request",
-        lambda request: (
-            not request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
-            and faults.append(f"left this machine: {request.url}")
-        ),
-    )
-    page.faults = faults
-    yield page
-    context.close()
 
 
 def shot(page: Any, name: str) -> None:
@@ -181,6 +74,61 @@ def test_a_renewed_table_keeps_what_the_viewer_opened_and_where_he_is(demo: Demo
     page.locator('tr[data-key="1"]').wait_for()
     assert region.evaluate("each => each.scrollTop") == 0, "another page is read from its top"
     assert page.get_by_role("button", name="Older").is_disabled()
+    assert page.faults == []
+
+
+def test_another_page_of_a_table_reuses_its_rows_and_nothing_of_what_was_done_to_them(
+    demo: Demo, page: Any
+) -> None:
+    page.goto(demo.url + "/decisions")
+    demo.until(lambda decisions: decisions["total"] > 60, "/api/decisions")
+    page.get_by_role("button", name="Oldest").click()
+    page.locator('tr[data-key="1"]').wait_for()
+    page.evaluate("window.row = document.querySelector('tbody tr')")
+    page.locator("tbody tr summary").first.click()
+    region = page.get_by_role("region", name="Decisions", exact=True)
+    region.evaluate("each => each.scrollTo(0, 200)")
+    page.evaluate("document.activeElement.blur()")
+    before = page.evaluate("window.row.dataset.key")
+    page.get_by_role("button", name="Newer").click()
+    page.wait_for_function(
+        "before => window.row.isConnected && window.row.dataset.key !== before", arg=before
+    )
+    assert page.locator("tbody details[open]").count() == 0, "opened in another row"
+    assert region.evaluate("each => each.scrollTop") == 0, "another page is read from its top"
+    keys = (
+        page.locator("tbody").first.locator("tr").evaluate_all("rows => rows.map(r => Number(r.dataset.key))")
+    )
+    assert keys == sorted(keys, reverse=True)
+    assert len(set(keys)) == len(keys) == 25
+    assert page.faults == []
+
+
+def test_a_renewed_panel_leaves_the_theme_alone_and_a_press_turns_what_is_shown(
+    demo: Demo, page: Any
+) -> None:
+    page.goto(demo.url + "/")
+    page.get_by_text("BTCUSDT").first.wait_for()
+    assert page.evaluate("document.body.classList.contains('body--dark')"), "as his system has it"
+    # Whoever sets it makes the browser work the style of every element out again.
+    page.evaluate(
+        "window.turned = 0; new MutationObserver(() => { window.turned += 1; })"
+        ".observe(document.querySelector('meta[name=color-scheme]'), { attributes: true })"
+    )
+    market = page.locator("header time").first
+    for _ in range(2):
+        before = market.inner_text()
+        page.wait_for_function(
+            "before => document.querySelector('header time').textContent !== before", arg=before
+        )
+    assert page.evaluate("window.turned") == 0
+    page.locator("body").press("d")
+    page.wait_for_function("!document.body.classList.contains('body--dark')")
+    page.goto(demo.url + "/decisions")
+    page.locator("tbody tr").first.wait_for()
+    assert not page.evaluate("document.body.classList.contains('body--dark')"), "remembered"
+    page.locator("body").press("d")
+    page.wait_for_function("document.body.classList.contains('body--dark')")
     assert page.faults == []
 
 
@@ -256,6 +204,24 @@ def test_steering_asks_once_and_is_journalled_with_who(demo: Demo, page: Any) ->
     page.locator("ol.steps li").first.wait_for()
     assert "closed by" in page.locator("#main").inner_text()
     shot(page, "trade-life")
+
+
+def test_a_double_click_asks_once_and_wishes_once(demo: Demo, page: Any) -> None:
+    before = len(demo.api("/api/system")["wishes"])
+    page.goto(demo.url + "/")
+    page.get_by_role("button", name="Pause entries").dblclick()
+    page.get_by_role("button", name="Yes").wait_for()
+    page.wait_for_timeout(500)  # as long as a second question would take to come
+    assert page.get_by_role("dialog").count() == 1
+    page.get_by_role("button", name="Yes").evaluate("yes => { yes.click(); yes.click(); }")
+    demo.until(lambda now: now["paused"] is not None)
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Yes").click()
+    demo.until(lambda now: now["paused"] is None)
+    wishes = demo.api("/api/system")["wishes"][: -before or None]
+    assert [wish["action"] for wish in wishes] == ["resume_entries", "pause_entries"]
+    assert page.faults == []
 
 
 def test_health_answers_a_probe_and_an_unknown_address_is_no_page(demo: Demo) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from aster_operator.backtest.parity.attribution import Cause, ParityTable, compare_records
+from aster_operator.backtest.parity.attribution import compare_records
 from aster_operator.backtest.parity.record import SessionRecord
+from aster_operator.backtest.parity.table import Cause, ParityTable
 from aster_operator.cli.entry import main
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, ManualClock
 from aster_operator.domain.commands import RecordDecision, RecordTrade

@@ -117,7 +117,8 @@ class SymbolGrid:
 def make_param_grid(space: Mapping[str, Sequence[float]]) -> ParamGrid:
     """All combinations of the values in `space`, the last parameter changing fastest.
 
-    Raises BacktestProblem for a parameter that is missing, unknown, empty or not a usable number.
+    Each value is a list, or an array of numpy or pandas. Raises BacktestProblem for a parameter that is
+    missing, unknown, empty or not a usable number.
     """
     checked = _checked_space(space, "grid", "params")
     size = math.prod(len(values) for values in checked.values())
@@ -173,6 +174,9 @@ def check_grid(content: Any, where: str) -> tuple[SymbolGrid, ...]:
         raise BacktestProblem(
             'the grid has no object "symbols"', where, 'write {"symbols": {"BTCUSDT": {"params": {...}}}}'
         )
+    for other in content:
+        if other != "symbols":
+            raise BacktestProblem("unknown key", f"{where}, {other}", "take it out: a grid has symbols alone")
     if not symbols:
         raise BacktestProblem("the grid names no symbol", f"{where}, symbols", "add one")
     found = tuple(_symbol_grid(name, entry, where) for name, entry in symbols.items())
@@ -226,7 +230,9 @@ def _checked_space(space: Mapping[str, Any], where: str, key: str) -> dict[str, 
         if name not in space:
             raise BacktestProblem("the parameter is missing", f"{where}, {place}", "add a list of values")
         values = space[name]
-        if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) == 0:
+        if hasattr(values, "tolist"):
+            values = values.tolist()  # of numpy or pandas
+        if not isinstance(values, Sequence) or isinstance(values, str) or len(values) == 0:
             raise BacktestProblem("not a list with values", f"{where}, {place}", "write for example [1.5]")
         numbers = [_checked_value(name, value, where, place) for value in values]
         if len(set(numbers)) < len(numbers):

@@ -60,14 +60,24 @@ class InputFile:
 
     def __init__(self, path: Path) -> None:
         """Raises BacktestProblem when the file cannot be read or holds no rows."""
+        self._take(path, read_table(path))
+
+    @classmethod
+    def of_table(cls, table: pl.DataFrame) -> InputFile:
+        """A table that somebody has in memory. Raises BacktestProblem when it holds no rows."""
+        inputs = cls.__new__(cls)
+        inputs._take(Path("the table"), table)
+        return inputs
+
+    def _take(self, path: Path, table: pl.DataFrame) -> None:
         self.path = path
-        self._table = read_table(path).with_row_index("row", offset=1)
-        if "symbol" not in self._table.columns:
+        if "symbol" not in table.columns:
             raise BacktestProblem(
                 "the column is missing", f"{path}, column symbol", "make the file with backtest features"
             )
-        if self._table.is_empty():
+        if table.is_empty():
             raise BacktestProblem("the file has no rows", str(path), "make it with backtest features")
+        self._table = table.drop("row", strict=False).with_row_index("row", offset=1)
 
     def symbols(self) -> list[str]:
         """Symbols in the file, in alphabetical order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aster_operator.backtest.bars import Bars
+from aster_operator.backtest.given import GivenBars, as_bars
 from aster_operator.backtest.metrics import build_ranked_metrics
 from aster_operator.backtest.report.figures import equity_panel, trades_panel
 from aster_operator.backtest.report.material import top_configurations
@@ -20,13 +20,20 @@ __all__ = ["plot_top_n"]
 
 
 def plot_top_n(
-    result: SweepResult, bars: Bars, path: Path, *, ranked: pl.DataFrame | None = None, n: int = 3
+    result: SweepResult,
+    bars: GivenBars,
+    path: Path | str,
+    *,
+    ranked: pl.DataFrame | None = None,
+    n: int = 3,
 ) -> list[str]:
     """Equity, drawdown and trades on the price of the `n` best configurations; returns their ids.
 
-    `bars` are those the sweep ran over. The file holds everything it needs. Raises BacktestProblem when it
-    cannot be written.
+    `bars` are those the sweep ran over, or their table. The file holds everything it needs. Raises
+    BacktestProblem when it cannot be written.
     """
+    has_tick_size = result.options.tick_size is not None
+    bars = as_bars(bars, result.grid, result.semantics, has_tick_size=has_tick_size)
     table = build_ranked_metrics(result) if ranked is None else ranked
     top, price = top_configurations(result, bars, table.get_column("config_id").head(n).to_list())
     title = f"{result.symbol}, best {len(top)} of {len(result.grid):,}"
@@ -36,7 +43,7 @@ def plot_top_n(
         *(trades_panel([one], price, title=f"Trades of {one.config_id}") for one in top),
     ]
     html = page_html(title, intro, [PageSection("plots", result.symbol, "", panels)])
-    replace_files({path: lambda target: _write_text(target, html)})
+    replace_files({Path(path): lambda target: _write_text(target, html)})
     return [one.config_id for one in top]
 
 

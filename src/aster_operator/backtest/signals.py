@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
-from aster_operator.backtest.grid import SIGNAL_PARAMETERS, ParamGrid
+from aster_operator.backtest.given import GivenBars, GivenGrid, as_bars, as_grid
+from aster_operator.backtest.grid import SIGNAL_PARAMETERS
 from aster_operator.backtest.kernels.compiler import Booleans, Floats, Integers, Words
 from aster_operator.backtest.kernels.signals import above, at_most, count_bits, entry_counts, momentum
 from aster_operator.domain.clock import MINUTE_MS
@@ -66,19 +67,22 @@ class Signals:
 
 
 def build_signals(
-    bars: Bars,
-    grid: ParamGrid,
+    bars: GivenBars,
+    grid: GivenGrid,
     *,
     tick_size: float | None = None,
     opening_loss_rule: OpeningLossRule = "live",
 ) -> Signals:
-    """Entry signals of all signal sets of `grid`.
+    """Entry signals of all signal sets of `grid`, which may be given as lists, and the bars as a table.
 
     Long when the return exceeds k volatilities over T bars, short when it is below minus that, both only
     with a volume above n times the mean over V bars and all blockers open: spread at most two ticks (or
     `spread_max` bps without a tick size), |funding| at most `funding_max` bps, and the opening loss within
     its limit. A missing number never lets an entry through.
     """
+    grid = as_grid(grid)
+    semantics = "exchange" if opening_loss_rule == "live" else "vectorbt"
+    bars = as_bars(bars, grid, semantics, has_tick_size=tick_size is not None)
     sets = grid.signal_sets
     words = (len(bars) + 63) // 64
     momentum_keys, momentum_of = _classes(sets, (_K, _T))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aster_operator.backtest.bars import Bars
 from aster_operator.backtest.engine import run_engine
+from aster_operator.backtest.given import GivenBars, GivenGrid, as_bars, as_grid
 from aster_operator.backtest.grid import ParamGrid
 from aster_operator.backtest.kernels.compiler import Floats, Integers
 from aster_operator.backtest.kernels.totals import finish_totals, new_totals
@@ -57,8 +58,8 @@ def prepare_bars(bars: Bars, semantics: str) -> Bars:
 
 
 def run_grid_backtest(
-    bars: Bars,
-    grid: ParamGrid,
+    bars: GivenBars,
+    grid: GivenGrid,
     *,
     semantics: str = "exchange",
     options: ExchangeOptions | None = None,
@@ -67,7 +68,7 @@ def run_grid_backtest(
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SweepResult:
-    """Run every configuration of `grid` over `bars`.
+    """Run every configuration of `grid` over `bars`; lists for the one and a table for the other will do.
 
     `options` carry fee, slippage, sizes and the habits of the live strategy; `vectorbt` uses fee and slippage
     alone. `signals` may be given when they were built for these very bars (see `prepare_bars`). `workers` is
@@ -77,6 +78,8 @@ def run_grid_backtest(
     if semantics not in SEMANTICS:
         raise ValueError(f"semantics {semantics!r} is not one of {', '.join(SEMANTICS)}")
     options = options or ExchangeOptions()
+    grid = as_grid(grid)
+    bars = as_bars(bars, grid, semantics, has_tick_size=options.tick_size is not None)
     used = prepare_bars(bars, semantics)
     if len(used) == 0:
         raise ValueError("there are no bars to run over")

@@ -12,6 +12,7 @@ import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Booleans, LongIntegers
 from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.config.problems import system_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,6 +64,9 @@ def read_table(path: Path) -> pl.DataFrame:
         return pl.read_csv(path, schema_overrides=types, null_values=_EMPTY)
     except pl.exceptions.PolarsError as error:
         raise _bad_cell(path, types) or _unreadable(path, error) from None
+    except OSError as error:
+        # A compressed file that was cut off begins well.
+        raise _unreadable(path, error) from None
 
 
 def _column_type(name: str) -> Any:
@@ -162,8 +166,11 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
         for temporary, final in written:
             current = final
             temporary.replace(final)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except Exception as error:
+        system = system_error(error)
+        if system is None:
+            raise
+        reason = system.strerror or str(system)
         raise BacktestProblem(
             f"the file cannot be written ({reason})", str(current), "choose another place"
         ) from None

@@ -9,7 +9,7 @@ from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from aster_operator.backtest.parity.attribution import ParityTable
+    from aster_operator.backtest.parity.table import ParityTable
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions
     from aster_operator.runtime.parity_replay import RecordedSession, ReplayedSession
 
@@ -19,8 +19,9 @@ HELP = """Replay a session from what was recorded meanwhile, and say where every
 
 The session's journal gives settings, decisions and trades; the market comes from the catalog that collect
 wrote at the same time, or from klines. The same core trades it again, at once and on the embedded exchange.
-Trades are paired by the bar they were decided on; each difference is split into signal, blocker, latency,
-slippage, size, fee, funding and missing data, and the table adds up to the total.
+Trades are matched by the bar they were decided on, pairs of delta-neutral by the time they were held; each
+difference is split into signal, blocker, latency, slippage, size, fee, funding and missing data, and the
+table adds up to the total.
 
 \b
 Examples:
@@ -123,7 +124,7 @@ def _summary(recorded: "RecordedSession", table: "ParityTable") -> dict[str, Any
             {
                 "symbol": row.symbol,
                 "bar_ms": row.bar_ms,
-                "side": str(row.side),
+                "side": "pair" if row.side is None else str(row.side),
                 "live_usd": row.live_usd,
                 "replayed_usd": row.replayed_usd,
                 "difference_usd": row.difference_usd,

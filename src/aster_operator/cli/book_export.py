@@ -16,6 +16,7 @@ from aster_operator.database.queries import FUNDING_TYPE
 from aster_operator.database.selection import Selection
 from aster_operator.database.types import ExactDecimal
 from aster_operator.domain.money import plain_text
+from aster_operator.market_data.catalog.durable import write_durably
 
 __all__ = ["write_table"]
 
@@ -31,8 +32,9 @@ _TABLES: dict[str, tuple[Any, Any]] = {
 def write_table(connection: Connection, table: str, selection: Selection, file_format: str, out: str) -> int:
     """Write the selected rows of `table` to the file `out` (`-`: standard output); return their number.
 
-    CSV and JSON hold amounts as plain decimal text, Parquet as DECIMAL(38, 18). Raises UserProblem when
-    Parquet is asked for on standard output or an amount does not fit its decimals.
+    CSV and JSON hold amounts as plain decimal text, Parquet as DECIMAL(38, 18). A file is whole or
+    not there. Raises UserProblem when Parquet is asked for on standard output or an amount does not fit its
+    decimals.
     """
     statement = _statement(table, selection)
     names = [column.name for column in statement.selected_columns]
@@ -79,7 +81,7 @@ def _write_text(text: str, out: str) -> None:
     if out == "-":
         sys.stdout.write(text)
     else:
-        Path(out).write_text(text, encoding="utf-8")
+        write_durably(Path(out), lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def _write_parquet(statement: Select[Any], names: list[str], rows: list[tuple[Any, ...]], out: str) -> None:
@@ -89,7 +91,8 @@ def _write_parquet(statement: Select[Any], names: list[str], rows: list[tuple[An
     for column, kind in schema.items():
         if kind == _PARQUET_DECIMAL:
             _check_fits(column, [row[names.index(column)] for row in rows])
-    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(out)
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    write_durably(Path(out), frame.write_parquet)
 
 
 def _polars_type(column: Any) -> Any:

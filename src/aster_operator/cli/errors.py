@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -17,7 +18,7 @@ from typer.exceptions import TyperException
 
 from aster_operator.cli.room_errors import room_line
 from aster_operator.config.masking import mask_text
-from aster_operator.config.problems import UserProblem, one_line
+from aster_operator.config.problems import UserProblem, one_line, system_error
 from aster_operator.domain.clock import Clock, WallClock
 
 __all__ = ["PROGRAM", "print_problem", "print_warnings", "report", "write_crash_file"]
@@ -33,6 +34,7 @@ _SYSTEM_REMEDIES = {
     errno.EPERM: "check its permissions",
     errno.EADDRINUSE: "stop what is using the port, or choose another with --port",
     errno.ENOSPC: "free some space on the disk",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
     errno.EDQUOT: "free some of your disk quota",
     errno.EROFS: "choose a place that can be written",
     errno.ENOENT: "check the path",
@@ -107,9 +109,10 @@ def _lines_of(error: BaseException) -> tuple[str, ...] | None:
         return (_usage_line(error),)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("aster_operator"):
         return (f"the package {error.name} is not installed, {sys.prefix}: run make install",)
-    if isinstance(error, OSError) and error.errno in _SYSTEM_REMEDIES:
-        where = error.filename if error.filename is not None else "the operating system"
-        return (f"{error.strerror or error}, {where}: {_SYSTEM_REMEDIES[error.errno]}",)
+    system = system_error(error)
+    if system is not None and system.errno in _SYSTEM_REMEDIES:
+        where = system.filename if system.filename is not None else "the operating system"
+        return (f"{system.strerror or system}, {where}: {_SYSTEM_REMEDIES[system.errno]}",)
     line = room_line(error)
     return None if line is None else (line,)
 
@@ -130,12 +133,14 @@ def write_crash_file(error: BaseException, clock: Clock) -> Path:
     text = mask_text("".join(traceback.format_exception(error)))
     name = f"crash-{clock.now_ms()}-{os.getpid()}.log"
     for directory in (Path(os.environ.get("LOG_DIR") or "logs"), Path(tempfile.gettempdir())):
+        path = directory / name
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            path = directory / name
             path.touch(mode=0o600)
             path.write_text(text, encoding="utf-8")
         except OSError:
+            with suppress(OSError):
+                path.unlink()  # a full disk leaves it empty
             continue
         return path
     sys.stderr.write(text)

@@ -1,5 +1,6 @@
 """`aster-operator new-strategy`: a file to begin one's own strategy with."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -81,6 +82,7 @@ def _new_strategy(
 ) -> int:
     from aster_operator.cli.run_plan import PAIRS
     from aster_operator.config.problems import UserProblem
+    from aster_operator.market_data.catalog.durable import write_durably
     from aster_operator.strategy.registry import BUILT_IN, STRATEGY_FOLDER
 
     if not _NAME.match(name):
@@ -89,12 +91,12 @@ def _new_strategy(
         raise typer.BadParameter(f"{name!r} is built in, choose another", param_hint="NAME")
     file = (folder or Path(STRATEGY_FOLDER)) / f"{name.replace('-', '_')}.py"
     class_name = "".join(word.capitalize() for word in name.split("-")) + "Strategy"
+    if os.path.lexists(file):
+        raise UserProblem(f"{file} is there already", "new-strategy", "choose another name")
+    text = _TEMPLATE.format(name=name, class_name=class_name)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as target:
-            target.write(_TEMPLATE.format(name=name, class_name=class_name))
-    except FileExistsError as error:
-        raise UserProblem(f"{file} is there already", "new-strategy", "choose another name") from error
+        write_durably(file, lambda aside: aside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise UserProblem(f"{file}: {error.strerror}", "new-strategy", "choose another --folder") from error
     typer.echo(f"wrote {file}; try: aster-operator backtest replay --strategy {name}")

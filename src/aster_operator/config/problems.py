@@ -6,12 +6,28 @@ UserProblem                   what happened, where, what to do; the command ends
 └── ...                       each room subclasses it for its own
 """
 
-__all__ = ["UserProblem", "one_line"]
+import os
+import re
+
+__all__ = ["UserProblem", "one_line", "system_error"]
+
+_NUMBER = re.compile(r"\(os error (\d+)\)")
 
 
 def one_line(text: str) -> str:
     """`text` with every run of white space, line breaks included, made one space."""
     return " ".join(text.split())
+
+
+def system_error(error: BaseException) -> OSError | None:
+    """The operating system's error with its number that `error` is or tells in words, as writers of tables in
+    another language do ("No space left on device (os error 28)"); None when it is no such error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    told = _NUMBER.search(str(error))
+    if told is not None and (isinstance(error, OSError) or type(error).__module__.startswith("polars.")):
+        return OSError(int(told[1]), os.strerror(int(told[1])))
+    return None
 
 
 class UserProblem(Exception):

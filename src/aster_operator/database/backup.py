@@ -101,14 +101,20 @@ def _existing_file(url: URL) -> Path:
     return path
 
 
-def _copy_sqlite(source: Path, target: Path) -> None:
-    """SQLite's online backup, checked page by page; raises DatabaseProblem."""
+def _copy_sqlite(source: Path, target: Path, *, at_rest: bool = False) -> None:
+    """SQLite's online backup, checked page by page; raises DatabaseProblem.
+
+    The copy is one file: it needs no log beside it, and reading it writes none. `at_rest`: nobody writes to
+    the source, which may then lie where nothing can be written.
+    """
+    options = "mode=ro&immutable=1" if at_rest and not _has_log(source) else "mode=ro"
     try:
         with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reading,
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?{options}", uri=True)) as reading,
             closing(sqlite3.connect(target)) as writing,
         ):
             reading.backup(writing)
+            writing.execute("PRAGMA journal_mode=DELETE")
             register_exact_functions(writing)
             (verdict,) = writing.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
@@ -127,7 +133,7 @@ def _restore_sqlite(backup: Path, target: Path) -> str:
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
-        _copy_sqlite(backup, unfinished)
+        _copy_sqlite(backup, unfinished, at_rest=True)
         revision = _revision_of(normalised_url(f"sqlite:///{unfinished}"), backup)
         for name in (unfinished, *_companions(unfinished)):
             if name.exists():
@@ -151,6 +157,12 @@ def _restore_sqlite(backup: Path, target: Path) -> str:
 
 def _companions(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def _has_log(path: Path) -> bool:
+    """Whether the newest changes lie in a log beside the file, as where files of live books were copied."""
+    log, _ = _companions(path)
+    return log.exists() and log.stat().st_size > 0
 
 
 def _refuse_when_in_use(path: Path) -> None:

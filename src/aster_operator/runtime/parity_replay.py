@@ -5,7 +5,7 @@ a network; what its owner asked for comes at the same market times. What it does
 says is what the real world did.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,8 +14,13 @@ import msgspec
 from aster_operator.backtest.parity.record import SessionRecord
 from aster_operator.config.problems import UserProblem
 from aster_operator.domain.clock import Clock, ManualClock
+from aster_operator.domain.enums import OrderType, PositionSide
 from aster_operator.domain.events import Event, OperatorRequested, ParametersChanged, VenueSnapshotTaken
+from aster_operator.domain.orders import NewOrder
+from aster_operator.domain.pairing import PairKind
 from aster_operator.execution.core import TradingCore
+from aster_operator.execution.core_state import CoreSettings
+from aster_operator.execution.reconciliation import RememberedPair
 from aster_operator.market_data.catalog.problems import CatalogError
 from aster_operator.market_data.history import HistoryError
 from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, embedded_exchange
@@ -77,7 +82,7 @@ def read_session(path: Path) -> RecordedSession:
     """Read a journal whole. Raises UserProblem when it is none."""
     try:
         header, facts = read_journal(path)
-        record, wishes = SessionRecord(), []
+        record, wishes = _record_of(header), []
         deposit: Decimal | None = None
         for fact in facts:
             if not isinstance(fact, Event):
@@ -102,21 +107,20 @@ async def replay_session(
 ) -> ReplayedSession:
     """Replay a session on the market of `venue` (its symbols and deposit are taken from the journal).
 
-    Raises UserProblem for a session without single positions, and for a recording that does not cover its
-    start.
+    Pairs that were held when it began are opened anew just before. Raises UserProblem for a session with a
+    spot leg, and for a recording that does not cover its start.
     """
     settings = recorded.header.settings
-    if not settings.positions:
-        raise UserProblem(
-            "the session traded no single positions", str(recorded.path), "compare a session of midfreq"
-        )
+    kind = _pair_kind(recorded)
     exchange = _exchange(recorded, venue)
     exchange.create_account(_ACCOUNT, {settings.margin_asset: recorded.deposit or venue.deposit_usdt})
     client = InProcessClient(exchange, _ACCOUNT, ManualClock(exchange.now_ms))
     stepper = ExchangeStepper(exchange)
     started_ms = recorded.header.started_ms
-    while stepper.now_ms < started_ms and await stepper.step(started_ms):
-        pass
+    # What happens at the very start is played too: the session had heard it when it began to decide.
+    while stepper.now_ms <= started_ms and await stepper.step(started_ms):
+        if stepper.now_ms == started_ms:
+            break
     if not started_ms <= stepper.now_ms <= started_ms + _LATE_MS:
         raise UserProblem(
             f"the recording does not cover the session: it is at {stepper.now_ms}, the session began at "
@@ -124,11 +128,17 @@ async def replay_session(
             str(venue.data or "the sample"),
             "name the catalog that was recorded meanwhile",
         )
-    desk = settings.positions[0]
-    symbols = tuple(symbol for each in settings.positions for symbol in each.symbols)
-    wanted = SinglePositions(symbols=symbols, leverage=desk.sizing.leverage, configure=desk.enable_trading)
-    await prepare_venue(client, (), settings.limits, max_clock_uncertainty_ms=60_000, positions=wanted)
-    core, record = TradingCore(settings), SessionRecord()
+    pairs = () if settings.delta_neutral is None else settings.delta_neutral.symbols
+    await prepare_venue(
+        client,
+        pairs,
+        settings.limits,
+        max_clock_uncertainty_ms=60_000,
+        positions=_single_positions(settings),
+        kind=kind,
+    )
+    await _hold_again(client, settings.remembered)
+    core, record = TradingCore(settings), _record_of(recorded.header)
     session = Session(
         client=client, core=core, books=MemoryBooks(), journal=record, clock=clock, start_ms=started_ms
     )
@@ -148,6 +158,52 @@ async def replay_session(
     await session.disconnect()
     lookback = max((desk.warm_up_bars for desk in core.state.desks), default=0)
     return ReplayedSession(record, lookback, min(end_ms, stepper.now_ms))
+
+
+def _record_of(header: JournalHeader) -> SessionRecord:
+    record = SessionRecord()
+    record.pairs.begin_with(header.settings.remembered, header.started_ms)
+    return record
+
+
+def _pair_kind(recorded: RecordedSession) -> PairKind:
+    """What kind of pairs it traded. Raises UserProblem for one with a spot leg."""
+    pairs = recorded.header.settings.delta_neutral
+    kinds = {pairing.kind for pairing in pairs.pairs} if pairs is not None else set()
+    if PairKind.CARRY in kinds:
+        raise UserProblem(
+            "pairs with a spot leg cannot be replayed: nobody recorded what the spot wallet held",
+            str(recorded.path),
+            "compare a session of PAIR_KIND same or cross, or of midfreq",
+        )
+    return PairKind.CROSS if PairKind.CROSS in kinds else PairKind.SAME
+
+
+def _single_positions(settings: CoreSettings) -> SinglePositions | None:
+    if not settings.positions:
+        return None
+    desk = settings.positions[0]
+    symbols = tuple(symbol for each in settings.positions for symbol in each.symbols)
+    return SinglePositions(symbols=symbols, leverage=desk.sizing.leverage, configure=desk.enable_trading)
+
+
+async def _hold_again(client: InProcessClient, remembered: Sequence[RememberedPair]) -> None:
+    """Open what was held when the session began, at the market of that moment."""
+    for pair in remembered:
+        for side, leg in ((PositionSide.LONG, pair.long), (PositionSide.SHORT, pair.short)):
+            if leg is None or leg.quantity == 0:
+                continue
+            await client.place_order(
+                NewOrder(
+                    client_order_id=f"again-{pair.pair_ref}-{side[0]}"[:36],
+                    symbol=pair.symbol_of(side),
+                    side=side.opening_side,
+                    position_side=side,
+                    order_type=OrderType.MARKET,
+                    quantity=leg.quantity,
+                    reason="held when the session began",
+                )
+            )
 
 
 def _exchange(recorded: RecordedSession, venue: EmbeddedVenueOptions) -> SimulatedExchange:

@@ -8,78 +8,27 @@ on the same bar says which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
+from aster_operator.backtest.parity.pair_attribution import compare_pairs
 from aster_operator.backtest.parity.record import SessionRecord, TradeKey
+from aster_operator.backtest.parity.table import Cause, ParityRow, ParityTable
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.enums import Side
 from aster_operator.domain.money import ZERO
 
-__all__ = ["Cause", "ParityRow", "ParityTable", "compare_records"]
+__all__ = ["compare_records"]
 
 _CLOSE_ROOM, _VOLUME_ROOM = Decimal("0.0005"), Decimal("0.05")
 """Shares by which a bar's close and volume may differ: on the embedded exchange our own fills print too."""
 
 
-class Cause(StrEnum):
-    SIGNAL = "signal"
-    """The strategy decided otherwise on the same bars: other code or parameters."""
-    BLOCKER = "blocker"
-    """A blocker or guard stopped one of the two."""
-    LATENCY = "latency"
-    """The market moved between the two fills, or an order came too late to fill."""
-    SLIPPAGE = "slippage"
-    """Filled at another distance from the touch."""
-    SIZE = "size"
-    """Another quantity filled."""
-    FEE = "fee"
-    FUNDING = "funding"
-    MISSING_DATA = "missing data"
-    """One of the two had not heard the bars the other had."""
-
-
-@dataclass(frozen=True)
-class ParityRow:
-    """One trade, of both or of one side. Money in USD; None is a side that did not trade, or whose result is
-    not known. `parts` add up to `difference`, which is None where a result is not known."""
-
-    symbol: str
-    bar_ms: int
-    side: Side
-    live_usd: Decimal | None
-    replayed_usd: Decimal | None
-    difference_usd: Decimal | None
-    parts: dict[Cause, Decimal]
-    note: str
-
-
-@dataclass(frozen=True)
-class ParityTable:
-    """All trades by time. `live_usd - replayed_usd` is the sum of `by_cause`; trades whose result nobody
-    knows are in none of the sums."""
-
-    rows: list[ParityRow]
-    live_usd: Decimal
-    replayed_usd: Decimal
-    by_cause: dict[Cause, Decimal]
-
-    @property
-    def difference_usd(self) -> Decimal:
-        return self.live_usd - self.replayed_usd
-
-    @property
-    def is_identical(self) -> bool:
-        """No trade differs in anything that costs or earns, and none is missing."""
-        return all(not any(row.parts.values()) and not row.note for row in self.rows)
-
-
 def compare_records(
     live: SessionRecord, replayed: SessionRecord, *, lookback_minutes: int, since_ms: int = 0
 ) -> ParityTable:
-    """Pair the trades by the bar they were decided on and say where each difference comes from.
+    """Match the trades by the bar they were decided on, pairs by the time they were held, and say where each
+    difference comes from.
 
     `lookback_minutes` is how far back a decision looks; trades decided before `since_ms` take no part.
     """
@@ -89,13 +38,7 @@ def compare_records(
         key=lambda key: (key[1], key[0]),
     )
     rows = [comparison.row(key) for key in keys]
-    known = [row for row in rows if row.difference_usd is not None]
-    return ParityTable(
-        rows=rows,
-        live_usd=sum((row.live_usd or ZERO for row in known), ZERO),
-        replayed_usd=sum((row.replayed_usd or ZERO for row in known), ZERO),
-        by_cause={cause: sum((row.parts.get(cause, ZERO) for row in known), ZERO) for cause in Cause},
-    )
+    return ParityTable.of(rows + compare_pairs(live, replayed, since_ms=since_ms))
 
 
 class _Comparison:

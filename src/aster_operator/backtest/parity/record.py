@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from aster_operator.backtest.parity.pair_record import PairLedger
 from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.domain.closed_trades import ClosedTrade
 from aster_operator.domain.commands import Command, RecordDecision, RecordTrade
@@ -28,12 +29,14 @@ class SessionRecord:
     decisions: dict[TradeKey, RecordDecision] = field(default_factory=dict)
     bars: dict[str, dict[int, tuple[Decimal, Decimal]]] = field(default_factory=lambda: defaultdict(dict))
     last_ms: int = 0
+    pairs: PairLedger = field(default_factory=PairLedger)
     _quote_ms: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _quotes: dict[str, list[tuple[Decimal, Decimal]]] = field(default_factory=lambda: defaultdict(list))
     _bar_at: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def event(self, event: Event) -> None:
         self.last_ms = max(self.last_ms, event.event_ms)
+        self.pairs.event(event)
         if isinstance(event, QuoteUpdated):
             times = self._quote_ms[event.quote.symbol]
             if not times or event.event_ms >= times[-1]:
@@ -44,6 +47,7 @@ class SessionRecord:
             self.bars[bar.symbol].setdefault(bar.open_ms, (bar.close, bar.base_volume))
 
     def command(self, command: Command) -> None:
+        self.pairs.command(command)
         if isinstance(command, RecordDecision) and "bar_open_ms" in command.numbers:
             bar_ms = int(command.numbers["bar_open_ms"])
             self.decisions[command.symbol, bar_ms] = command

@@ -3,6 +3,10 @@
 Combinatorially symmetric cross-validation (Bailey, Borwein, López de Prado, Zhu: The Probability of Backtest
 Overfitting, 2015): the history is cut into an even number of blocks; for every way to take half of them the
 best configuration there is looked up among all in the other half.
+
+It judges the choosing, not the chosen: among configurations that all earn the same any choice is as good, and
+about half of the time the chosen one is below the median. Hence the paper looks at the probability of loss
+too, and so does the verdict. Configurations that are one and the same in disguise are one here.
 """
 
 import math
@@ -15,7 +19,7 @@ from aster_operator.backtest.kernels.compiler import Floats
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.validation.windows import equal_blocks
 
-__all__ = ["OverfittingEstimate", "probability_of_overfitting"]
+__all__ = ["OverfittingEstimate", "distinct_columns", "probability_of_overfitting"]
 
 _CHUNK_VALUES = 4_000_000
 """Splits are judged in chunks of about this many (split, configuration) pairs, to bound the memory."""
@@ -65,6 +69,15 @@ def probability_of_overfitting(returns: Floats, *, blocks: int = 10) -> Overfitt
         loss_probability=float(np.mean(outside < 0.0)),
         splits=len(logits),
     )
+
+
+def distinct_columns(returns: Floats) -> Floats:
+    """The columns that differ, each once, in their order: many configurations may be one in disguise."""
+    key = np.zeros(returns.shape[1])
+    for weight, row in zip(np.random.default_rng(0).normal(size=len(returns)), returns, strict=True):
+        # Row by row, so that equal columns add up to equal keys to the last bit.
+        key += weight * row
+    return returns[:, np.sort(np.unique(key, return_index=True)[1])]
 
 
 def _judge_splits(

@@ -29,7 +29,7 @@ _NORMAL = NormalDist()
 class DeflatedSharpe:
     """`probability` that the true ratio is above zero, given how many were tried.
 
-    `sharpe` is the best observed, `hurdle` what the best of `trials` independent ones without any skill
+    `sharpe` is the one observed, `hurdle` what the best of `trials` independent ones without any skill
     would show.
     """
 
@@ -90,21 +90,26 @@ def effective_trials(returns: Floats) -> float:
     return max(1.0, count**2 / float(np.sum(np.square(gram))))
 
 
-def deflated_sharpe_ratio(returns: Floats) -> DeflatedSharpe:
-    """Judge the column with the highest ratio among all columns of `returns` (periods x configurations)."""
-    spreads = returns.std(axis=0, ddof=1) if returns.shape[0] > 1 else np.zeros(returns.shape[1])
+def deflated_sharpe_ratio(returns: Floats, chosen: int | None = None) -> DeflatedSharpe:
+    """Judge column `chosen` of `returns` (periods x configurations), that with the highest ratio unless told.
+
+    The hurdle supposes that no trial has skill: then ratios scatter by one over the root of the periods (Lo,
+    The Statistics of Sharpe Ratios, 2002). How much the trials' ratios scatter in fact would count it against
+    a good configuration that others of the grid are bad, by costs for instance.
+    """
+    periods = returns.shape[0]
+    spreads = returns.std(axis=0, ddof=1) if periods > 1 else np.zeros(returns.shape[1])
     moving = spreads > 0.0
     if not moving.any():
         raise BacktestProblem("no configuration has any return: there is nothing to judge")
     means = returns.mean(axis=0)
     sharpes = np.where(moving, means / np.where(moving, spreads, 1.0), 0.0)
-    best = int(np.argmax(np.where(moving, sharpes, -np.inf)))
+    judged = int(np.argmax(np.where(moving, sharpes, -np.inf))) if chosen is None else chosen
     trials = effective_trials(returns)
-    deviation = float(sharpes[moving].std(ddof=1)) if int(moving.sum()) > 1 else 0.0
-    hurdle = expected_best_sharpe(deviation, trials)
+    hurdle = expected_best_sharpe(1.0 / math.sqrt(periods - 1), trials)
     return DeflatedSharpe(
-        probability=probabilistic_sharpe_ratio(returns[:, best], hurdle),
-        sharpe=float(sharpes[best]),
+        probability=probabilistic_sharpe_ratio(returns[:, judged], hurdle),
+        sharpe=float(sharpes[judged]),
         hurdle=hurdle,
         trials=trials,
     )

@@ -14,12 +14,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
-from aster_operator.backtest.grid import PARAMETERS
+from aster_operator.backtest.grid import PARAMETERS, ParamGrid
 from aster_operator.backtest.kernels.compiler import Floats, LongIntegers
 from aster_operator.backtest.metrics import metric_columns
 from aster_operator.backtest.sweep import SweepResult, prepare_bars, run_grid_backtest
 from aster_operator.backtest.trades import trade_list
-from aster_operator.backtest.validation.overfitting import OverfittingEstimate, probability_of_overfitting
+from aster_operator.backtest.validation.decay import decay_p_value
+from aster_operator.backtest.validation.overfitting import (
+    OverfittingEstimate,
+    distinct_columns,
+    probability_of_overfitting,
+)
 from aster_operator.backtest.validation.plateau import Plateau, plateau_around
 from aster_operator.backtest.validation.reality_check import RealityCheck, reality_check
 from aster_operator.backtest.validation.regimes import (
@@ -43,6 +48,8 @@ _MIN_PERIODS = 30
 _MAX_PERIODS = 365
 _TREND_BARS = 60
 _SCHEMES = ("anchored", "rolling")
+_MOVED_PARAMETERS = ("k", "n", "tp_bps", "sl_bps", "activation_bps", "callback_bps")
+_MOVED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -138,19 +145,22 @@ def study_sweep(
         if trades_somewhere and len(pnl) >= 8
         else None
     )
-    overfitting = _overfitting(pnl, settings)
-    deflated = deflated_sharpe_ratio(pnl) if trades_somewhere else None
+    distinct = distinct_columns(pnl)
+    overfitting = _overfitting(distinct, settings)
+    deflated = deflated_sharpe_ratio(pnl, best) if trades_somewhere else None
     folds = _walk_forward(result, pnl, ends, settings)
-    grid = result.grid
     if plateau is None:
-        plateau = plateau_around({name: grid.column(name).tolist() for name in PARAMETERS}, profits, best)
+        plateau = _plateau(result, bars, profits, best)
     costs = tuple(_with_costs(result, bars, best, factor) for factor in COST_FACTORS)
     evidence = Evidence(
         trades=int(metrics["n_trades"][best]),
+        alternatives=distinct.shape[1],
         reality_check_p_value=math.nan if check is None else check.p_value,
         overfitting_probability=math.nan if overfitting is None else overfitting.probability,
+        loss_probability=math.nan if overfitting is None else overfitting.loss_probability,
         deflated_sharpe_probability=math.nan if deflated is None else deflated.probability,
         walk_forward_pnl=_worse_scheme(folds),
+        decay_p_value=decay_p_value(pnl[:, best]),
         plateau_score=plateau.score,
         stressed_cost_pnl=next(row.total_pnl for row in costs if row.factor == _STRESS_FACTOR),
     )
@@ -158,7 +168,7 @@ def study_sweep(
     return Study(
         symbol=result.symbol,
         best=result.config_ids[best],
-        judgement=judge(evidence, settings.thresholds),
+        judgement=judge(evidence, settings.thresholds, is_biased=result.compounds),
         evidence=evidence,
         period_pnl=pnl,
         period_end_ms=ends,
@@ -213,6 +223,26 @@ def _overfitting(pnl: Floats, options: StudyOptions) -> OverfittingEstimate | No
     if pnl.shape[1] < 2 or pnl.shape[0] < options.blocks:
         return None
     return probability_of_overfitting(pnl, blocks=options.blocks)
+
+
+def _plateau(result: SweepResult, bars: Bars, profits: Floats, best: int) -> Plateau:
+    """The ground around the chosen one in the grid. A grid that does not vary has none: then each parameter
+    but the windows is moved a little to either side, one at a time."""
+    columns = {name: result.grid.column(name).tolist() for name in PARAMETERS}
+    around = plateau_around(columns, profits, best)
+    if around.neighbours:
+        return around
+    rows = [result.grid.values[best]]
+    for name in _MOVED_PARAMETERS:
+        for factor in (1.0 - _MOVED_SHARE, 1.0 + _MOVED_SHARE):
+            moved = rows[0].copy()
+            moved[PARAMETERS.index(name)] *= factor
+            if moved[PARAMETERS.index(name)] > 0.0:
+                rows.append(moved)
+    near = ParamGrid.of_rows(np.array(rows))
+    run = run_grid_backtest(bars, near, semantics=result.semantics, options=result.options, workers=1)
+    moved_columns = {name: near.column(name).tolist() for name in PARAMETERS}
+    return plateau_around(moved_columns, metric_columns(run)["total_pnl"], 0)
 
 
 def _walk_forward(

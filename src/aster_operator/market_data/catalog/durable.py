@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from aster_operator.config.problems import system_error
 from aster_operator.market_data.catalog.problems import CatalogError
 
 __all__ = ["TEMPORARY_SUFFIX", "CatalogLock", "make_folder", "remove_durably", "sync_folder", "write_durably"]
@@ -34,7 +35,15 @@ def make_folder(folder: Path) -> None:
 
 
 def write_durably(path: Path, write: Callable[[Path], object]) -> None:
-    """Put at `path` what `write` writes to the file it is given: all of it, or nothing."""
+    """Put at `path` what `write` writes to the file it is given: all of it, or nothing.
+
+    A link is followed; a device or a pipe is written to as it is. Raises OSError that names `path`, whatever
+    the writer said.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        write(path)
+        return
     aside = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     try:
         write(aside)
@@ -44,9 +53,12 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> None:
         finally:
             os.close(descriptor)
         aside.replace(path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
-        raise
+        system = system_error(error)
+        if system is None:
+            raise
+        raise OSError(system.errno, system.strerror, str(path)) from error
     sync_folder(path.parent)
 
 

@@ -171,11 +171,12 @@ class TopApp(App[None]):
         if not self._hub.can_steer:
             self.notify("no session is running that could be steered", severity="warning")
             return
+        asked_of = self._hub.run_id
         what = f"{action.replace('_', ' ')} {detail}".strip()
 
         async def answered(yes: bool | None) -> None:
             if yes:
-                taken, words = await self._hub.steer(action, detail, "top")
+                taken, words = await self._hub.steer(action, detail, "top", asked_of=asked_of)
                 self.notify(words, severity="information" if taken else "error")
 
         self.push_screen(_Confirm(f"{what}?"), answered)

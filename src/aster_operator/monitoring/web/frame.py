@@ -11,13 +11,14 @@ import structlog
 from nicegui import Client, ui
 from nicegui.elements.button import Button
 from nicegui.elements.echart.echart import EChart
+from nicegui.events import ClickEventArguments
 
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.pictures.now import now_picture
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.web import markup as m
 from aster_operator.monitoring.web.hub import DashboardHub
-from aster_operator.monitoring.web.live_html import LiveHtml
+from aster_operator.monitoring.web.live_html import LiveHtml, Theme
 
 __all__ = ["PAGES", "Panels", "asset", "page_frame"]
 
@@ -46,6 +47,8 @@ _WISHES = (
     ("Reload parameters", OperatorAction.RELOAD_PARAMETERS, "Reads the parameter files again."),
 )
 _RENEW_S = 1.0
+_TURN = "() => window.asterTheme(!document.body.classList.contains('body--dark'))"
+"""From whatever is shown to the other."""
 _log = structlog.get_logger("dashboard")
 
 
@@ -85,6 +88,9 @@ class Panels:
         with self._card(title, width):
             state = LiveHtml(m.note("Waiting for the session…", "loading"))
             chart = ui.echart({"series": []}).classes(f"chart {height}")
+            chart.props(
+                f'role="img" aria-label="{m.text(title)} (chart; its numbers are in the tables and the API)"'
+            )
             chart.set_visibility(False)
         self._renew.append((every, lambda: self._redraw(title, options, state, chart)))
 
@@ -172,12 +178,12 @@ def _waiting(hub: DashboardHub) -> str | None:
 def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]:
     """The page around its panels."""
     _assets()
-    theme = client.request.cookies.get("aster_theme", "auto")
-    dark = ui.dark_mode({"dark": True, "light": False}.get(theme))
     _count_viewers(hub, client)
+    # The framework's page is a landmark around everything, the navigation too: ours is the content alone.
+    client.page_container.default_slot.children[0].props('role="presentation"')
     panels = Panels(hub)
     ui.html('<a class="skip" href="#main">Skip to the content</a>', sanitize=False)
-    with ui.element("header").classes("top"):
+    with ui.element("header").classes("top").props('role="banner"'):
         with ui.element("div").classes("line"):
             ui.html('<span class="brand">Aster Operator</span>', sanitize=False)
             state = LiveHtml()
@@ -186,14 +192,16 @@ def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]
             ui.button("UTC", on_click=lambda: ui.run_javascript("window.asterZone()")).props(
                 'flat dense no-caps aria-label="Show times in UTC or local time"'
             ).classes("zone-name")
-            ui.button(icon="contrast", on_click=lambda: _turn(dark)).props(
+            ui.button(icon="contrast").props(
                 'flat dense round aria-label="Dark or light" data-theme-button'
-            )
+            ).on("click", js_handler=_TURN)
+            Theme()
         ui.html(_navigation(path), sanitize=False)
     banner = LiveHtml()
     panels.call(lambda: state.set_content(_state_html(hub)))
     panels.call(lambda: banner.set_content(_banner_html(hub)))
-    with ui.element("div").classes("main").props('id="main" tabindex="-1"'):
+    with ui.element("main").classes("main").props('id="main" role="main" tabindex="-1"'):
+        ui.html(f'<h1 class="said">{m.text(dict(PAGES)[path])}</h1>', sanitize=False)
         yield panels
     panels.start()
 
@@ -215,13 +223,6 @@ def _count_viewers(hub: DashboardHub, client: Client) -> None:
 
     client.on_connect(came)
     client.on_disconnect(went)
-
-
-def _turn(dark: Any) -> None:
-    """From whatever is shown to the other, and remember it in the browser."""
-    dark.value = not dark.value
-    name = "dark" if dark.value else "light"
-    ui.run_javascript(f"document.cookie='aster_theme={name};path=/;max-age=31536000;samesite=strict'")
 
 
 def _navigation(path: str) -> str:
@@ -256,13 +257,21 @@ def _banner_html(hub: DashboardHub) -> str:
         if replica.fault is not None:
             lines.append(("bad", f"This picture may differ from what the session knows: {replica.fault}"))
         if hub.is_catching_up:
-            lines.append(("warn", f"Reading the journal: {hub.progress_pct:.0f} %. What is shown is older."))
+            lines.append(
+                ("progress", f"Reading the journal: {hub.progress_pct:.0f} %. What is shown is older.")
+            )
         lines += [("bad", f"{feed} feed: {detail}") for feed, detail in replica.state.feeds_down.items()]
         if replica.state.paused is not None:
             lines.append(("warn", replica.state.paused))
         if replica.state.stopping is not None and not replica.ended:
             lines.append(("warn", f"The session is ending ({replica.state.stopping})."))
-    return "".join(f'<p class="banner {tone}" role="alert">{m.text(words)}</p>' for tone, words in lines)
+    return "".join(_line(tone, words) for tone, words in lines)
+
+
+def _line(tone: str, words: str) -> str:
+    """What is wrong is said to a screen reader at once, a state when it has time, progress not at all."""
+    role = {"bad": ' role="alert"', "warn": ' role="status"'}.get(tone, "")
+    return f'<p class="banner {tone}"{role}>{m.text(words)}</p>'
 
 
 # --- steering -------------------------------------------------------------------------------------------
@@ -272,9 +281,20 @@ def _steering(hub: DashboardHub, panels: Panels) -> None:
     if hub.read_only:
         ui.html(m.chip("read-only"), sanitize=False)
         return
+    asking: list[str] = []
+
+    async def ask(name: str, action: OperatorAction, meaning: str, event: ClickEventArguments) -> None:
+        if asking:  # a second click is no second wish
+            return
+        asking.append(name)
+        try:
+            await _ask(hub, name, action, meaning, event.sender.html_id)
+        finally:
+            asking.clear()
+
     with ui.element("div").classes("tools").props('role="group" aria-label="Steering"') as tools:
         for name, action, meaning in _WISHES:
-            button = ui.button(name, on_click=partial(_ask, hub, name, action, meaning))
+            button = ui.button(name, on_click=partial(ask, name, action, meaning))
             button.props("dense outline no-caps size=13px")
             if action is OperatorAction.CLOSE_ALL:
                 button.classes("danger")
@@ -287,11 +307,13 @@ def _show_reload(hub: DashboardHub, button: Button) -> None:
     button.set_visibility(hub.session is not None and hub.session.can_reload)
 
 
-async def _ask(hub: DashboardHub, name: str, action: OperatorAction, meaning: str) -> None:
-    """Ask once, then hand the wish to the session and say what it answered."""
+async def _ask(hub: DashboardHub, name: str, action: OperatorAction, meaning: str, button: str) -> None:
+    """Ask once, give the focus back to the button of that id, hand the wish over and tell the answer."""
+    asked_of = hub.run_id
     held = _held_names(hub) if action is OperatorAction.CLOSE else []
-    with ui.dialog() as dialog, ui.card():
-        ui.label(f"{name.rstrip('…')}?").classes("question")
+    question = f"{name.rstrip('…')}?"
+    with ui.dialog().props(f'aria-label="{question}"') as dialog, ui.card():
+        ui.label(question).classes("question")
         ui.label(meaning)
         choice = (
             ui.select(held, value=held[0], label="Pair or symbol").classes("field wide") if held else None
@@ -305,9 +327,11 @@ async def _ask(hub: DashboardHub, name: str, action: OperatorAction, meaning: st
     confirmed = await dialog
     detail = str(choice.value) if choice is not None else ""
     dialog.delete()
+    # Whoever works by keyboard goes on where he was.
+    ui.run_javascript(f"document.getElementById('{button}')?.focus()")
     if not confirmed:
         return
-    taken, words = await hub.steer(action, detail, "dashboard")
+    taken, words = await hub.steer(action, detail, "dashboard", asked_of=asked_of)
     ui.notify(f"Taken: {words}" if taken else f"Refused: {words}", type="positive" if taken else "negative")
 
 

@@ -98,12 +98,22 @@ class DashboardHub:
             versions=self._versions,
         )
 
-    async def steer(self, action: OperatorAction, detail: str, tool: str) -> tuple[bool, str]:
-        """Hand a person's wish to the session; whether it was taken, and what there is to say."""
+    @property
+    def run_id(self) -> str | None:
+        """The session of the moment; None when there is none."""
+        return None if self.session is None else self.session.run_id
+
+    async def steer(
+        self, action: OperatorAction, detail: str, tool: str, *, asked_of: str | None
+    ) -> tuple[bool, str]:
+        """Hand a person's wish to the session; whether it was taken, and what there is to say. `asked_of` is
+        the `run_id` when the person was asked: a yes after a restart is none to the new session."""
         if self.read_only:
             return False, "this dashboard only reads"
         if self.session is None or not self.session.can_steer:
             return False, "no session is running"
+        if self.run_id != asked_of:
+            return False, "another session runs now: look at it and ask again"
         return await self._source.steer(self.session, action, detail, tool)
 
     async def run(self) -> None:

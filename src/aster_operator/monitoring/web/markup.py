@@ -29,6 +29,7 @@ __all__ = [
 
 _UNKNOWN = '<span class="unknown" title="not known">–</span>'
 _MINUTE_MS = 60_000
+_SAID = " said"
 
 
 def text(words: object) -> str:
@@ -134,9 +135,10 @@ def bar(share_pct: Decimal | float | None, tone: str = "quiet", label: str = "")
 
 
 def note(words: str, kind: str = "empty") -> str:
-    """What a panel says when there is nothing to show: `kind` is empty, loading or error."""
-    role = "alert" if kind == "error" else "status"
-    return f'<p class="note {kind}" role="{role}">{escape(words)}</p>'
+    """What a panel says when there is nothing to show: `kind` is empty, loading or error. Empty is read like
+    anything else: a table that empties and fills all the time would not let a screen reader's user alone."""
+    role = {"error": ' role="alert"', "loading": ' role="status"'}.get(kind, "")
+    return f'<p class="note {kind}"{role}>{escape(words)}</p>'
 
 
 def table(
@@ -148,18 +150,20 @@ def table(
     keys: Sequence[object] = (),
     compact: bool = False,
 ) -> str:
-    """A table of ready cells. Each head is its words and `l` or `r`: which way the column is aligned. `keys`
-    name the rows, one each: a row that is known by its key stays the same element wherever it moves.
-    `compact`: few and narrow columns, a table on a phone too."""
+    """A table of ready cells. Each head is its words and `l` or `r`, which way the column is aligned; with
+    ` said` behind it is there for those who hear the page only. `keys` name the rows, one each: a row that is
+    known by its key stays the same element wherever it moves. `compact`: few and narrow columns, a table on a
+    phone too."""
     if not rows:
         return note(empty)
-    head = "".join(f'<th scope="col" class="{way}">{escape(words)}</th>' for words, way in heads)
+    head = "".join(_head(words, way) for words, way in heads)
+    shown = [("" if way.endswith(_SAID) else words, way.removesuffix(_SAID)) for words, way in heads]
     names = [f' data-key="{escape(str(key))}"' for key in keys] or [""] * len(rows)
     body = "".join(
         f"<tr{name}>"
         + "".join(
             f'<td class="{way}" data-label="{escape(words)}">{cell}</td>'
-            for (words, way), cell in zip(heads, row, strict=True)
+            for (words, way), cell in zip(shown, row, strict=True)
         )
         + "</tr>"
         for name, row in zip(names, rows, strict=True)
@@ -169,6 +173,11 @@ def table(
         f'tabindex="0" role="region" aria-label="{escape(label)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(words: str, way: str) -> str:
+    shown = f'<span class="said">{escape(words)}</span>' if way.endswith(_SAID) else escape(words)
+    return f'<th scope="col" class="{way.removesuffix(_SAID)}">{shown}</th>'
 
 
 def tile(label: str, value: str, below: str = "") -> str:

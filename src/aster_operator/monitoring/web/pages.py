@@ -341,7 +341,10 @@ def _lab(lab: Any) -> None:
                         _lab_address(lab.ranking.name, axis, str(event.value), other)
                     ),
                 ).props("dense outlined").classes("field")
-        ui.echart(charts.heatmap_chart(heatmap)).classes("chart tall")
+        words = f"{heatmap.metric} over {heatmap.x_name} and {heatmap.y_name} (chart)"
+        ui.echart(charts.heatmap_chart(heatmap)).classes("chart tall").props(
+            f'role="img" aria-label="{m.text(words)}"'
+        )
 
 
 def _lab_address(name: str, axis: str, value: str, other: str) -> str:

@@ -166,6 +166,7 @@ def _application(hub: DashboardHub, books: BookReader, options: DashboardOptions
         title="Aster Operator",
         favicon="⭐",
         dark=None,
+        language="en-US",
         # Its runtime reads every class of the page again whenever a table changes; we use none of it.
         tailwind=False,
         show_welcome_message=False,

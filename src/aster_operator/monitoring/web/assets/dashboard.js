@@ -22,6 +22,18 @@
     show(document);
     document.querySelectorAll(".zone-name").forEach((el) => { el.textContent = zone() ? "local time" : "UTC"; });
   };
+  // Charts are drawn, not styled: their words take the page's colour when they are drawn, and when it turns.
+  window.asterInk = () => getComputedStyle(document.body).getPropertyValue("--dim").trim();
+  const paint = () => document.querySelectorAll(".nicegui-echart").forEach((el) => {
+    const chart = getElement(Number(el.id.slice(1)))?.chart;
+    const drawn = chart?.getOption();
+    if (!drawn) return;
+    const ink = { color: window.asterInk() };
+    const patch = {};
+    for (const part of ["xAxis", "yAxis"]) patch[part] = (drawn[part] ?? []).map(() => ({ axisLabel: ink, nameTextStyle: ink }));
+    for (const part of ["legend", "visualMap"]) if (drawn[part]) patch[part] = drawn[part].map(() => ({ textStyle: ink }));
+    chart.setOption(patch);
+  });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, textarea, select, [contenteditable], .q-dialog, .q-select")) return;
@@ -32,6 +44,9 @@
   addEventListener("DOMContentLoaded", () => {
     show(document);
     document.querySelectorAll(".zone-name").forEach((el) => { el.textContent = zone() ? "local time" : "UTC"; });
+    new MutationObserver(([first]) => {
+      if (first.oldValue?.includes("body--dark") !== document.body.classList.contains("body--dark")) paint();
+    }).observe(document.body, { attributeFilter: ["class"], attributeOldValue: true });
     document.querySelector(".nav a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   });
 })();

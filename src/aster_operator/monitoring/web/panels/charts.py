@@ -18,12 +18,14 @@ __all__ = [
 ]
 
 LONG_COLOUR = "#2f7fe6"
-SHORT_COLOUR = "#d9822b"
+SHORT_COLOUR = "#cf7720"
 """Blue and orange: told apart by people who cannot tell red from green."""
-_SERIES = ("#2f7fe6", "#d9822b", "#2a9d8f", "#8a63d2", "#7a8699")
+_SERIES = (LONG_COLOUR, SHORT_COLOUR, "#2a9d8f", "#8a63d2", "#7a8699")
 _MOST_LABELS = 120
 """Cells of a heatmap that hold their numbers readably."""
-_AXIS = {"axisLabel": {"color": "#7f8b99"}, "axisLine": {"lineStyle": {"color": "#8a95a3"}}}
+_INK = {":color": "window.asterInk()"}
+"""The page's own colour for what is said quietly, in light and in dark: asked for where it is drawn."""
+_AXIS: dict[str, Any] = {"axisLabel": dict(_INK), "axisLine": {"lineStyle": {"color": "#8a95a3"}}}
 _SPLIT = {"splitLine": {"lineStyle": {"color": "rgba(128,140,155,0.22)"}}}
 
 
@@ -37,12 +39,12 @@ def _base() -> dict[str, Any]:
 
 
 def _time_axis(*, labelled: bool = True, **more: Any) -> dict[str, Any]:
-    labels = {"show": labelled, "color": "#7f8b99", "hideOverlap": True}
+    labels = {"show": labelled, **_INK, "hideOverlap": True}
     return {"type": "time", **_AXIS, "axisLabel": labels, "splitLine": {"show": False}, **more}
 
 
 def _value_axis(unit: str = "", **more: Any) -> dict[str, Any]:
-    name = {"name": unit, "nameTextStyle": {"color": "#7f8b99", "align": "left"}} if unit else {}
+    name = {"name": unit, "nameTextStyle": {**_INK, "align": "left"}} if unit else {}
     return {"type": "value", "scale": True, **_AXIS, **_SPLIT, **name, **more}
 
 
@@ -52,7 +54,7 @@ def line_chart(series: Sequence[tuple[str, Sequence[Sequence[float]]]], *, unit:
         **_base(),
         "color": list(_SERIES),
         "grid": {"left": 64, "right": 16, "top": 30, "bottom": 28},
-        "legend": {"show": len(series) > 1, "top": 0, "right": 0, "textStyle": {"color": "#7f8b99"}},
+        "legend": {"show": len(series) > 1, "top": 0, "right": 0, "textStyle": dict(_INK)},
         "xAxis": _time_axis(),
         "yAxis": _value_axis(unit),
         "series": [
@@ -227,7 +229,7 @@ def heatmap_chart(heatmap: Heatmap) -> dict[str, Any]:
             "orient": "horizontal",
             "left": "center",
             "bottom": 0,
-            "textStyle": {"color": "#7f8b99"},
+            "textStyle": dict(_INK),
             "inRange": {"color": ["#b35a00", "#f3d9bd", "#eef1f4", "#b9d4f7", "#1f6fd6"]},
         },
         "series": [

@@ -12,8 +12,8 @@ _ACTING = ("open", "close", "enter", "exit", "entered", "rotate", "long", "short
 def decisions_html(picture: Decisions) -> str:
     """One page of decisions."""
     heads = [
-        ("#", "r"), ("Time", "l"), ("Strategy", "l"), ("Symbol", "l"), ("Action", "l"), ("Why", "l"),
-        ("Blockers", "l"), ("Numbers", "l"), ("Orders", "l"),
+        ("#", "r"), ("Time", "l"), ("Strategy", "l name"), ("Symbol", "l name"), ("Action", "l"),
+        ("Why", "l"), ("Blockers", "l"), ("Numbers", "l"), ("Orders", "l"),
     ]  # fmt: skip
     return m.table(
         heads,
@@ -61,7 +61,13 @@ def why_not_html(picture: Decisions) -> str:
         ]
         for row in picture.why_not
     ]
-    heads = [("Symbol", "l"), ("What stood in the way", "l"), ("", "l"), ("How often", "r"), ("Last", "l")]
+    heads = [
+        ("Symbol", "l"),
+        ("What stood in the way", "l"),
+        ("Share", "l said"),
+        ("How often", "r"),
+        ("Last", "l"),
+    ]
     return m.table(
         heads,
         rows,

@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 _TONES = {"ok": "good", "warn": "warn", "act": "bad", "unknown": "quiet"}
+_MOST_LIMITS = 24
 _PROTECTION = {"protected": "good", "partly": "warn", "unprotected": "bad", "closing": "warn"}
 
 
@@ -167,7 +168,7 @@ def feeds_html(now: Now) -> str:
         )
         for feed in ("market", "user", "rest", "clock")
     ]
-    heads = [("Symbol", "l"), ("Mark age", "r"), ("Quote age", "r"), ("", "l")]
+    heads = [("Symbol", "l"), ("Mark age", "r"), ("Quote age", "r"), ("State", "l said")]
     rows = [
         [
             m.text(row.symbol),
@@ -187,15 +188,17 @@ def limits_html(now: Now) -> str:
         return m.note("No limit has been judged yet.")
     order = {"act": 0, "warn": 1, "unknown": 2, "ok": 3}
     rows = sorted(now.limits, key=lambda row: (order[row.level], -(row.used_pct or 0)))
-    return f'<div class="gauges">{"".join(_limit(row) for row in rows[:24])}</div>'
+    left = len(rows) - _MOST_LIMITS
+    more = "" if left <= 0 else m.note(f"{left} more, none of them fuller; /api/now has all.")
+    return f'<div class="gauges">{"".join(_limit(row) for row in rows[:_MOST_LIMITS])}</div>{more}'
 
 
 def _limit(row: LimitRow) -> str:
     tone = _TONES[row.level]
     shown = "–" if row.value is None else f"{row.value:,.2f}"
     return (
-        f'<div class="gauge" title="{m.text(row.measure)}"><span>{m.text(row.name)} '
-        f"<small>{m.text(row.subject)}</small></span>"
+        f'<div class="gauge" title="{m.text(row.measure)}"><span>'
+        f"{m.text(row.name).replace('_', '_<wbr>')} <small>{m.text(row.subject)}</small></span>"
         f'<span class="num">{shown} <small>of {row.act_at:,.2f}</small> {m.chip(row.level, tone)}</span>'
         f"{m.bar(row.used_pct, tone, row.name)}</div>"
     )

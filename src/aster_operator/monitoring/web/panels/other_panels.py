@@ -59,7 +59,7 @@ def ladder_html(market: Market) -> str:
             m.bar(total / most * 100, label=f"{name} up to {level.price}"),
         ]
 
-    heads = [("", "l"), ("Price", "r"), ("Quantity", "r"), ("Sum", "r"), ("", "l")]
+    heads = [("Side", "l said"), ("Price", "r"), ("Quantity", "r"), ("Sum", "r"), ("Share", "l said")]
     rows = [row(level, "sell") for level in reversed(market.asks)] + [
         row(each, "buy") for each in market.bids
     ]
@@ -225,7 +225,7 @@ def health_html(system: System) -> str:
             ),
             m.tile("Viewers", m.count(views.viewers)),
         )
-        + m.table([("", "l"), ("", "l")], rows, empty="", label="Counters")
+        + m.table([("Counter", "l said"), ("Counts", "l said")], rows, empty="", label="Counters")
     )
 
 
