@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aster_operator.cli.auth_questions import ask, keep_where_chosen, one_or_two, wallet_address
 from aster_operator.cli.auth_store import Store, keep_secret
+from aster_operator.cli.errors import print_problem
 from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 
 if TYPE_CHECKING:
     from aster_operator.config.settings import Settings
-    from aster_operator.exchange.credentials import Credentials
+    from aster_operator.exchange.credentials import ApiKeyCredentials, Credentials
     from aster_operator.runtime.doctor import Check
 
 __all__ = ["register"]
+
 
 _SUMMARY = (
     "Make or bring a trading key, say what to approve, and check that it works. Keys stay out of sight."
@@ -85,43 +88,15 @@ def _walk(context: typer.Context) -> int | None:
     if context.invoked_subcommand is not None:
         return None
     say = "Which key? 1 a new agent (V3), for everybody; 2 a V1 key you already have"
-    if _ask(say, "one of the commands of auth", default="1") == "2":
-        return _add_key(store=None, out=None, json_output=False)
+    if ask(say, "one of the commands of auth", one_or_two, default="1") == "2":
+        code = _add_key(store=None, out=None, json_output=False)
+        print("Write these lines to .env, then run: aster-operator auth check", file=sys.stderr)
+        return code
     _new_agent(wallet=None, store=None, out=None, name="aster-operator", json_output=False)
     print(
         "Write these lines to .env, approve the agent, then run: aster-operator auth check", file=sys.stderr
     )
     return 0
-
-
-def _ask(question: str, instead: str, default: str | None = None) -> str:
-    """What the person types. Raises UserProblem when there is none; `instead` is what a script passes."""
-    from aster_operator.config.problems import UserProblem
-
-    if not sys.stdin.isatty():
-        raise UserProblem("there is nobody to ask", "standard input", f"pass {instead}")
-    return str(typer.prompt(question, default=default, err=True)).strip()
-
-
-def _ask_store(store: Store | None) -> Store:
-    if store is not None:
-        return store
-    text = _ask("Where to keep it? " + ", ".join(Store), "--store", default=str(Store.KEYRING))
-    try:
-        return Store(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(Store)}", param_hint="--store") from None
-
-
-def _checked_wallet(wallet: str | None) -> str:
-    """The address as it was given. Raises SettingsProblem: the settings know what an address is."""
-    text = wallet or _ask("Address of your main wallet (0x...)", "--wallet")
-    from aster_operator.config.settings import load_settings
-
-    address = load_settings("/dev/null", overrides={"WALLET_ADDRESS": text}).user_address
-    if address is None:
-        raise typer.BadParameter("no address was given", param_hint="--wallet")
-    return address
 
 
 # --- making and bringing keys ---------------------------------------------------------------------------
@@ -146,11 +121,14 @@ def _new_agent(
     from aster_operator.exchange.credentials import AgentCredentials
     from aster_operator.runtime.key_check import check_signing, new_agent_key
 
-    user, place = _checked_wallet(wallet), _ask_store(store)
+    question = "Address of your main wallet (0x...)"
+    user = ask(question, "--wallet", wallet_address) if wallet is None else wallet_address(wallet)
     address, secret = new_agent_key()
     register_secret(secret.reveal())
     _demand(check_signing(AgentCredentials(user, address, secret)))
-    reference = keep_secret(place, _AGENT_KEY, address.lower(), secret.reveal(), out)
+    place, reference = keep_where_chosen(
+        store, lambda place: keep_secret(place, _AGENT_KEY, address.lower(), secret.reveal(), out)
+    )
     lines = {"WALLET_ADDRESS": user, "ASTER_SIGNER_ADDRESS": address}
     if reference:
         lines[_AGENT_KEY] = reference
@@ -176,37 +154,60 @@ def _add_key(store: _StoreOption = None, out: _Out = None, json_output: JsonOutp
     """
     from aster_operator.cli.json_output import print_json
     from aster_operator.config.masking import register_secret
-    from aster_operator.exchange.credentials import ApiKeyCredentials
     from aster_operator.runtime.key_check import check_signing
 
-    place = _ask_store(store)
-    if place is Store.STDOUT:
-        raise typer.BadParameter("there is nothing to print that you do not have", param_hint="--store")
-    if sys.stdin.isatty():
-        key, secret = (typer.prompt(f"API {what}", hide_input=True, err=True) for what in ("key", "secret"))
-    else:
-        lines = sys.stdin.read().split()
-        if len(lines) != 2:
-            raise typer.BadParameter("key and secret are expected as two lines", param_hint="standard input")
-        key, secret = lines
-    credentials = ApiKeyCredentials(key, secret)
+    _refuse_stdout(store)
+    credentials = _api_key(store)
     register_secret(credentials.api_key.reveal())
     register_secret(credentials.api_secret.reveal())
     _demand(check_signing(credentials))
-    label = credentials.account
-    settings: dict[str, str] = {}
-    for name, part, suffix in (
-        ("ASTER_API_KEY", credentials.api_key, "key"),
-        ("ASTER_API_SECRET", credentials.api_secret, "secret"),
-    ):
-        file = None if out is None else out.with_name(f"{out.name}.{suffix}")
-        settings[name] = keep_secret(place, name, label, part.reveal(), file)
+
+    def keep(place: Store) -> dict[str, str]:
+        _refuse_stdout(place)
+        parts = {"key": credentials.api_key, "secret": credentials.api_secret}
+        files = {what: None if out is None else out.with_name(f"{out.name}.{what}") for what in parts}
+        return {
+            f"ASTER_API_{what.upper()}": keep_secret(
+                place, f"ASTER_API_{what.upper()}", credentials.account, part.reveal(), files[what]
+            )
+            for what, part in parts.items()
+        }
+
+    place, settings = keep_where_chosen(store, keep)
     if json_output:
         print_json({"store": place.value, "settings": {key: text for key, text in settings.items() if text}})
     else:
         _print_lines(settings, to_stderr=False)
         print("On the venue's page withdrawals must be off for this key.", file=sys.stderr)
     return 0
+
+
+def _refuse_stdout(store: Store | None) -> None:
+    from aster_operator.config.problems import UserProblem
+
+    if store is Store.STDOUT:
+        raise UserProblem("there is nothing to print that you do not have", "--store", "choose another store")
+
+
+def _api_key(store: Store | None) -> "ApiKeyCredentials":
+    """From the terminal without showing it, asked again while it cannot be one; or as two lines of standard
+    input."""
+    from aster_operator.config.problems import UserProblem
+    from aster_operator.exchange.credentials import ApiKeyCredentials, CredentialsError
+
+    if not sys.stdin.isatty():
+        if store is None:
+            raise UserProblem("there is nobody to ask", "standard input", "pass --store")
+        lines = sys.stdin.read().split()
+        if len(lines) != 2:
+            raise UserProblem("key and secret are expected as two lines", "standard input", "pass both")
+        return ApiKeyCredentials(*lines)
+    while True:
+        typed = [typer.prompt(f"API {what}", hide_input=True, err=True) for what in ("key", "secret")]
+        try:
+            return ApiKeyCredentials(*typed)
+        except CredentialsError as refused:
+            print_problem(f"{refused}: type both again")
 
 
 def _print_lines(lines: dict[str, str], *, to_stderr: bool) -> None:
