@@ -54,15 +54,18 @@ BARS = Stream(
 QUOTES = Stream("bookTicker", ("bid_px", "ask_px"), "bookTicker", ("bid_price", "ask_price"))
 MARKS = Stream("markPrice", ("mark_px", "funding_rate"), "markPrice", ("mark_price", "funding_rate"))
 
-_BAR_ORDER = ("open_ms", "is_closed", "event_ms", "received_ns")
+_BAR_ORDER = ("open_ms", "is_closed", "event_ms")
 """Messages of a running bar come before the one that closes it; a bar asked for later is whole."""
-_ARRIVAL = ("event_ms", "received_ns")
+_ARRIVAL = ("event_ms",)
+_TIES = "received_ns"
+"""Orders what is equal in these."""
 
 
 class Piece(NamedTuple):
     """The next rows of a stream. `symbols` are all so far; `symbol_of` numbers them, -1 for none.
 
-    The rows lie side by side in `file` from `first_row` on, which error messages count with.
+    The rows lie side by side in `file` from `first_row` on, which error messages count with. The arrays hold
+    until the next piece is asked for.
     """
 
     symbols: tuple[str, ...]
@@ -155,37 +158,41 @@ class CatalogSource:
         names = tuple(name for name in self.symbols or recorded if name in recorded)
         order, time = (_BAR_ORDER, "close_ms") if stream is BARS else (_ARRIVAL, "event_ms")
         first_day, last_day = (date_of(at) for at in (self.times.start_ms, self.times.end_ms - 1))
-        with DayReader(self._catalog.root, stream.catalog, (*order, time, *stream.catalog_columns)) as reader:
+        needed = (*order, time, *stream.catalog_columns)
+        tied: list[str] = []
+        rooms: list[Floats] = []
+        with DayReader(self._catalog.root, stream.catalog, (*needed, _TIES)) as reader:
 
             def days() -> Iterator[tuple[int, str]]:
                 for number, symbol in enumerate(names):
                     yield from ((number, day) for day in reader.days(symbol) if first_day <= day <= last_day)
 
+            def rows_of(symbol: str, day: str) -> dict[str, np.ndarray]:
+                # What a recorder writes is in order already, and seeing that is quicker than sorting it.
+                if not tied:
+                    rows = reader.read(symbol, day, *self.times, needed)
+                    if is_sorted([rows[name] for name in order], strictly=True):
+                        return rows
+                    tied.append(day)
+                rows = reader.read(symbol, day, *self.times)
+                if is_sorted([rows[name] for name in (*order, _TIES)]):
+                    return rows
+                places = np.lexsort([rows[name] for name in (_TIES, *reversed(order))])
+                return {name: values[places] for name, values in rows.items()}
+
             def piece(of: tuple[int, str]) -> Piece:
                 number, day = of
-                rows = _in_order(reader.read(names[number], day, *self.times), order)
-                return Piece(
-                    names,
-                    np.full(len(rows[time]), number, dtype=np.int32),
-                    np.array(rows[time]),
-                    _beside(rows, stream.catalog_columns),
-                    1,
-                    self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}",
-                )
+                rows = rows_of(names[number], day)
+                room = rooms.pop() if rooms else np.empty((0, len(stream.catalog_columns)))
+                if len(room) < len(rows[time]):
+                    room = np.empty((len(rows[time]), len(stream.catalog_columns)))
+                values = room[: len(rows[time])]
+                for place, name in enumerate(stream.catalog_columns):
+                    values[:, place] = rows[name]
+                where = self.folder / f"stream={stream.catalog}" / f"symbol={names[number]}"
+                symbol_of = np.full(len(values), number, dtype=np.int32)
+                return Piece(names, symbol_of, np.array(rows[time]), values, 1, where)
 
-            yield from worked_ahead(piece, days(), available_cores())
-
-
-def _beside(columns: dict[str, np.ndarray], names: Sequence[str]) -> Floats:
-    values = np.empty((len(columns[names[0]]), len(names)))
-    for place, name in enumerate(names):
-        values[:, place] = columns[name]
-    return values
-
-
-def _in_order(rows: dict[str, np.ndarray], order: Sequence[str]) -> dict[str, np.ndarray]:
-    # What a recorder writes is in order already, and seeing that is quicker than sorting it.
-    if is_sorted([rows[name] for name in order]):
-        return rows
-    places = np.lexsort([rows[name] for name in reversed(order)])
-    return {name: values[places] for name, values in rows.items()}
+            for done in worked_ahead(piece, days(), available_cores()):
+                yield done
+                rooms.append(done.columns)

@@ -180,13 +180,13 @@ def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
                 temporary.unlink()
 
 
-def is_sorted(columns: Sequence[np.ndarray]) -> bool:
-    """Whether rows are in ascending order of `columns`, the first one first."""
+def is_sorted(columns: Sequence[np.ndarray], *, strictly: bool = False) -> bool:
+    """Whether rows are in ascending order of `columns`, the first one first; strictly: no two are equal."""
     tied = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
     for values in columns:
         if (tied & (values[1:] < values[:-1])).any():
             return False
         tied &= values[1:] == values[:-1]
         if not tied.any():
-            break
-    return True
+            return True
+    return not strictly

@@ -56,24 +56,27 @@ class DayReader:
             found.update(date_of(day * DAY_MS) for day in days.to_pylist())
         return sorted(found)
 
-    def read(self, symbol: str, day: str, start_ms: int, end_ms: int) -> dict[str, npt.NDArray[Any]]:
-        """The columns of the day's rows with `start_ms` <= time < `end_ms`, in no particular order.
+    def read(
+        self, symbol: str, day: str, start_ms: int, end_ms: int, columns: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The columns, or those named, of the day's rows with `start_ms` <= time < `end_ms`, in any order.
 
-        Rows in which a value is not known are left out. Raises CatalogError that names the file which cannot
-        be read.
+        Rows in which one of them is not known are left out. Raises CatalogError that names the file which
+        cannot be read.
         """
+        names = self._columns if columns is None else list(dict.fromkeys((*columns, self._time)))
         first_ms = day_start_ms(day)
         start_ms, end_ms = max(start_ms, first_ms), min(end_ms, first_ms + DAY_MS)
         partition = Partition(self._stream, symbol, day)
-        tables = self._finished(partition)
+        tables = self._finished(partition, names)
         batches = self._segment_rows(symbol, start_ms, end_ms)
         if batches:
-            tables.append(self._plain(pa.Table.from_batches(batches)))
-        table = pa.concat_tables(tables) if tables else self._plain(self._wanted.empty_table())
+            tables.append(_plain(pa.Table.from_batches(batches), names))
+        table = pa.concat_tables(tables) if tables else _plain(self._wanted.empty_table(), names)
         if any(column.null_count for column in table.itercolumns()):
             table = table.drop_null()
         table = table.combine_chunks()
-        found = {name: table.column(name).to_numpy() for name in self._columns}
+        found = {name: table.column(name).to_numpy() for name in names}
         times = found[self._time]
         if len(times) and (times.min() < start_ms or times.max() >= end_ms):
             within = (times >= start_ms) & (times < end_ms)
@@ -87,19 +90,15 @@ class DayReader:
             for batch in segment.rows(self._stream, [symbol], self._time, start_ms, end_ms)
         ]
 
-    def _plain(self, table: pa.Table) -> pa.Table:
-        # Without what the schema says of nulls, which files of other programs say otherwise.
-        return pa.Table.from_arrays([table.column(name) for name in self._columns], self._columns)
-
-    def _finished(self, partition: Partition) -> list[pa.Table]:
+    def _finished(self, partition: Partition, names: list[str]) -> list[pa.Table]:
         for _ in range(_ATTEMPTS):
             try:
-                return [self._file(file.path) for file in self._snapshot.files_of(partition)]
+                return [self._file(file.path, names) for file in self._snapshot.files_of(partition)]
             except FileNotFoundError:
                 continue  # Compacted a moment ago: its rows are in another file.
         raise CatalogError(f"{self._snapshot.root}: its files change faster than they can be read: try again")
 
-    def _file(self, path: Path) -> pa.Table:
+    def _file(self, path: Path, names: list[str]) -> pa.Table:
         """The columns of a finished file; no rows where it lacks one, as nothing of it is known."""
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -108,10 +107,15 @@ class DayReader:
                 if any(held.field(name).type != self._wanted.field(name).type for name in present):
                     raise pa.ArrowTypeError("columns of another type")
                 if len(present) < len(self._columns):
-                    return self._plain(self._wanted.empty_table())
-                return self._plain(file.read(self._columns, use_threads=False))
+                    return _plain(self._wanted.empty_table(), names)
+                return _plain(file.read(names, use_threads=False), names)
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError) as error:
             fault = fault_of(path, self._stream) or str(error).splitlines()[0]
             raise CatalogError(f"{path}: {fault}: move it out of the catalog") from error
+
+
+def _plain(table: pa.Table, names: list[str]) -> pa.Table:
+    # Without what the schema says of nulls, which files of other programs say otherwise.
+    return pa.Table.from_arrays([table.column(name) for name in names], names)
