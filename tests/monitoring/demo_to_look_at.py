@@ -21,11 +21,11 @@ PAGES = ("/", "/market", "/decisions", "/trades", "/points", "/lab", "/system")
 class Demo:
     """A demo with its dashboard, in processes of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         command = [sys.executable, "-m", "aster_operator.cli.entry", "demo", "--dashboard", "--hours", "48"]
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith(("ASTER", "DB_"))
-        }
+        } | settings
         self.process = subprocess.Popen(
             [*command, "--speed", "400"],
             cwd=folder,

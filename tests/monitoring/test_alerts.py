@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watched import Facts, replica_of
+from watched import Facts, FactsInMemory, OneSession, replica_of
 
 from aster_operator.config.loading import SettingsProblem
 from aster_operator.config.settings import load_settings
@@ -20,6 +20,7 @@ from aster_operator.monitoring.alerts.sender import AlertSender
 from aster_operator.monitoring.notifications import Delivery, Message
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.time_text import utc_text
+from aster_operator.monitoring.web.hub import DashboardHub
 from aster_operator.monitoring.web.source import StreamHead
 
 Recorded = tuple[StreamHead, Facts]
@@ -297,3 +298,68 @@ async def test_alerts_that_cannot_be_made_are_shown_and_tried_again(recorded: Re
     assert [each.text for each in post.messages] == [
         f"{utc_text(clock.now_ms() - 120_000)} UTC:  (Besides, 1 said before came up again.)"
     ]
+
+
+def test_a_limit_that_closed_something_is_told_although_it_never_stood_at_a_look(recorded: Recorded) -> None:
+    head, facts = recorded
+    replica, rules = replica_of(head, facts[:800]), AlertRules()
+    rules.look(replica)
+
+    def notice(message: str) -> Notify:
+        return Notify(at_ms=replica.now_ms, level=NotifyLevel.WARNING, message=message)
+
+    drift = "closing BTCUSDT: MAX_PNL_DRIFT_PCT: pair PnL $55.17, limit 0.8 % either way of $1,897.24 gross"
+    found = told(replica, [notice(drift)], rules)
+    assert [(each.kind, each.title) for each in found] == [
+        (AlertKind.RISK_ACT, "BTCUSDT: MAX_PNL_DRIFT_PCT reached")
+    ]
+    assert "pair PnL $55.17" in found[0].text
+    margin = told(replica, [notice("closing ETHUSDT: MARGIN, 71 % of the margin is used")], rules)
+    assert [each.title for each in margin] == ["ETHUSDT: MARGIN reached"]
+    wishes = ("closing BTCUSDT: flatten requested", "closing ETHUSDT: OWNER, asked", "MARGIN: closing")
+    assert told(replica, [notice(words) for words in wishes], rules) == []
+
+
+def test_a_feed_that_was_lost_and_back_between_two_looks_is_told(recorded: Recorded) -> None:
+    head, facts = recorded
+    replica, rules = replica_of(head, facts[:800]), AlertRules()
+    rules.look(replica)
+    for healthy in (False, True):
+        replica.apply(
+            FeedStatusChanged(
+                event_ms=replica.now_ms, received_ns=1, feed=Feed.USER, healthy=healthy, detail="silent"
+            )
+        )
+    assert [(each.kind, each.title) for each in rules.look(replica)] == [
+        (AlertKind.STREAM_STALE, "The user feed was lost")
+    ]
+    assert rules.look(replica) == []
+
+
+async def test_a_session_whose_process_is_gone_is_told_and_so_is_the_end_of_one_just_looked_at(
+    recorded: Recorded,
+) -> None:
+    head, facts = recorded
+    assert type(facts[-1]).__name__ != "StopSession"
+    source, clock = OneSession(FactsInMemory(head, facts)), ManualClock(1_000)
+    hub = DashboardHub(source, clock)
+    hub.finish()
+    post = Post(lambda: True)
+    sender = AlertSender(
+        post,  # type: ignore[arg-type]
+        AlertOutbox(AlertPolicy()),
+        clock,
+        lambda: hub.replica,
+        has_died=lambda: hub.has_died,
+    )
+    await sender.step()
+    assert not hub.has_died
+    assert post.messages == []
+    source.found = None  # as after kill -9: its file names a process that is not there
+    hub.finish()
+    assert hub.has_died
+    assert not hub.can_steer
+    await sender.end()
+    assert [(each.title, each.level) for each in post.messages] == [("The session is gone", "failure")]
+    await sender.end()
+    assert len(post.messages) == 1

@@ -25,7 +25,11 @@ def alert_sender(settings: Settings, hub: DashboardHub, clock: Clock) -> AlertSe
         )
     )
     sender = AlertSender(
-        notifier, outbox, clock, lambda: None if hub.is_catching_up or not hub.has_caught_up else hub.replica
+        notifier,
+        outbox,
+        clock,
+        lambda: None if hub.is_catching_up or not hub.has_caught_up else hub.replica,
+        has_died=lambda: hub.has_died and hub.saw_it_run,
     )
     hub.undelivered = sender.undelivered
     return sender

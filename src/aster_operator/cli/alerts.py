@@ -104,13 +104,11 @@ async def _follow(settings: "Settings", journal: Path | None, parent: int) -> in
     stop = asyncio.Event()
     tasks = [asyncio.create_task(hub.run()), asyncio.create_task(sender.run())]
     with interrupts(stop.set):
-        await (until_orphaned(stop) if parent else stop.wait())
+        is_over = await until_orphaned(stop) if parent else not await stop.wait()
+    hub.finish(is_over=is_over)
     for task in tasks:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    # What the end of the session was worth telling.
-    while hub.advance():
-        pass
-    await sender.step()
+    await sender.end()
     return 0

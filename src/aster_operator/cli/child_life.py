@@ -7,11 +7,14 @@ import sys
 __all__ = ["until_orphaned"]
 
 
-async def until_orphaned(stop: asyncio.Event) -> None:
-    """Wait until `stop`, or until standard input closes: whoever started us has ended."""
+async def until_orphaned(stop: asyncio.Event) -> bool:
+    """Wait until `stop`, or until standard input closes: True when whoever started us has ended."""
+    orphaned = False
 
     def heard() -> None:
+        nonlocal orphaned
         if not os.read(sys.stdin.fileno(), 1024):
+            orphaned = True
             stop.set()
 
     loop = asyncio.get_running_loop()
@@ -20,3 +23,4 @@ async def until_orphaned(stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         loop.remove_reader(sys.stdin.fileno())
+    return orphaned

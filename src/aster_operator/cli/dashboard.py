@@ -118,7 +118,10 @@ async def _serve(
     async with dashboard(hub, books, options, clock, sender, pusher) as address:
         with interrupts(stop.set):
             _announce(address, options, json_output=json_output)
-            await (until_orphaned(stop) if parent else stop.wait())
+            if not parent:
+                await stop.wait()
+            elif await until_orphaned(stop):
+                hub.finish(is_over=True)
     return 0
 
 

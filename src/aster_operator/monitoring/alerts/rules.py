@@ -7,16 +7,29 @@ from enum import StrEnum
 import msgspec
 
 from aster_operator.domain.clock import DAY_MS, utc_day_start_ms
+from aster_operator.domain.closed_trades import ExitReason
 from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.money import plain_text, usd_text
 from aster_operator.monitoring.pictures.now import PairRow, PositionRow, now_picture
 from aster_operator.monitoring.pictures.trades import trades_picture
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.time_text import utc_text
-from aster_operator.strategy.limit_rules import Level
+from aster_operator.strategy.limit_rules import RULES, Level
 
-__all__ = ["Alert", "AlertKind", "AlertRules"]
+__all__ = ["DIED", "Alert", "AlertKind", "AlertRules"]
 
+DIED = (
+    "The session's process is gone and did not end the session. What it held stands at the venue as it was, "
+    "with the orders that rest there. Start it again: it takes everything up."
+)
+_CLOSING = "closing "
+_LIMITS = (
+    *sorted({rule.setting for rule in RULES}, key=len, reverse=True),
+    ExitReason.MARGIN.value,
+    ExitReason.DAILY_DRAWDOWN.value,
+    ExitReason.LIMIT.value,
+)
+"""How a session names what makes it close: the setting of the limit, or a position's reason to end."""
 _LONE_LEG_MS = 30_000
 _UNPROTECTED_MS = 5_000
 
@@ -59,10 +72,12 @@ class _Seen(msgspec.Struct, kw_only=True):
     closed: int
     notices: int
     feeds_down: frozenset[str]
+    feeds_lost: dict[str, int]
     standing: frozenset[str]
     day_ms: int
     sums: tuple[Decimal, Decimal, Decimal, Decimal]
     ended: bool
+    died: bool
     blocked: str | None
 
 
@@ -73,35 +88,40 @@ class AlertRules:
         self._replica: SessionReplica | None = None
         self._seen: _Seen | None = None
 
-    def look(self, replica: SessionReplica) -> list[Alert]:
-        """Everything that has happened, begun or ended since the last look."""
+    def look(self, replica: SessionReplica, *, has_died: bool = False) -> list[Alert]:
+        """Everything that has happened, begun or ended since the last look. `has_died`: the session's process
+        is gone without having ended it."""
         if replica is not self._replica:
             self._replica, self._seen = replica, None
-        before, now = self._seen, self._take(replica)
+        before, now = self._seen, self._take(replica, has_died=has_died)
         self._seen = now
         if before is None:
-            return list(_standing(replica, frozenset()))
-        return [
+            return [*_gone(has_died), *_standing(replica, frozenset())]
+        found = [
             *_fills(replica, now.fills - before.fills),
             *_exits(replica, now.closed - before.closed),
             *_criticals(replica, now.notices - before.notices),
+            *_acted(replica, now.notices - before.notices),
             *_standing(replica, before.standing),
-            *_feeds(replica, before.feeds_down, now.feeds_down),
+            *_feeds(replica, before, now),
             *_day(before, now),
             *_updates(before, now),
         ]
+        return list({alert.key: alert for alert in reversed(found)}.values())[::-1]
 
-    def _take(self, replica: SessionReplica) -> _Seen:
+    def _take(self, replica: SessionReplica, *, has_died: bool) -> _Seen:
         activity, portfolio = replica.activity, replica.state.portfolio
         return _Seen(
             fills=activity.fills.total,
             closed=activity.closed,
             notices=activity.notices.total,
             feeds_down=frozenset(str(feed) for feed in replica.state.feeds_down),
+            feeds_lost=dict(activity.feed_losses),
             standing=frozenset(alert.key for alert in _standing(replica, frozenset())),
             day_ms=utc_day_start_ms(replica.now_ms),
             sums=(portfolio.volume, portfolio.fees, portfolio.funding, portfolio.realized_pnl),
             ended=replica.ended,
+            died=has_died,
             blocked=replica.state.paused,
         )
 
@@ -141,6 +161,22 @@ def _criticals(replica: SessionReplica, new: int) -> Iterator[Alert]:
             )
 
 
+def _acted(replica: SessionReplica, new: int) -> Iterator[Alert]:
+    """Limits that closed something: mostly it is gone before anybody could see the limit stand."""
+    for notice in replica.activity.notices.newest(new):
+        subject, found, reason = notice.message.removeprefix(_CLOSING).partition(": ")
+        if notice.level is not NotifyLevel.WARNING or not notice.message.startswith(_CLOSING) or not found:
+            continue
+        limit = next((name for name in _LIMITS if name in reason), None)
+        if limit is not None:
+            yield Alert(
+                kind=AlertKind.RISK_ACT,
+                key=f"{Level.ACT} {limit} {subject}",
+                title=f"{subject}: {limit} reached",
+                text=f"{utc_text(notice.at_ms)} UTC, closing it: {reason}.",
+            )
+
+
 def _standing(replica: SessionReplica, known: frozenset[str]) -> Iterator[Alert]:
     """What is wrong for as long as it lasts, and was not yet at the last look."""
     now = now_picture(replica, equity_samples=0)
@@ -152,9 +188,10 @@ def _risks(replica: SessionReplica) -> Iterator[Alert]:
     for reading in replica.limits():
         if reading.level in (Level.WARN, Level.ACT):
             acts = reading.level is Level.ACT
+            limit = reading.rule.setting if acts else reading.rule.name
             yield Alert(
                 kind=AlertKind.RISK_ACT if acts else AlertKind.RISK_WARN,
-                key=f"{reading.level} {reading.rule.name} {reading.subject}",
+                key=f"{reading.level} {limit} {reading.subject}",
                 title=f"{reading.subject}: {reading.rule.setting} {'reached' if acts else 'is near'}",
                 text=f"{reading.reason}. {reading.rule.action if acts else 'Nothing is closed yet.'}",
             )
@@ -185,9 +222,9 @@ def _bare(positions: tuple[PositionRow, ...]) -> Iterator[Alert]:
             )
 
 
-def _feeds(replica: SessionReplica, before: frozenset[str], now: frozenset[str]) -> Iterator[Alert]:
+def _feeds(replica: SessionReplica, before: _Seen, now: _Seen) -> Iterator[Alert]:
     for feed, detail in replica.state.feeds_down.items():
-        if str(feed) not in before:
+        if str(feed) not in before.feeds_down:
             yield Alert(
                 kind=AlertKind.STREAM_STALE,
                 key=f"feed {feed} down",
@@ -195,7 +232,17 @@ def _feeds(replica: SessionReplica, before: frozenset[str], now: frozenset[str])
                 text=f"{detail}. Nothing is opened until it is back.",
                 topic=f"feed {feed}",
             )
-    for name in sorted(before - now):
+    for name in sorted(now.feeds_lost):
+        lost = now.feeds_lost[name] > before.feeds_lost.get(name, 0)
+        if lost and name not in before.feeds_down | now.feeds_down:
+            yield Alert(
+                kind=AlertKind.STREAM_STALE,
+                key=f"feed {name} lost",
+                title=f"The {name} feed was lost",
+                text="It is back already. Before that was noticed, nothing may have been heard for a while.",
+                topic=f"feed {name}",
+            )
+    for name in sorted(before.feeds_down - now.feeds_down):
         yield Alert(
             kind=AlertKind.STREAM_STALE,
             key=f"feed {name} back",
@@ -220,7 +267,13 @@ def _day(before: _Seen, now: _Seen) -> Iterator[Alert]:
     )
 
 
+def _gone(has_died: bool) -> Iterator[Alert]:
+    if has_died:
+        yield Alert(kind=AlertKind.CRITICAL, key="died", title="The session is gone", text=DIED)
+
+
 def _updates(before: _Seen, now: _Seen) -> Iterator[Alert]:
+    yield from _gone(now.died and not before.died)
     if now.ended and not before.ended:
         yield Alert(
             kind=AlertKind.UPDATE, key="ended", title="The session has ended", text="It stopped in order."

@@ -30,7 +30,8 @@ _LEVELS: dict[AlertKind, Level] = {
 
 
 class AlertSender:
-    """`replica` hands out the session that is followed; None while there is none or it is being caught up."""
+    """`replica` hands out the session that is followed; None while there is none or it is being caught up.
+    `has_died`: whether its process is gone without having ended it."""
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class AlertSender:
         outbox: AlertOutbox,
         clock: Clock,
         replica: Callable[[], SessionReplica | None],
+        has_died: Callable[[], bool] = lambda: False,
     ) -> None:
         self._notifier = notifier
         self._outbox = outbox
         self._clock = clock
         self._replica = replica
+        self._has_died = has_died
         self._rules = AlertRules()
         self._looked_ns = -_LOOK_EVERY_NS
 
@@ -60,6 +63,11 @@ class AlertSender:
         """Look once, and send everything that is due."""
         self.look()
         await self._send_due()
+
+    async def end(self) -> None:
+        """Tell what the session's end was worth telling, however short ago the last look was."""
+        self._looked_ns = self._clock.monotonic_ns() - _LOOK_EVERY_NS
+        await self.step()
 
     async def _look_on(self) -> None:
         while True:
@@ -80,7 +88,7 @@ class AlertSender:
             return
         self._looked_ns = now_ns
         try:
-            self._outbox.add(self._rules.look(replica), self._clock.now_ms())
+            self._outbox.add(self._rules.look(replica, has_died=self._has_died()), self._clock.now_ms())
         except Exception as error:
             words = f"the session cannot be judged ({type(error).__name__}: {error})"
             if words not in self._outbox.undelivered:

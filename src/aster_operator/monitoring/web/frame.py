@@ -14,6 +14,7 @@ from nicegui.elements.echart.echart import EChart
 from nicegui.events import ClickEventArguments
 
 from aster_operator.domain.events import OperatorAction
+from aster_operator.monitoring.alerts.rules import DIED
 from aster_operator.monitoring.pictures.now import now_picture
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.web import markup as m
@@ -239,6 +240,8 @@ def _state_html(hub: DashboardHub) -> str:
     if session is None:
         return m.chip("no session")
     running = m.chip("running", "good") if session.is_running else m.chip("ended")
+    if hub.has_died:
+        running = m.chip("died", "bad")
     parts = [m.chip(session.venue), running]
     if replica is not None:
         now_ms = replica.now_ms
@@ -251,6 +254,8 @@ def _banner_html(hub: DashboardHub) -> str:
     replica, lines = hub.replica, []
     if hub.problem is not None:
         lines.append(("bad", hub.problem))
+    if hub.has_died:
+        lines.append(("bad", DIED))
     for words in hub.undelivered()[:1]:
         lines.append(("bad", f"An alert could not be sent: {words}"))
     if replica is not None:

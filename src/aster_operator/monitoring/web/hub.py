@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.events import OperatorAction
@@ -54,12 +55,22 @@ class DashboardHub:
         self._looked_ns = -_LOOK_EVERY_NS
         self.has_caught_up = False
         """True once the journal has been read to its end: what comes from then on is news."""
+        self.saw_it_run = False
+        """Whether the session of the moment was running when we looked at it."""
+        self._has_more = False
         self._pictures: dict[str, tuple[SessionReplica | None, int, Any]] = {}
 
     @property
     def is_catching_up(self) -> bool:
         """True while the journal holds much that has not been read."""
         return self._stream is not None and self._stream.behind_bytes > 4_000_000
+
+    @property
+    def has_died(self) -> bool:
+        """True when the session's process is gone and nothing in its journal, read to its end, says why."""
+        if self.session is None or self.session.is_running or self.replica is None:
+            return False
+        return self.has_caught_up and not self._has_more and not self.replica.ended
 
     @property
     def progress_pct(self) -> float:
@@ -130,6 +141,15 @@ class DashboardHub:
                 self._stream.close()
             self._stream = None
 
+    def finish(self, *, is_over: bool = False) -> None:
+        """Look once more, and read everything there is. `is_over`: the session's process has ended, which its
+        file may not tell in the same moment."""
+        self._looked_ns = self._clock.monotonic_ns() - _LOOK_EVERY_NS
+        while self.advance():
+            pass
+        if is_over and self.session is not None:
+            self.session = replace(self.session, is_running=False, can_steer=False)
+
     def advance(self) -> bool:
         """Look for the session and fold one slice of its facts in; True when there may be more at once."""
         now_ns = self._clock.monotonic_ns()
@@ -149,13 +169,16 @@ class DashboardHub:
         if found is None:
             if self.session is None:
                 self.problem = None
+            else:
+                self.session = replace(self.session, is_running=False, can_steer=False)
             return
         if self.session is None or found.journal != self.session.journal:
             self.close()
             self.session, self.replica, self.problem = found, None, None
-            self.has_caught_up = False
+            self.has_caught_up = self.saw_it_run = False
             self._stream = self._source.open(found)
         self.session = found
+        self.saw_it_run = self.saw_it_run or found.is_running
 
     def _fold(self, started_ns: int) -> bool:
         stream = self._stream
@@ -173,7 +196,7 @@ class DashboardHub:
                 if stream.budget is not None:
                     replica.budget = stream.budget
                 replica.market.depth.update(stream.depth)
-            more = len(facts) == _SLICE_FACTS
+            more = self._has_more = len(facts) == _SLICE_FACTS
             self.has_caught_up = self.has_caught_up or (replica is not None and not more)
             if not more or self._clock.monotonic_ns() - started_ns > _SLICE_NS:
                 self.problem = None

@@ -109,6 +109,8 @@ async def dashboard(
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        if sender is not None:
+            await sender.end()
         books.close()
         listener.close()
 
