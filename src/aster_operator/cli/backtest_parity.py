@@ -9,7 +9,7 @@ from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from aster_operator.backtest.parity.table import ParityTable
+    from aster_operator.backtest.parity.table import ParityRow, ParityTable
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions
     from aster_operator.runtime.parity_replay import RecordedSession, ReplayedSession
 
@@ -136,9 +136,14 @@ def _summary(recorded: "RecordedSession", table: "ParityTable") -> dict[str, Any
     }
 
 
-def _print(recorded: "RecordedSession", table: "ParityTable") -> None:
+def _minute(row: "ParityRow") -> str:
+    """The last bar known at the decision, UTC."""
     from datetime import UTC, datetime
 
+    return datetime.fromtimestamp(row.bar_ms / 1000, tz=UTC).strftime("%m-%d %H:%M")
+
+
+def _print(recorded: "RecordedSession", table: "ParityTable") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -157,15 +162,18 @@ def _print(recorded: "RecordedSession", table: "ParityTable") -> None:
         for name in ("bar (UTC)", "symbol", "live", "replayed", "difference", "why"):
             shown.add_column(name, justify="left" if name in ("symbol", "why") else "right")
         for row in differing[:_SHOWN]:
-            at = datetime.fromtimestamp(row.bar_ms / 1000, tz=UTC).strftime("%m-%d %H:%M")
             why = ", ".join(f"{cause} {usd_text(value, signed=True)}" for cause, value in row.parts.items())
             money = [
                 "n/a" if value is None else usd_text(value, signed=True)
                 for value in (row.live_usd, row.replayed_usd, row.difference_usd)
             ]
-            shown.add_row(at, row.symbol, *money, "; ".join(text for text in (why, row.note) if text))
+            shown.add_row(_minute(row), row.symbol, *money, why)
         console.print(shown)
-    totals = Table(title=f"{recorded.path.stem}: {len(table.rows)} trades, {len(differing)} differ")
+        for row in differing[:_SHOWN]:
+            if row.note:
+                console.print(f"{_minute(row)} {row.symbol}: {row.note}", soft_wrap=True)
+    console.print(f"{recorded.path.stem}: {len(table.rows)} trades, {len(differing)} differ", soft_wrap=True)
+    totals = Table()
     totals.add_column("")
     totals.add_column("USD", justify="right")
     totals.add_row("replayed", usd_text(table.replayed_usd, signed=True))
