@@ -75,6 +75,7 @@ def parity(
     from aster_operator.monitoring.logs import configure_logs
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind
     from aster_operator.runtime.parity_replay import find_journal, read_session
+    from aster_operator.simulator.options import CALM_SUBSTEP_MS, WATCHED_SUBSTEP_MS
 
     if (session is None) == (since is None):
         raise typer.BadParameter("give one of the two", param_hint="--session or --since")
@@ -83,7 +84,15 @@ def parity(
     folder = journals if journals is not None else Path(settings_from(env_file).state_dir) / "journals"
     configure_logs("error")
     recorded = read_session(find_journal(folder, session, since_ms))
-    venue = EmbeddedVenueOptions(symbols=None, market=MarketKind(_MARKETS[market]), data=data, seed=seed)
+    has_pairs = recorded.header.settings.delta_neutral is not None
+    venue = EmbeddedVenueOptions(
+        symbols=None,
+        market=MarketKind(_MARKETS[market]),
+        data=data,
+        seed=seed,
+        substep_ms=WATCHED_SUBSTEP_MS if has_pairs else CALM_SUBSTEP_MS,
+        calm_substep_ms=CALM_SUBSTEP_MS if has_pairs else None,
+    )
     replayed = asyncio.run(_replay(recorded, venue))
     table = compare_records(
         recorded.record,

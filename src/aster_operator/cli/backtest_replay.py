@@ -1,8 +1,8 @@
-"""`aster-operator backtest replay`: a strategy of single positions event by event through the real core."""
+"""`aster-operator backtest replay`: a strategy event by event through the real core."""
 
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from aster_operator.config.settings import Settings
+    from aster_operator.runtime.session_plan import BarStrategy
     from aster_operator.runtime.strategy_replay import ReplayOptions, ReplayResult, ReplayVenue
 
 __all__ = ["register"]
@@ -30,6 +31,7 @@ second: the same strategy, sizes, guards and exits on a plainer venue, or a clas
 \b
 Examples:
   aster-operator backtest replay --strategy midfreq --json
+  aster-operator backtest replay --strategy delta-neutral --hours 12
   aster-operator backtest replay --strategy midfreq --data klines/ --symbols ETHUSDT --params midfreq.json
   aster-operator backtest replay --strategy midfreq --catalog catalog --market ticks --symbols BTCUSDT
   aster-operator backtest replay --strategy strategies/mine.py:Mine --hours 48 --faults storm
@@ -55,7 +57,8 @@ _OrderNotional = Annotated[
 ]
 
 _Strategy = Annotated[
-    str, typer.Option("--strategy", help="midfreq, a file's name in strategies/, or module:Class.")
+    str,
+    typer.Option("--strategy", help="midfreq, delta-neutral, a file's name in strategies/, or module:Class."),
 ]
 _Symbols = Annotated[
     str | None, typer.Option("--symbols", help="Symbols to trade (default: BTCUSDT, ETHUSDT).")
@@ -121,6 +124,7 @@ def _replay(
     from aster_operator.runtime.parameter_file import ParameterFile
     from aster_operator.runtime.session_plan import BarStrategy
     from aster_operator.runtime.strategy_replay import ReplayDriver, ReplayOptions
+    from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
 
     _check_one_of(faults, SCENARIOS, "--faults")
     _check_one_of(driver, ReplayDriver, "--driver")
@@ -128,7 +132,8 @@ def _replay(
     _check_one_of(venue, ("exchange", "arrays"), "--venue")
     chosen = symbols or ",".join(default_symbols(data))
     overrides = {"ASTER_SYMBOLS": chosen, "TRADING_PAIRS": chosen, "ASTER_ORDER_NOTIONAL": order_notional}
-    settings = settings_for_the_sim(env_file, overrides, _WIDE_LIMITS)
+    is_pairs = strategy == DeltaNeutralStrategy.name
+    settings = settings_for_the_sim(env_file, overrides, {} if is_pairs else _WIDE_LIMITS)
     wanted = BarStrategy(
         strategy=strategy,
         symbols=tuple(settings.midfreq_symbols),
@@ -136,6 +141,9 @@ def _replay(
         parameters_file=params,
     )
     minutes = None if hours is None else max(1, round(hours * 60))
+    if is_pairs and (params is not None or venue == "arrays"):
+        words = "delta-neutral trades with the settings of .env on the embedded exchange"
+        raise typer.BadParameter(words, param_hint="--params, --venue")
     if venue == "arrays":
         _check_goes_with_arrays(faults, driver)
         arrays = ArrayOptions(data, minutes, latency_ms, every_event)
@@ -143,7 +151,7 @@ def _replay(
     if latency_ms or every_event:
         raise typer.BadParameter("goes with --venue arrays alone", param_hint="--latency-ms, --every-event")
     options = ReplayOptions(
-        strategy=wanted,
+        **_traded(wanted, tuple(settings.symbols) if is_pairs else ()),
         data=data,
         minutes=minutes,
         seed=seed,
@@ -153,6 +161,15 @@ def _replay(
     )
     result = asyncio.run(_replayed(settings, options, ReplayDriver(driver)))
     return _shown(result, json_output=json_output)
+
+
+def _traded(wanted: "BarStrategy", pairs: tuple[str, ...]) -> dict[str, Any]:
+    """What is traded, and how often the market is looked at: pairs that work an order see every second."""
+    from aster_operator.simulator.options import CALM_SUBSTEP_MS, WATCHED_SUBSTEP_MS
+
+    if not pairs:
+        return {"strategy": wanted, "substep_ms": CALM_SUBSTEP_MS}
+    return {"pairs": pairs, "substep_ms": WATCHED_SUBSTEP_MS, "calm_substep_ms": CALM_SUBSTEP_MS}
 
 
 def _check_goes_with_arrays(faults: str, driver: str) -> None:
@@ -230,6 +247,25 @@ async def _wire_venue(options: "ReplayOptions") -> "AsyncIterator[ReplayVenue]":
             await client.close()
 
 
+def _own_rows(result: "ReplayResult") -> list[tuple[str, str]]:
+    """What matters of single positions, or of pairs."""
+    from aster_operator.domain.clock import MINUTE_MS
+    from aster_operator.domain.money import usd_text
+    from aster_operator.runtime.strategy_replay import PairReplayResult
+
+    if not isinstance(result, PairReplayResult):
+        return [
+            ("Unprotected, longest", f"{result.unprotected_ms_max} ms"),
+            ("Orphan exits", str(result.orphan_exits)),
+        ]
+    hold_ms = result.shortest_hold_ms
+    return [
+        ("Volume", usd_text(result.volume_usd)),
+        ("Shortest hold", "none" if hold_ms is None else f"{hold_ms / MINUTE_MS:.1f} min"),
+        ("Uneven, longest", f"{result.longest_imbalance_ms / 1000:.0f} s"),
+    ]
+
+
 def _print(result: "ReplayResult") -> None:
     from rich.console import Console
     from rich.table import Table
@@ -245,8 +281,7 @@ def _print(result: "ReplayResult") -> None:
         ("Exits", reasons),
         ("Net PnL", usd_text(result.net_pnl_usd, signed=True)),
         ("Fees, funding", f"{usd_text(result.fees_usd)}, {usd_text(result.funding_usd, signed=True)}"),
-        ("Unprotected, longest", f"{result.unprotected_ms_max} ms"),
-        ("Orphan exits", str(result.orphan_exits)),
+        *_own_rows(result),
         ("Events, seconds", f"{result.events:,}, {result.seconds:.1f}"),
         ("Ledger", result.ledger),
         ("Fingerprint", result.fingerprint[:32]),

@@ -1,4 +1,4 @@
-"""A strategy of single positions on recorded minutes: the real core against the embedded exchange.
+"""A strategy on recorded minutes: the real core against the embedded exchange.
 
 In process and in virtual time, or over the real wire on loopback; either way the same decisions, orders and
 fills, which the fingerprint shows.
@@ -11,15 +11,18 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings
 from aster_operator.domain.clock import Clock, ManualClock
 from aster_operator.domain.commands import Command, RecordDecision, SubmitOrder
 from aster_operator.domain.events import Event, OperatorAction
 from aster_operator.domain.fills import Fill, settled_cash
 from aster_operator.domain.money import ZERO, plain_text
+from aster_operator.domain.pairing import PairKind
 from aster_operator.exchange.client_protocol import ExchangeClient
 from aster_operator.execution.core import TradingCore
 from aster_operator.execution.positions.desk import PositionDesk
@@ -37,6 +40,7 @@ from aster_operator.simulator.in_process.client import InProcessClient
 
 __all__ = [
     "ArrayReplayResult",
+    "PairReplayResult",
     "ReplayDriver",
     "ReplayOptions",
     "ReplayResult",
@@ -55,26 +59,35 @@ class ReplayDriver(StrEnum):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`data` None plays the bundled sample; `minutes` None plays all of it. `market` says whether minutes are
-    played, or the books, trades and marks that were recorded."""
+    """`strategy` of single positions, or the symbols of `pairs` of delta-neutral. `data` None plays the
+    bundled sample; `minutes` None plays all of it. `market` says whether minutes are played, or the books,
+    trades and marks that were recorded; every `calm_substep_ms` (None: `substep_ms`) while no order waits."""
 
-    strategy: BarStrategy
+    strategy: BarStrategy | None = None
+    pairs: tuple[str, ...] = ()
     data: Path | None = None
     minutes: int | None = None
     seed: int = 1
     faults: str = "none"
     substep_ms: int = 5_000
+    calm_substep_ms: int | None = None
     deposit_usdt: Decimal = Decimal(10_000)
     market: MarketKind = MarketKind.RECORDED
+
+    @property
+    def plan(self) -> SessionPlan:
+        """What the session trades."""
+        return SessionPlan(pairs=self.pairs, bar_strategies=() if self.strategy is None else (self.strategy,))
 
     def venue(self) -> EmbeddedVenueOptions:
         """The exchange to play them on."""
         return EmbeddedVenueOptions(
-            symbols=self.strategy.symbols,
+            symbols=self.plan.symbols,
             market=self.market,
             data=self.data,
             seed=self.seed,
             substep_ms=self.substep_ms,
+            calm_substep_ms=self.calm_substep_ms,
             deposit_usdt=self.deposit_usdt,
         )
 
@@ -102,6 +115,17 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     symbols: tuple[str, ...] = ()
     market_minutes: int = 0
+
+
+class PairReplayResult(ReplayResult, frozen=True, kw_only=True):
+    """Of delta-neutral: `entries` are pairs, and `exits_by_reason` counts rotations, pairs that a limit or a
+    lost leg ended, and those closed for the owner or at the end, which `shortest_hold_ms` leaves out (None:
+    there was no other). `longest_imbalance_ms` is the longest time that any pair stood uneven."""
+
+    rotations: int
+    volume_usd: Decimal
+    shortest_hold_ms: int | None
+    longest_imbalance_ms: int
 
 
 class ArrayReplayResult(ReplayResult, frozen=True, kw_only=True):
@@ -143,8 +167,10 @@ async def replay_strategy(
 
     Raises UserProblem for a strategy or parameters that cannot be used, HistoryError for unusable data.
     """
-    plan = SessionPlan(bar_strategies=(options.strategy,))
+    plan = options.plan
     plan.check()
+    if plan.pairs and PairKind(settings.pair_kind) is PairKind.CARRY:
+        raise UserProblem("pairs with a spot leg are not replayed", "PAIR_KIND", "choose same or cross")
     if venue is None:
         async with in_process_venue(options) as own:
             return await _Replay(settings, options, plan, own, clock).play(ledger, on_progress)
@@ -177,6 +203,7 @@ class _Replay:
             risk_limits(settings),
             max_clock_uncertainty_ms=60_000,
             positions=self._plan.single_positions(settings),
+            kind=PairKind(settings.pair_kind),
         )
         chosen = core_settings(
             settings,
@@ -193,10 +220,12 @@ class _Replay:
             clock=self._clock,
             start_ms=start_ms,
         )
-        watch = ProtectionWatch(venue.exchange, venue.account_id, _desk(core))
+        desk = _desk(core)
+        watch = None if desk is None else ProtectionWatch(venue.exchange, venue.account_id, desk)
 
         async def after_step(now_ms: int) -> None:
-            watch.look(now_ms)
+            if watch is not None:
+                watch.look(now_ms)
             if on_progress is not None:
                 on_progress((now_ms - start_ms) / max(1, end_ms - start_ms))
 
@@ -207,7 +236,8 @@ class _Replay:
         await driver.settle()
         # A report lost at the very end of the data is asked for again, although nothing trades any more.
         await driver.run(venue.stepper.now_ms + _WIND_DOWN_MS, beyond_end=True)
-        watch.look(venue.stepper.now_ms)
+        if watch is not None:
+            watch.look(venue.stepper.now_ms)
         # What a lost report kept from the books and nothing has asked for since.
         await session.catch_up(venue.stepper.now_ms, start_ms + 1)
         await session.disconnect()
@@ -216,7 +246,7 @@ class _Replay:
     async def _result(
         self,
         core: TradingCore,
-        watch: ProtectionWatch,
+        watch: ProtectionWatch | None,
         start_ms: int,
         end_ms: int,
         started_ns: int,
@@ -226,17 +256,10 @@ class _Replay:
         venue_fills = [fill for symbol in symbols for fill in await client.fills(symbol, start_ms)]
         venue_income = settled_cash(await client.income_rows(start_ms + 1))
         account = await client.account_snapshot()
-        reasons = Counter(str(trade.reason) for trade in books.trades)
-        longest = max((trade.unprotected_ms for trade in books.trades), default=0)
-        total = sum(trade.unprotected_ms for trade in books.trades)
         deposit = self._options.deposit_usdt
-        return ReplayResult(
+        result = ReplayResult(
             decisions=len(books.decisions),
-            entries=len(books.trades) + _desk(core).open_position_count,
-            exits_by_reason=dict(sorted(reasons.items())),
-            unprotected_ms_max=max(longest, watch.unprotected_ms_max),
-            unprotected_ms_total=max(total, watch.unprotected_ms_total),
-            orphan_exits=watch.orphan_exits,
+            **self._trades(core, watch),
             net_pnl_usd=account.total_margin_balance - deposit,
             fees_usd=sum((fill.commission for fill in venue_fills), ZERO),
             funding_usd=sum((row.income for row in venue_income if row.is_funding), ZERO),
@@ -254,11 +277,44 @@ class _Replay:
             symbols=symbols,
             market_minutes=(end_ms - start_ms) // 60_000,
         )
+        return result if watch is not None else _of_pairs(result, core, venue_fills)
+
+    def _trades(self, core: TradingCore, watch: ProtectionWatch | None) -> dict[str, Any]:
+        """What became of single positions."""
+        trades, desk = self._books.trades, _desk(core)
+        longest = max((trade.unprotected_ms for trade in trades), default=0)
+        total = sum(trade.unprotected_ms for trade in trades)
+        return {
+            "entries": len(trades) + (0 if desk is None else desk.open_position_count),
+            "exits_by_reason": dict(sorted(Counter(str(trade.reason) for trade in trades).items())),
+            "unprotected_ms_max": longest if watch is None else max(longest, watch.unprotected_ms_max),
+            "unprotected_ms_total": total if watch is None else max(total, watch.unprotected_ms_total),
+            "orphan_exits": 0 if watch is None else watch.orphan_exits,
+        }
 
 
-def _desk(core: TradingCore) -> PositionDesk:
-    (desk,) = (desk for desk in core.state.desks if isinstance(desk, PositionDesk))
-    return desk
+def _of_pairs(result: ReplayResult, core: TradingCore, fills: Sequence[Fill]) -> PairReplayResult:
+    """The same with what pairs did in place of single positions."""
+    held = [pair for pair in core.state.pairs.finished if pair.quantity > 0]
+    holds = [pair.hold_ms for pair in held if pair.hold_ms is not None and not pair.owner_closed]
+    ends = Counter("rotation" if pair.rotated else "owner" if pair.owner_closed else "limit" for pair in held)
+    told = {name: getattr(result, name) for name in ReplayResult.__struct_fields__}
+    told |= {
+        "entries": len(held) + sum(1 for _ in core.state.pairs.active()),
+        "exits_by_reason": dict(sorted(ends.items())),
+    }
+    return PairReplayResult(
+        **told,
+        rotations=ends["rotation"],
+        volume_usd=sum((fill.notional for fill in fills), ZERO),
+        shortest_hold_ms=min(holds, default=None),
+        longest_imbalance_ms=max((pair.longest_imbalance_ms for pair in held), default=0),
+    )
+
+
+def _desk(core: TradingCore) -> PositionDesk | None:
+    """The desk of single positions; None where pairs are traded."""
+    return next((desk for desk in core.state.desks if isinstance(desk, PositionDesk)), None)
 
 
 class _Fingerprint:
