@@ -30,7 +30,7 @@ def look_up(pip_audit: str, lock: Path, service: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (json.JSONDecodeError, KeyError, TypeError):
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        print(f"audit: {service} was not asked about {lock}: {last[0]}", file=sys.stderr)
+        print(f"audit: pip-audit did not answer for {lock}: {last[0][:200]}", file=sys.stderr)
         return []
     return found
 
@@ -48,10 +48,10 @@ def judge(lock: Path, packages: list[dict[str, Any]]) -> int:
         print(f"{lock}: {name} {version} has {weakness['id']}, mended in {mended}")
     if weak:
         return VULNERABLE
+    if unknown and len(unknown) < len(packages):
+        shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        print(f"{lock}: {len(unknown)} of {len(packages)} packages could not be looked up: {shown}")
     if unknown or not packages:
-        count = f"{len(unknown)} of {len(packages)} packages" if packages else "no package"
-        verb = "could not" if packages else "could"
-        print(f"{lock}: {count} {verb} be looked up: nothing is known of the rest; try again with a network")
         return NOT_ANSWERED
     print(f"{lock}: {len(packages)} packages, no known vulnerability")
     return 0
@@ -63,7 +63,16 @@ def main() -> int:
     parser.add_argument("--service", default="pypi", choices=["pypi", "osv"], help="the advisory database")
     parser.add_argument("locks", nargs="+", type=Path)
     arguments = parser.parse_args()
-    codes = [judge(lock, look_up(arguments.pip_audit, lock, arguments.service)) for lock in arguments.locks]
+    found = {lock: look_up(arguments.pip_audit, lock, arguments.service) for lock in arguments.locks}
+    if not any("vulns" in package for packages in found.values() for package in packages):
+        names = ", ".join(map(str, arguments.locks))
+        print(
+            f"audit: nothing is known of any package, {names}: the advisories ({arguments.service}) were not "
+            "reached; run it again with a network",
+            file=sys.stderr,
+        )
+        return NOT_ANSWERED
+    codes = [judge(lock, packages) for lock, packages in found.items()]
     return VULNERABLE if VULNERABLE in codes else max(codes)
 
 

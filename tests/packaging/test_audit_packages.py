@@ -41,14 +41,23 @@ def audit(tmp_path: Path, answer: str, exit_code: int = 0) -> "subprocess.Comple
         ([CLEAN], 0, "1 packages, no known vulnerability"),
         ([CLEAN, WEAK], 1, "weak 1.0 has PYSEC-1, mended in 1.1"),
         ([WEAK, UNKNOWN], 1, "PYSEC-1"),
-        ([CLEAN, UNKNOWN], 2, "1 of 2 packages could not be looked up"),
-        ([], 2, "no package could be looked up"),
+        ([CLEAN, UNKNOWN], 2, "1 of 2 packages could not be looked up: hidden"),
     ],
 )
 def test_the_answer_decides(tmp_path: Path, packages: list[dict[str, object]], code: int, words: str) -> None:
     done = audit(tmp_path, json.dumps({"dependencies": packages, "fixes": []}))
     assert done.returncode == code
     assert words in done.stdout
+
+
+@pytest.mark.parametrize("packages", [[], [UNKNOWN], [UNKNOWN, UNKNOWN]])
+def test_advisories_that_are_not_reached_are_one_line_and_no_pass(
+    tmp_path: Path, packages: list[dict[str, object]]
+) -> None:
+    done = audit(tmp_path, json.dumps({"dependencies": packages, "fixes": []}))
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("audit: nothing is known of any package, requirements/run.txt: the advisories")
 
 
 @pytest.mark.parametrize("answer", ["", "not JSON", "[]", "{}"])
