@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3 python; do \
-	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$candidate" && break; done)
+	"$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo "$$candidate" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
@@ -25,7 +25,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/bin/python:
-	@if [ -z "$(PYTHON)" ]; then echo "aster-operator needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	@if [ -z "$(PYTHON)" ]; then echo "aster-operator needs Python 3.11, 3.12 or 3.13; none was found. Set PYTHON=/path/to/python3.11" >&2; exit 2; fi
 	@echo "Creating $(VENV) with $$($(PYTHON) --version)" >&2
 	@$(PYTHON) -m venv $(VENV)
 

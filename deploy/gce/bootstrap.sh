@@ -51,8 +51,8 @@ install_packages() {
 		apt-get update -qq
 		apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 	fi
-	"${ASTER_PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-		die "Python 3.11 or newer is needed: use Debian 12, Ubuntu 24.04 or newer"
+	"${ASTER_PYTHON:-python3}" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' ||
+		die "Python 3.11, 3.12 or 3.13 is needed: use Debian 12 or 13, Ubuntu 24.04, or set ASTER_PYTHON"
 }
 
 make_user_and_folders() {

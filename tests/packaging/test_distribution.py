@@ -153,10 +153,27 @@ def test_the_demo_runs_from_the_wheel_without_a_checkout(unpacked: Path, tmp_pat
     assert report["ledger"] == "match"
 
 
+MINORS = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", " ".join(PROJECT["classifiers"]))]
+"""Versions 3.x that the project says it runs on."""
+
+
+def test_every_place_names_the_same_pythons() -> None:
+    first, last = min(MINORS), max(MINORS)
+    assert PROJECT["requires-python"] == f">=3.{first},<3.{last + 1}"
+    check = f"not (3, {first}) <= sys.version_info < (3, {last + 1})"
+    words = " or ".join([", ".join(f"3.{minor}" for minor in MINORS[:-1]), f"3.{last}"])
+    for name in ("Makefile", "deploy/gce/bootstrap.sh"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert check in text
+        assert f"Python {words}" in text
+    for name in ("README.md", "CONTRIBUTING.md", "docs/tutorial/first-light.md"):
+        assert f"Python {words}" in (ROOT / name).read_text(encoding="utf-8")
+
+
 def interpreters() -> list[str]:
     """Pythons of this machine that the project supports, the newest patch of each."""
     found: dict[str, str] = {}
-    for minor in range(11, 15):
+    for minor in MINORS:
         name = f"3.{minor}"
         managed = sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python"))
         program = str(managed[-1]) if managed else shutil.which(f"python{name}")
