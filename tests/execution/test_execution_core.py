@@ -716,6 +716,39 @@ def test_a_breach_closes_both_legs_between_cycles() -> None:
     assert decisions(bench)[-1][1].startswith("STOP_LOSS_PCT")
 
 
+def test_a_mark_judges_the_pairs_it_is_of_and_those_at_a_limit_and_anything_else_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = limits_of(stop_loss_pct=Decimal("0.1"))
+    bench = Bench.started(symbols=("BTCUSDT", "ETHUSDT"), limits=limits, policy=TAKER)
+    wanted = orders_in(bench.timer())
+    while wanted:
+        wanted = [order for each in wanted for order in orders_in(bench.fill(each))]
+    pairs = {pair.name: pair for pair in bench.core.state.pairs.active()}
+    assert {pair.phase for pair in pairs.values()} == {PairPhase.HOLDING}
+    strategy, judged = bench.core.state.desks[0].strategy, []
+    check = strategy.check_pairs
+
+    def checked(statuses: Any) -> Any:
+        found = list(statuses)
+        judged.append([status.symbol for status in found])
+        return check(found)
+
+    monkeypatch.setattr(strategy, "check_pairs", checked)
+    bench.mark()
+    bench.mark()
+    bench.mark(symbol="ETHUSDT")
+    assert judged == [["BTCUSDT", "ETHUSDT"], ["BTCUSDT"], ["ETHUSDT"]]
+    pairs["ETHUSDT"].long.funding = Decimal("-10.5")
+    assert orders_in(bench.mark(symbol="ETHUSDT"))
+    assert pairs["ETHUSDT"].urgent
+    bench.mark()
+    assert judged[-1] == ["BTCUSDT", "ETHUSDT"], "what stands at a limit is judged with every mark"
+    bench.feed_status(Feed.USER, healthy=False)
+    bench.timer()
+    assert judged[-1] == ["BTCUSDT", "ETHUSDT"], "more happened than a mark"
+
+
 def test_a_pair_is_not_opened_when_its_hedge_would_not_fit() -> None:
     """Room for one leg alone is room for none: the lead would only be unwound again."""
     limits = limits_of(max_position_size_pct=Decimal(100), max_total_notional_usd=Decimal(60_000))

@@ -182,7 +182,8 @@ class Pair:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Each symbol once."""
-        return tuple(dict.fromkeys(leg.symbol for leg in self.legs))
+        long, short = self.long.symbol, self.short.symbol
+        return (long,) if long == short else (long, short)
 
     @property
     def is_one_symbol(self) -> bool:

@@ -1,6 +1,7 @@
 """The desk of `delta-neutral`: asks the strategy, carries its decisions out, keeps every pair hedged."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -44,7 +45,7 @@ __all__ = ["PairDesk"]
 
 _WAIT_RETRY_MS = 10_000
 _VOLATILITY_BARS = 61
-_CHANGES_NO_PAIR = (QuoteUpdated, BarUpdated, TradePrinted, DepthUpdated, TimerFired)
+_CHANGES_NO_PAIR = QuoteUpdated | BarUpdated | TradePrinted | DepthUpdated | TimerFired
 """Events that move nothing a pair is judged by."""
 
 
@@ -66,6 +67,10 @@ class PairDesk:
         self._told_day_ms: int | None = None
         self._unjudged = True
         """Something has happened since the pairs were last judged that may have brought one to a limit."""
+        self._moved: set[str] | None = None
+        """Symbols whose mark moved since then; None when more has happened than that."""
+        self._breached: frozenset[str] = frozenset()
+        """References of the pairs that stood at a limit when they were last judged."""
 
     @property
     def name(self) -> str:
@@ -88,6 +93,10 @@ class PairDesk:
 
     def learn(self, event: Event) -> None:
         self._unjudged = self._unjudged or not isinstance(event, _CHANGES_NO_PAIR)
+        if not isinstance(event, MarkUpdated | _CHANGES_NO_PAIR):
+            self._moved = None
+        elif isinstance(event, MarkUpdated) and self._moved is not None:
+            self._moved.add(event.mark.symbol)
         if isinstance(event, BarUpdated) and self._crossed:
             self._closes.observe(event.bar)
         if isinstance(event, FeedStatusChanged) and event.healthy:
@@ -177,10 +186,9 @@ class PairDesk:
     def _quiet_pairs(self) -> Iterator[Pair]:
         """Pairs without live orders that have their symbols to themselves: what they hold can be checked."""
         pairs = list(self._state.pairs.active())
+        owners = Counter(symbol for pair in pairs for symbol in pair.symbols)
         for pair in pairs:
-            is_alone = not any(
-                other is not pair and set(other.symbols).intersection(pair.symbols) for other in pairs
-            )
+            is_alone = all(owners[symbol] == 1 for symbol in pair.symbols)
             if is_alone and not pair.has_live_orders:
                 yield pair
 
@@ -217,6 +225,7 @@ class PairDesk:
         if not idle and self._manager.work():
             # A pair opened completely or is gone: decide again with the next tick of the timer.
             self._next_cycle_ms = state.now_ms
+            self._moved = None
 
     def _betas(self) -> dict[str, Beta]:
         """How the two symbols of each cross pairing move together, as far as that is known."""
@@ -240,6 +249,7 @@ class PairDesk:
         decisions = self.strategy.run_cycle(view)
         for decision in decisions:
             self._carry_out(decision, regular=regular)
+        self._moved = None
         self._next_cycle_ms = min((self._next_regular_ms, *self._hold_ends_ms()))
         if any(decision.action == "wait" or decision.is_passing for decision in decisions):
             # What is waited for (data, a cooldown, a calmer market) may come long before the interval ends.
@@ -269,19 +279,34 @@ class PairDesk:
         moved by events, but for the age of what was heard."""
         if self._unjudged or not self._state.pairs.pairs:
             return True
-        return any(
-            mark is None or self._state.now_ms - mark.event_ms > self._state.settings.limits.max_mark_age_ms
-            for pair in self._state.pairs.active()
-            for mark in (self._state.market.of(symbol).mark for symbol in pair.symbols)
-        )
+        return any(self._is_old(pair) for pair in self._state.pairs.active())
+
+    def _is_old(self, pair: Pair) -> bool:
+        marks = (self._state.market.of(symbol).mark for symbol in pair.symbols)
+        oldest_ms = self._state.now_ms - self._state.settings.limits.max_mark_age_ms
+        return any(mark is None or mark.event_ms < oldest_ms for mark in marks)
+
+    def _to_judge(self) -> list[Pair]:
+        """The pairs that may stand otherwise than when they were last judged: those whose mark moved, those
+        that stood at a limit, those that hear nothing. All of them after anything but a mark."""
+        pairs = list(self._state.pairs.active())
+        if self._moved is None:
+            return pairs
+        return [
+            pair
+            for pair in pairs
+            if pair.pair_ref in self._breached
+            or not self._moved.isdisjoint(pair.symbols)
+            or self._is_old(pair)
+            or any(self._state.market.of(symbol).blind_since_ms is not None for symbol in pair.symbols)
+        ]
 
     def _close_risky(self) -> bool:
         """Close the pairs that breach a limit; True when there were any."""
-        self._unjudged = False
-        if not self._state.pairs.pairs:
-            return False
-        decisions = self.strategy.check_pairs(
-            pair_status(self._state, pair) for pair in self._state.pairs.active()
+        judged, self._moved, self._unjudged = self._to_judge(), set(), False
+        decisions = self.strategy.check_pairs(pair_status(self._state, pair) for pair in judged)
+        self._breached = frozenset(
+            decision.intent.pair_ref for decision in decisions if isinstance(decision.intent, ClosePair)
         )
         for decision in decisions:
             self._carry_out(decision, regular=False)
