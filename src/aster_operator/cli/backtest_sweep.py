@@ -286,7 +286,7 @@ def print_sweep(results: "list[SweepResult]", summary: dict[str, Any]) -> None:
         table = Table(title=f"{result.symbol}, {result.bars:,} bars, {result.semantics}{biased}")
         names = ("config_id", "total_pnl", "n_trades", "win_rate", "sharpe", "max_drawdown", "ambiguous_bars")
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(name.replace("_", " "), justify="right")
         for row in build_ranked_metrics(result).select(names).head(10).iter_rows():
             table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
         console.print(table)
