@@ -1,9 +1,12 @@
-"""A client that fails on purpose: answers lost after the fact, refusals, queries that find nothing yet."""
+"""Clients that fail on purpose: answers lost after the fact, refusals, late orders, events nobody hears."""
 
 from collections.abc import Callable
+from typing import Any
 
 from aster_operator.domain.orders import NewOrder, OrderReport
+from aster_operator.exchange.client_protocol import StreamEvent
 from aster_operator.exchange.errors import OrderNotFound, UnknownOutcome, refusal_of
+from aster_operator.simulator.exchange import SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 from aster_operator.simulator.in_process.spot import InProcessSpot
 
@@ -57,4 +60,35 @@ class FaultySpot(InProcessSpot):
         return report
 
 
-__all__ = ["Fault", "FaultyClient", "FaultySpot", "OrderNotFound"]
+class Slow:
+    """A client whose orders reach the exchange `late_ms` of market time late."""
+
+    def __init__(self, client: InProcessClient, exchange: SimulatedExchange, late_ms: int = 5_000) -> None:
+        self._client, self._exchange, self._late_ms = client, exchange, late_ms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def place_order(self, order: NewOrder) -> OrderReport:
+        self._exchange.advance_to(self._exchange.now_ms + self._late_ms)
+        return await self._client.place_order(order)
+
+
+class Deaf:
+    """A client to which some events of the market's stream are not told."""
+
+    def __init__(self, client: InProcessClient, is_unheard: Callable[[StreamEvent], bool]) -> None:
+        self._client, self._is_unheard = client, is_unheard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def open_market_stream(self, channels: Any, on_event: Callable[[StreamEvent], None]) -> Any:
+        def pass_on(event: StreamEvent) -> None:
+            if not self._is_unheard(event):
+                on_event(event)
+
+        return await self._client.open_market_stream(channels, pass_on)
+
+
+__all__ = ["Deaf", "Fault", "FaultyClient", "FaultySpot", "OrderNotFound", "Slow"]

@@ -31,43 +31,12 @@ from aster_operator.runtime.parity_replay import read_session, replay_session
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 
+from .faulty_client import Deaf, Slow
 from .sessions import ACCOUNT, Bench, open_bench
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 MINUTES = 150
 HOLD_MINUTES = 20
-
-
-class Slow:
-    """A client whose orders reach the exchange some seconds of market time late."""
-
-    def __init__(self, client: InProcessClient, exchange: SimulatedExchange) -> None:
-        self._client, self._exchange = client, exchange
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def place_order(self, order: NewOrder) -> Any:
-        self._exchange.advance_to(self._exchange.now_ms + 5_000)
-        return await self._client.place_order(order)
-
-
-class Deaf:
-    """A client that hears no prices in some minutes."""
-
-    def __init__(self, client: InProcessClient, unheard: Callable[[int], bool]) -> None:
-        self._client, self._unheard = client, unheard
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def open_market_stream(self, channels: Any, on_event: Callable[[StreamEvent], None]) -> Any:
-        def pass_on(event: StreamEvent) -> None:
-            is_price = isinstance(event, QuoteUpdated | MarkUpdated)
-            if not (is_price and self._unheard(event.event_ms // MINUTE_MS)):
-                on_event(event)
-
-        return await self._client.open_market_stream(channels, pass_on)
 
 
 @dataclass
@@ -203,7 +172,12 @@ def test_prices_nobody_heard_are_missing_data(journal: Path) -> None:
     start = load_history(None, SYMBOLS).start_ms // MINUTE_MS
 
     def deaf(client: InProcessClient, _exchange: SimulatedExchange) -> Deaf:
-        return Deaf(client, lambda minute: 19 <= minute - start < 30)
+        def is_unheard(event: StreamEvent) -> bool:
+            return isinstance(event, QuoteUpdated | MarkUpdated) and (
+                19 <= event.event_ms // MINUTE_MS - start < 30
+            )
+
+        return Deaf(client, is_unheard)
 
     asyncio.run(trade_live(journal, Live(wrap=deaf)))
     table = compared(journal)

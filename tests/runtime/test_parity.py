@@ -18,7 +18,6 @@ from aster_operator.cli.entry import main
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS, ManualClock
 from aster_operator.domain.commands import RecordDecision, RecordTrade
 from aster_operator.domain.events import BarUpdated, OperatorAction
-from aster_operator.domain.orders import NewOrder
 from aster_operator.exchange.client_protocol import StreamEvent
 from aster_operator.execution.core import TradingCore
 from aster_operator.market_data.history import load_history
@@ -34,42 +33,12 @@ from aster_operator.runtime.venue_setup import prepare_venue
 from aster_operator.simulator.exchange import ExchangeOptions, SimulatedExchange
 from aster_operator.simulator.in_process.client import InProcessClient
 
+from .faulty_client import Deaf, Slow
 from .position_sessions import settings_with
 
 ACCOUNT = "live"
 SYMBOLS = ("ETHUSDT",)
 HOURS = 3
-
-
-class Slow:
-    """A client whose orders reach the exchange some seconds of market time late."""
-
-    def __init__(self, client: InProcessClient, exchange: SimulatedExchange, late_ms: int) -> None:
-        self._client, self._exchange, self._late_ms = client, exchange, late_ms
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def place_order(self, order: NewOrder) -> Any:
-        self._exchange.advance_to(self._exchange.now_ms + self._late_ms)
-        return await self._client.place_order(order)
-
-
-class Deaf:
-    """A client that does not hear the bars of some minutes."""
-
-    def __init__(self, client: InProcessClient, unheard: Callable[[int], bool]) -> None:
-        self._client, self._unheard = client, unheard
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def open_market_stream(self, channels: Any, on_event: Callable[[StreamEvent], None]) -> Any:
-        def pass_on(event: StreamEvent) -> None:
-            if not (isinstance(event, BarUpdated) and self._unheard(event.bar.open_ms // MINUTE_MS)):
-                on_event(event)
-
-        return await self._client.open_market_stream(channels, pass_on)
 
 
 @dataclass
@@ -164,10 +133,7 @@ def test_another_fee_is_a_fee(journal: Path) -> None:
 
 
 def test_orders_that_come_late_are_latency(journal: Path) -> None:
-    def late(client: InProcessClient, exchange: SimulatedExchange) -> Slow:
-        return Slow(client, exchange, 5_000)
-
-    asyncio.run(trade_live(journal, Live(wrap=late)))
+    asyncio.run(trade_live(journal, Live(wrap=Slow)))
     table = compared(journal)
     check_sums(table)
     assert not table.is_identical
@@ -180,7 +146,10 @@ def test_minutes_nobody_heard_are_missing_data(journal: Path) -> None:
     start = load_history(None, SYMBOLS).start_ms // MINUTE_MS
 
     def deaf(client: InProcessClient, exchange: SimulatedExchange) -> Deaf:
-        return Deaf(client, lambda minute: 60 <= minute - start < 90)
+        def is_unheard(event: StreamEvent) -> bool:
+            return isinstance(event, BarUpdated) and 60 <= event.bar.open_ms // MINUTE_MS - start < 90
+
+        return Deaf(client, is_unheard)
 
     asyncio.run(trade_live(journal, Live(wrap=deaf)))
     table = compared(journal)
