@@ -303,3 +303,11 @@ def test_python_dash_m_and_the_console_script_are_one(run: Run) -> None:
         pytest.skip("the console script is not installed next to this Python")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == run("--version").stdout
+
+
+def test_the_package_itself_is_the_command() -> None:
+    command = [sys.executable, "-m", "aster_operator", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "aster-operator")
+    wrong = subprocess.run([*command[:3], "nonsense"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
