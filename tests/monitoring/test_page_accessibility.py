@@ -87,6 +87,10 @@ def test_everything_has_a_name_and_a_place(demo: Demo, page: Any) -> None:
         assert levels[0] == 1, path
         assert levels.count(1) == 1, path
         assert all(after - before <= 1 for before, after in pairwise(levels)), path
+        lefts = page.locator("section.card").evaluate_all(
+            "all => all.map(each => each.getBoundingClientRect().x)"
+        )
+        assert lefts[0] == min(lefts), "what is only heard takes no room"
         for role in ("banner", "navigation", "main"):
             assert page.get_by_role(role).count() == 1, role
         assert page.get_by_role("main").get_by_role("navigation").count() == 0

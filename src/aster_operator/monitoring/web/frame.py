@@ -202,7 +202,8 @@ def page_frame(hub: DashboardHub, client: Client, path: str) -> Iterator[Panels]
     panels.call(lambda: state.set_content(_state_html(hub)))
     panels.call(lambda: banner.set_content(_banner_html(hub)))
     with ui.element("main").classes("main").props('id="main" role="main" tabindex="-1"'):
-        ui.html(f'<h1 class="said">{m.text(dict(PAGES)[path])}</h1>', sanitize=False)
+        # Outside the grid of the panels, whose first cell it would take.
+        ui.html(f"<h1>{m.text(dict(PAGES)[path])}</h1>", sanitize=False).classes("said")
         yield panels
     panels.start()
 

@@ -143,7 +143,9 @@ class _Pager:
             ]
 
     def _button(self, name: str, target: Callable[[], int]) -> Button:
-        return ui.button(name, on_click=lambda: self._go(target())).props("dense outline no-caps")
+        button = ui.button(name, on_click=lambda: self._go(target())).props("dense outline no-caps")
+        button.disable()  # until there are rows
+        return button
 
     def _go(self, offset: int) -> None:
         self.offset = max(0, offset)
