@@ -247,3 +247,9 @@ def test_demo_plays_other_data_with_the_symbols_it_finds_there(run: Run, tmp_pat
     report = json.loads(done.stdout)
     assert report["symbols"] == ["NEARUSDT"]
     assert report["ledger"] == "match"
+
+
+def test_a_remark_about_the_settings_is_made_once(run: Run) -> None:
+    done = run("demo", "--hours", "0.02", "--json", environment={"ASTER_STRATEGY": "midfreq"})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("ASTER_STRATEGY is no setting, environment: it is ignored") == 1

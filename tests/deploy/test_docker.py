@@ -179,3 +179,17 @@ def test_the_healthcheck_tells_a_session_that_stands_still(tmp_path: Path, age_s
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
     assert done.returncode == code, done.stdout
+
+
+def test_the_page_makes_every_secret_for_the_user_of_the_image() -> None:
+    page = (ROOT / "docs" / "how-to" / "docker.md").read_text(encoding="utf-8")
+    for name, secret in compose()["secrets"].items():
+        assert f"> {secret['file']}" in page or f"--out {secret['file']}" in page, name
+    user = next(text.split(":")[0] for word, text in steps() if word == "USER")
+    assert f"sudo chown {user} secrets/*" in page
+    override = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    changed = override["services"]["operator"]["command"]
+    assert set(compose()["services"]["operator"]["command"]) - set(changed) == {
+        "${ASTER_STRATEGY:-delta-neutral}"
+    }
+    assert "--yes-real-money" in changed

@@ -82,7 +82,7 @@ def _demo(
 
 def _demo_settings(env_file: str | None, data: Path | None, pair: str | None) -> "Settings":
     """The person's settings with the demo's values where nothing was set, and books of their own."""
-    given = settings_from(env_file)
+    given = settings_from(env_file, quiet=True)
     overrides = check_kind(pair)
     if not {"DB_PATH", "DATABASE_URL"} & keys_set(given):
         overrides["DB_PATH"] = str(_new_books(Path(given.state_dir)))

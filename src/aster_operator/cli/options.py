@@ -37,10 +37,12 @@ def settings_from(
     *,
     overrides: dict[str, Any] | None = None,
     for_trading: bool = False,
+    quiet: bool = False,
 ) -> "Settings":
     """Load the settings for a command and print the warnings about them to standard error.
 
-    `overrides` maps environment names to values from the command line; None values are left out.
+    `overrides` maps environment names to values from the command line; None values are left out. `quiet`
+    prints nothing, for a look at what is set before the settings that count are loaded.
     Raises SettingsProblem.
     """
     from aster_operator.cli.errors import print_warnings
@@ -50,7 +52,8 @@ def settings_from(
     if database_url is not None:
         given["DATABASE_URL"] = database_url
     settings = load_settings(env_file, overrides=given, for_trading=for_trading)
-    print_warnings(settings.warnings)
+    if not quiet:
+        print_warnings(settings.warnings)
     # A crash is reported where no settings are at hand any more.
     os.environ.setdefault("LOG_DIR", settings.log_dir)
     return settings

@@ -27,11 +27,8 @@ def settings_for_the_sim(
 ) -> "Settings":
     """Settings for the embedded exchange: what was not set gets the demo's values and `defaults`;
     `overrides` win."""
-    unset = {
-        key: value
-        for key, value in (_DEMO_DEFAULTS | (defaults or {})).items()
-        if key not in keys_set(settings_from(env_file, overrides=overrides))
-    }
+    already = keys_set(settings_from(env_file, overrides=overrides, quiet=True))
+    unset = {key: value for key, value in (_DEMO_DEFAULTS | (defaults or {})).items() if key not in already}
     return settings_from(env_file, overrides=unset | {"VENUE": "sim"} | overrides)
 
 
