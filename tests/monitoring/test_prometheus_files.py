@@ -1,6 +1,7 @@
 """The Grafana dashboard and the alert rules that ship: they speak of metrics that there are."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from watched import Facts, FactsInMemory, hub_of
 
+from aster_operator.cli.dashboard_parts import recorder_lag
+from aster_operator.domain.clock import ManualClock
 from aster_operator.monitoring.web.metrics import metric_families
 from aster_operator.monitoring.web.source import StreamHead
 
@@ -68,3 +71,14 @@ def test_prometheus_takes_the_rules() -> None:
         text=True,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_recorder_lags_by_what_it_wrote_last_whatever_becomes_of_older_days(tmp_path: Path) -> None:
+    lag = recorder_lag(tmp_path, ManualClock(1_000_000))
+    assert lag() is None
+    for symbol, day, written_s in (("BTCUSDT", "01", 990), ("BTCUSDT", "02", 700), ("ETHUSDT", "02", 600)):
+        folder = tmp_path / "stream=trades" / f"symbol={symbol}" / f"date=2026-01-{day}"
+        folder.mkdir(parents=True)
+        (folder / "part.parquet").touch()
+        os.utime(folder / "part.parquet", (written_s, written_s))
+    assert lag() == 300, "the day packed just now is an old one"

@@ -17,7 +17,7 @@ from aster_operator.monitoring.web.server import DashboardOptions
 from aster_operator.monitoring.web.telemetry import MetricsPusher, metrics_pusher
 from aster_operator.rewards.profile import load_profile
 
-__all__ = ["dashboard_parts", "telemetry"]
+__all__ = ["dashboard_parts", "recorder_lag", "telemetry"]
 
 _TOKEN_KEY = "DASHBOARD_TOKEN"  # noqa: S105 (a name, not a token)
 _LEAST_TOKEN = 16
@@ -51,7 +51,7 @@ def dashboard_parts(
         require_token=require_token,
         allowed_hosts=allowed_hosts,
         lab_folder=results,
-        recorder_lag_s=_recorder_lag(Path(settings.catalog_dir), clock),
+        recorder_lag_s=recorder_lag(Path(settings.catalog_dir), clock),
     )
     return hub, books, options, clock
 
@@ -86,12 +86,14 @@ def _token() -> str:
     return given
 
 
-def _recorder_lag(catalog: Path, clock: Clock) -> Callable[[], float | None]:
-    """Seconds since the recorder last wrote a segment; None where nothing is recorded."""
+def recorder_lag(catalog: Path, clock: Clock) -> Callable[[], float | None]:
+    """Seconds since the recorder last wrote a segment; None where nothing is recorded. Of each symbol only
+    the newest day is looked at: the others are many, and others than the recorder pack and move them."""
 
     def lag() -> float | None:
+        days = (max(symbol.glob("date=*"), default=None) for symbol in catalog.glob("stream=*/symbol=*"))
         newest = max(
-            (path.stat().st_mtime for path in catalog.glob("stream=*/symbol=*/date=*/*")), default=None
+            (path.stat().st_mtime for day in days if day is not None for path in day.iterdir()), default=None
         )
         return None if newest is None else max(0.0, clock.now_ms() / 1000 - newest)
 
