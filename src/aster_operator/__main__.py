@@ -1,8 +1,7 @@
-"""`python -m aster_operator` is `aster-operator`."""
+"""`python -m aster_operator` is the command `aster-operator`."""
 
 import sys
 
 from aster_operator.cli.entry import main
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())

@@ -178,6 +178,30 @@ def test_a_tag_signed_by_one_who_may_is_installed(machine: Machine) -> None:
 
 @needs_root
 @needs_ssh_keygen
+def test_a_rollback_to_a_tag_verifies_it_and_lays_it_out_where_it_is_gone(machine: Machine) -> None:
+    key = machine.signer("releaser", allowed=True)
+    first = machine.commit("one")
+    machine.sign("v1.0.0", key)
+    assert machine.release("install", "v1.0.0").returncode == 0
+    second = machine.commit("two")
+    machine.sign("v1.1.0", key)
+    assert machine.release("install", "v1.1.0").returncode == 0
+    assert machine.release("rollback", "v1.0.0").returncode == 0
+    assert machine.current == first
+    shutil.rmtree(machine.app / "releases" / second)
+    assert machine.release("rollback", "v1.1.0").returncode == 0
+    assert machine.current == second
+    assert (machine.app / "releases" / second / "file").read_text() == "two"
+    # Who may sign was changed since: what nobody vouches for any more is not taken back either.
+    machine.signer("successor", allowed=True)
+    refused = machine.release("rollback", "v1.0.0")
+    assert refused.returncode == 2
+    assert "do not install it" in refused.stderr
+    assert machine.current == second
+
+
+@needs_root
+@needs_ssh_keygen
 def test_a_tag_signed_by_another_is_refused(machine: Machine) -> None:
     machine.commit("one")
     machine.signer("releaser", allowed=True)
