@@ -79,6 +79,28 @@ def test_the_catalog_gives_what_the_logs_give(tmp_path: Path) -> None:
     assert found.equals(features(tmp_path / "logs"))
 
 
+@pytest.mark.parametrize(("step_ms", "shuffled"), [(1, True), (4000, True), (4000, False)])
+def test_a_catalog_in_any_order_and_in_any_files_gives_the_same(
+    tmp_path: Path, step_ms: int, shuffled: bool
+) -> None:
+    write_logs(tmp_path / "logs", 20, 11, offset_ms=250)
+    csv_to_catalog(tmp_path / "logs", tmp_path / "catalog", added_name(1, 1))
+    files = list((tmp_path / "catalog").rglob("*.parquet"))
+    # Of rows of one time the one that was received last counts.
+    time = pl.col("event_ms") // step_ms * step_ms
+    rows_of = {file: pl.read_parquet(file, hive_partitioning=False).with_columns(time) for file in files}
+    for file, rows in rows_of.items():
+        rows.write_parquet(file)
+    whole = build_features(feature_sources.CatalogSource(tmp_path / "catalog"), WINDOWS).table
+    for file, rows in rows_of.items():
+        mixed = rows.sort("event_ms", "received_ns", descending=[False, True])
+        if shuffled:
+            mixed = rows.sample(fraction=1.0, shuffle=True, seed=1)
+        mixed[:400].write_parquet(file)
+        mixed[400:].write_parquet(file.with_name(added_name(2, 1)))
+    assert build_features(feature_sources.CatalogSource(tmp_path / "catalog"), WINDOWS).table.equals(whole)
+
+
 def test_indicators_are_those_of_the_live_strategy(tmp_path: Path) -> None:
     write_logs(tmp_path, 30, 6, symbols=("BTCUSDT",))
     found = features(tmp_path)
