@@ -17,7 +17,7 @@ import numpy as np
 from aster_operator.backtest.ahead import worked_ahead
 from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
-from aster_operator.backtest.log_files import read_log
+from aster_operator.backtest.log_files import Rooms, read_log
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.tables import is_sorted
 
@@ -103,12 +103,13 @@ class CsvLogSource:
         self.folder = folder
         self.symbols = symbols
         self.times = times
+        self._rooms = Rooms()
 
     def pieces(self, stream: Stream) -> Iterator[Piece]:
         numbers: dict[str, int] = {}
         for file in self._files(stream):
             first_row = 1
-            for rows in read_log(file, ("ts_unix_ms", "symbol", *stream.log_columns)):
+            for rows in read_log(file, ("ts_unix_ms", "symbol", *stream.log_columns), self._rooms):
                 for name in rows.symbols:
                     if name and (self.symbols is None or name in self.symbols):
                         numbers.setdefault(name, len(numbers))

@@ -29,7 +29,7 @@ from aster_operator.backtest.kernels.log_rows import (
 )
 from aster_operator.backtest.problems import BacktestProblem
 
-__all__ = ["LogRows", "read_log"]
+__all__ = ["LogRows", "Rooms", "read_log"]
 
 _CHUNK_BYTES = 8_000_000
 _LONGEST_LINE = 1_000_000
@@ -62,23 +62,26 @@ class _Fault:
     column: int | None
 
 
-def read_log(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
-    """The rows of `file` in order; `columns` begins with time and symbol. Raises BacktestProblem."""
+def read_log(file: Path, columns: Sequence[str], rooms: Rooms | None = None) -> Iterator[LogRows]:
+    """The rows of `file` in order; `columns` begins with time and symbol. Raises BacktestProblem.
+
+    Files that are read one after the other may share their `rooms`.
+    """
     try:
-        yield from _read(file, columns)
+        yield from _read(file, columns, Rooms() if rooms is None else rooms)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BacktestProblem(f"not a readable CSV log ({reason})", str(file), "check the file") from None
 
 
-def _read(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
+def _read(file: Path, columns: Sequence[str], rooms: Rooms) -> Iterator[LogRows]:
     start, names = _header(file)
     for name in columns:
         if names.count(name) != 1:
             what = "the column is there twice" if name in names else "the column is missing"
             raise BacktestProblem(what, f"{file}, column {name}", "check the log")
     slots = np.array([columns.index(name) if name in columns else -1 for name in names], dtype=np.int32)
-    reader = _Reader(file, slots[: np.flatnonzero(slots >= 0)[-1] + 1], len(names))
+    reader = _Reader(file, slots[: np.flatnonzero(slots >= 0)[-1] + 1], len(names), rooms)
     spans = range(start, reader.size, _CHUNK_BYTES)
     first_row = 1
     for room, pieces, fault in worked_ahead(
@@ -91,7 +94,7 @@ def _read(file: Path, columns: Sequence[str]) -> Iterator[LogRows]:
             column = "" if fault.column is None else f", column {columns[fault.column]}"
             row = first_row - len(pieces[-1].time_ms) + fault.row
             raise BacktestProblem(fault.complaint, f"{file}, row {row}{column}", "correct it")
-        reader.rooms.append(room)
+        rooms.give_back(room)
 
 
 def _header(file: Path) -> tuple[int, list[str]]:
@@ -107,7 +110,8 @@ def _header(file: Path) -> tuple[int, list[str]]:
 class _Room:
     """Where a piece is read and converted: used again, as new memory costs as much as half the conversion."""
 
-    def __init__(self, length: int, values: int) -> None:
+    def __init__(self, length: int) -> None:
+        self.length = length
         rows = length // _SHORTEST_LINE + 1
         longest = length + _LONGEST_LINE
         # Numbers are read from behind: there is room before the first line as well.
@@ -119,29 +123,48 @@ class _Room:
         )
         self.odd = np.empty((_ODD_FIELDS, 4), np.int64)
         self.symbol_of, self.times = np.empty(rows, np.int32), np.empty(rows, np.int64)
-        self.values = np.empty((rows, values))
+        self._values = np.empty(0)
+
+    def values(self, columns: int) -> Floats:
+        size = columns * len(self.times)
+        if len(self._values) < size:
+            self._values = np.empty(size)
+        return self._values[:size].reshape(-1, columns)
+
+
+class Rooms:
+    """Rooms that nobody uses; several threads may take them and give them back."""
+
+    def __init__(self) -> None:
+        self._unused: deque[_Room] = deque()
+
+    def take(self, length: int) -> _Room:
+        """One for pieces of at most `length` bytes."""
+        try:
+            room = self._unused.pop()
+        except IndexError:
+            return _Room(length)
+        return room if room.length >= length else _Room(length)
+
+    def give_back(self, room: _Room) -> None:
+        self._unused.append(room)
 
 
 class _Reader:
     """Reads pieces of one file; may be used by several threads at once."""
 
-    def __init__(self, file: Path, slots: Integers, columns: int) -> None:
+    def __init__(self, file: Path, slots: Integers, columns: int, rooms: Rooms) -> None:
         self.file = file
         self.size = file.stat().st_size
         self.slots, self.columns = slots, columns
-        self.length = min(_CHUNK_BYTES, self.size)
-        self.rooms: deque[_Room] = deque()
-        """Those that nobody uses."""
+        self.rooms = rooms
 
     def read(self, begin: int, is_first: bool) -> tuple[_Room, list[LogRows], _Fault | None]:
         """The rows whose lines begin in the piece from byte `begin` on, up to the first bad one.
 
         They lie in the room, whoever has taken them gives it back.
         """
-        try:
-            room = self.rooms.pop()
-        except IndexError:
-            room = _Room(self.length, int(self.slots.max()) - SYMBOL_SLOT)
+        room = self.rooms.take(min(_CHUNK_BYTES, self.size))
         start, stop = self._lines(room.text, begin, is_first)
         address = room.text.ctypes.data
         at = address + start
@@ -200,7 +223,9 @@ class _Reader:
         # Rows of the same piece lie there until all were taken.
         symbol_of = room.symbol_of if is_first else np.empty_like(room.symbol_of)
         times = room.times if is_first else np.empty_like(room.times)
-        values = room.values if is_first else np.empty_like(room.values)
+        values = room.values(int(self.slots.max()) - SYMBOL_SLOT)
+        if not is_first:
+            values = np.empty_like(values)
         at, rows, symbols, strange = scan_rows(
             start, stop, self.slots, keys, places, symbol_of, times, values, odd, room.scratch
         )
