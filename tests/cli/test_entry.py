@@ -311,12 +311,3 @@ def test_the_package_itself_is_the_command() -> None:
     assert (done.returncode, done.stdout.split()[0]) == (0, "aster-operator")
     wrong = subprocess.run([*command[:3], "nonsense"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-
-
-def test_the_package_can_be_run_as_a_module() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "aster_operator", "--version"],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"aster-operator \d+\.\d+\.\d+\S*\n", done.stdout)
