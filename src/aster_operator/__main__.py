@@ -1,7 +1,8 @@
-"""`python -m aster_operator` is the command `aster-operator`."""
+"""`python -m aster_operator` is `aster-operator`."""
 
 import sys
 
 from aster_operator.cli.entry import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
