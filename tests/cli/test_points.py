@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from cli_calls import Call
 
@@ -21,6 +22,7 @@ from aster_operator.database.selection import LedgerKey, Selection
 from aster_operator.domain.clock import DAY_MS, HOUR_MS, WallClock
 from aster_operator.domain.enums import LiquidityRole, PositionSide
 from aster_operator.domain.fills import Fill, IncomeRow
+from aster_operator.monitoring.web.api import openapi_document
 
 D = Decimal
 MONDAY = datetime(2025, 11, 10, tzinfo=UTC)
@@ -88,6 +90,10 @@ def week_of_pairs(week: int, pairs: int = 1, **changes: Any) -> list[Fill]:
 def answer(call: Call, *options: str) -> Any:
     done = call("points", *options, "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    components = openapi_document()["components"]
+    jsonschema.validate(
+        json.loads(done.stdout), {"$ref": "#/components/schemas/Points", "components": components}
+    )
     return json.loads(done.stdout, parse_float=Decimal, parse_int=Decimal)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from fastapi import FastAPI
 from msgspec.structs import replace
 from watched import Facts, FactsInMemory, OneSession, hub_of
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
+from books_values import DAY_ONE_MS, make_fill
+
+from aster_operator.database.recorder import TradeRecorder
 from aster_operator.database.schema import open_books
-from aster_operator.domain.clock import ManualClock
+from aster_operator.database.selection import LedgerKey
+from aster_operator.domain.clock import DAY_MS, ManualClock
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.web.api import add_api, openapi_document
@@ -94,6 +100,14 @@ async def test_numbers_are_exact(api: httpx.AsyncClient, hub: DashboardHub) -> N
         ("/api/trades/nobody", 404, "nobody"),
         ("/api/trades?limit=99999999", 200, "rows"),
         ("/api/lab?name=../../etc/passwd", 200, "no sweep results"),
+        ("/api/report?day=2026-02-30", 400, "day is a UTC day"),
+        ("/api/report?day=20260201", 400, "day is a UTC day"),
+        ("/api/report?day=1969-12-31", 400, "day is a UTC day"),
+        ("/api/report?last_run=yes", 400, "last_run is true or false"),
+        ("/api/report?last_run=true&day=2026-02-01", 400, "exclude each other"),
+        ("/api/report?last_run=true", 404, "the books hold no session"),
+        ("/api/report?last_run=false&day=9999-12-31", 200, "9999-12-31"),
+        ("/api/books?day=2026-02-01", 400, "no parameter day"),
     ],
 )
 async def test_what_cannot_be_answered_is_said(
@@ -124,6 +138,48 @@ async def test_books_that_cannot_be_read_are_a_problem_to_show(tmp_path: Path) -
     (tmp_path / "books.db").write_text("this is no database, and long enough to be looked at" * 10)
     costs = await books_at(tmp_path / "books.db").costs(None)
     assert "cannot be read" in (costs.problem or "")
+
+
+@pytest.mark.parametrize("path", ["/api/report", "/api/report?last_run=true", "/api/points", "/api/books"])
+async def test_books_that_cannot_be_read_are_one_line_to_a_program(tmp_path: Path, path: str) -> None:
+    (tmp_path / "books.db").write_text("this is no database, and long enough to be looked at" * 10)
+    app = FastAPI()
+    add_api(app, hub_of(None), books_at(tmp_path / "books.db"), tmp_path)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
+        answer = await client.get(path)
+    assert answer.status_code == 503
+    assert set(answer.json()) == {"error"}
+    assert answer.json()["error"].startswith("the books cannot be read: file is not a database, ")
+    assert "\n" not in answer.json()["error"]
+
+
+async def test_the_books_are_read_every_ten_seconds_at_most_and_yesterday_is_the_clock_s(
+    tmp_path: Path,
+) -> None:
+    address = f"sqlite:///{tmp_path / 'books.db'}"
+    clock = ManualClock(DAY_ONE_MS + DAY_MS)
+    engine = open_books(address)
+    recorder = TradeRecorder(engine, LedgerKey(venue="sim", account="0xabc"), "run-1")
+    books = BookReader(lambda: open_books(address), "none", load_profile("none"), clock)
+
+    async def trades() -> list[int]:
+        sums, points, report = await books.books(), await books.points(), await books.report()
+        assert report.period.name == "2026-02-20"
+        return [
+            sum(venue.total.trades for venue in sums.venues),
+            sum(epoch.trades for epoch in points.epochs),
+            sum(venue.total.trades for venue in report.venues),
+        ]
+
+    recorder.record_fill(make_fill(1))
+    assert await trades() == [1, 1, 1]
+    recorder.record_fill(make_fill(2))
+    clock.advance_ms(10_000)
+    assert await trades() == [1, 1, 1]
+    clock.advance_ms(1)
+    assert await trades() == [2, 2, 2]
+    engine.dispose()
+    books.close()
 
 
 # --- metrics --------------------------------------------------------------------------------------------

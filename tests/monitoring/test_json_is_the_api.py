@@ -6,11 +6,25 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import polars as pl
 import pytest
 from demo_to_look_at import PAGES
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
+from books_values import DAY_ONE_MS, make_fill, make_income
+
+from aster_operator.database.recorder import TradeRecorder
+from aster_operator.database.schema import open_books
+from aster_operator.database.selection import LedgerKey
+from aster_operator.domain.clock import DAY_MS
+from aster_operator.market_data.catalog.layout import date_of
+from aster_operator.market_data.catalog.parts import add_rows
 
 
 def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -30,23 +44,31 @@ def printed(folder: Path, *arguments: str) -> Any:
     process = command(folder, *arguments)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    return json.loads(out)
+    return json.loads(out, parse_float=Decimal)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
+    """The first line of a dashboard in that folder, without a session that runs."""
+    process = command(folder, "dashboard", "--port", "0", "--json", *arguments)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @pytest.fixture
 def served(journal: Path) -> Iterator[dict[str, str]]:
-    """The first line of a dashboard of that journal, without a session that runs."""
-    process = command(journal.parent, "dashboard", "--port", "0", "--json", "--journal", str(journal))
-    assert process.stdout is not None
-    yield json.loads(process.stdout.readline())
-    process.terminate()
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    with serving(journal.parent, "--journal", str(journal)) as first_line:
+        yield first_line
 
 
 def answered(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310
-        return json.load(answer)
+        return json.load(answer, parse_float=Decimal)
 
 
 def test_the_contract_of_the_first_line_and_of_the_paths(served: dict[str, str]) -> None:
@@ -61,3 +83,67 @@ def test_the_contract_of_the_first_line_and_of_the_paths(served: dict[str, str])
 def test_top_prints_what_the_api_answers(served: dict[str, str], journal: Path) -> None:
     from_top = printed(journal.parent, "top", "--json", "--journal", str(journal))
     assert from_top == answered(f"{served['api_url']}/now")
+
+
+# --- the books ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A folder with books of two venues, a session that failed, a gap in the catalog and a crash file."""
+    engine = open_books(f"sqlite:///{tmp_path / 'books.db'}")
+    mine = TradeRecorder(engine, LedgerKey(venue="mainnet", account="0xabc"), "run-1")
+    mine.start_run("delta-neutral", DAY_ONE_MS, seed=None, settings_fingerprint="f")
+    mine.record_fills(
+        [
+            make_fill(1, price=Decimal("67890.123456789")),
+            make_fill(2, symbol="ETHUSDT", commission=Decimal("0.1"), commission_asset="ASTER"),
+            make_fill(3, event_ms=DAY_ONE_MS + DAY_MS),
+        ]
+    )
+    mine.record_income_rows(
+        [make_income(1), make_income(2, income_type="INSURANCE_CLEAR", income=Decimal("-2.25"))]
+    )
+    mine.finish_run(DAY_ONE_MS + 60_000, "failed")
+    TradeRecorder(engine, LedgerKey(venue="sim", account="0xabc", instance="life-1"), "run-2").record_fill(
+        make_fill(4)
+    )
+    engine.dispose()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / f"crash-{DAY_ONE_MS + 5}-1.log").write_text("it fell over")
+    gap = pl.DataFrame(
+        {
+            "symbol": ["BTCUSDT"], "event_ms": [DAY_ONE_MS], "received_ns": [1], "source": ["stream"],
+            "affected_stream": ["aggTrade"], "start_ms": [DAY_ONE_MS], "end_ms": [DAY_ONE_MS + 60_000],
+            "cause": ["disconnect"], "detail": [""], "missed": [None], "is_filled": [False],
+        },
+        schema_overrides={"missed": pl.Int64},
+    )  # fmt: skip
+    add_rows(tmp_path / "catalog", "gaps", gap, "add-1.parquet")
+    return tmp_path
+
+
+def test_what_is_printed_of_the_books_is_what_the_api_answers_and_describes(kept: Path) -> None:
+    day = date_of(DAY_ONE_MS)
+    pairs = (
+        ("/books", "/books", ("db", "stats")),
+        ("/points", "/points", ("points", "--profile", "dawn-crystal")),
+        ("/report", f"/report?day={day}", ("report", "--day", day)),
+        ("/report", "/report?last_run=true", ("report", "--last-run")),
+    )
+    answers = {}
+    with serving(kept, "--profile", "dawn-crystal") as served:
+        document = answered(f"{served['api_url']}/openapi.json")
+        for path, asked, words in pairs:
+            answer = answers[asked] = answered(served["api_url"] + asked)
+            shown = printed(kept, *words, "--json")
+            assert answer == (shown["report"] if path == "/report" else shown), asked
+            described = document["paths"][f"/api{path}"]["get"]["responses"]["200"]["content"]
+            schema = described["application/json"]["schema"]
+            jsonschema.validate(answer, {**schema, "components": document["components"]})
+    assert [venue["venue"] for venue in answers["/books"]["venues"]] == ["mainnet", "sim"]
+    assert answers["/points"]["books"][0]["total"]["points"]["high"] > 0
+    of_day, of_session = answers[f"/report?day={day}"], answers["/report?last_run=true"]
+    assert [gap["cause"] for gap in of_day["data_gaps"]] == ["disconnect"]
+    assert "crash file" in str(of_day["warnings"])
+    assert (of_day["period"]["name"], of_session["period"]["run_id"]) == (day, "run-1")

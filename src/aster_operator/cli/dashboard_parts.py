@@ -42,7 +42,12 @@ def dashboard_parts(
     versions = {name: version(name) for name in ("aster-operator", "nicegui", "polars", "msgspec")}
     hub = DashboardHub(source, clock, read_only=read_only, versions=versions)
     books = BookReader(
-        lambda: open_books(settings.database_url), profile_name, load_profile(profile_name), clock
+        lambda: open_books(settings.database_url),
+        profile_name,
+        load_profile(profile_name),
+        clock,
+        catalog=Path(settings.catalog_dir),
+        crashes=Path(settings.log_dir),
     )
     options = DashboardOptions(
         host=host,

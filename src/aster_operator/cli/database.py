@@ -73,18 +73,20 @@ def _stats(
     Example:
       aster-operator db stats --venue mainnet --since 2026-02-01 --json
     """
-    from aster_operator.cli.book_stats import gather, print_json, print_tables
+    from aster_operator.cli.book_stats import print_tables
+    from aster_operator.cli.json_output import print_json
     from aster_operator.cli.times import selection
     from aster_operator.database.engine import describing_errors
     from aster_operator.database.schema import open_books
+    from aster_operator.monitoring.pictures.books import books_picture, gather_figures
 
     chosen = selection(venue=venue, symbol=symbol, since=since, until=until)
     url = settings_from(env_file, database_url).database_url
     engine = open_books(url)
     with describing_errors(url), engine.connect() as connection:
-        figures = gather(connection, chosen)
+        figures = gather_figures(connection, chosen)
     if json_output:
-        print_json(figures)
+        print_json(books_picture(figures))
     else:
         print_tables(figures)
 

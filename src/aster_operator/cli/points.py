@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-    from aster_operator.cli.points_answer import Fit
     from aster_operator.database.selection import Selection
+    from aster_operator.monitoring.points_answer import Fit
     from aster_operator.monitoring.points_books import BookReports
     from aster_operator.rewards.profile import Profile
     from aster_operator.rewards.records import Context
@@ -95,10 +95,11 @@ def _points(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    from aster_operator.cli.points_answer import PointsAnswer
-    from aster_operator.cli.points_json import print_answer_json
+    from aster_operator.cli.json_output import print_json
     from aster_operator.cli.points_tables import print_answer
     from aster_operator.cli.times import selection
+    from aster_operator.monitoring.pictures.points import points_picture
+    from aster_operator.monitoring.points_answer import PointsAnswer
     from aster_operator.rewards.profile import load_profile
     from aster_operator.rewards.records import Context
 
@@ -117,7 +118,7 @@ def _points(
         books=tuple(books),
         fit=None if official is None else _fit(official, programme, known, books),
     )
-    print_answer_json(answer) if json_output else print_answer(answer)
+    print_json(points_picture(answer)) if json_output else print_answer(answer)
 
 
 def _books(
@@ -155,8 +156,8 @@ def _amount(text: str, option: str, *, least: int) -> "Decimal":
 
 def _fit(path: Path, profile: "Profile", context: "Context", books: "list[BookReports]") -> "Fit":
     """Weights fitted to official totals, or why there are none. Raises UserProblem and ProfileError."""
-    from aster_operator.cli.points_answer import Fit
     from aster_operator.config.problems import UserProblem
+    from aster_operator.monitoring.points_answer import Fit
     from aster_operator.rewards.calibration import calibrate, load_official_totals
     from aster_operator.rewards.errors import TooFewEpochs
     from aster_operator.rewards.profile import NO_PROGRAMME, PointsProfile
@@ -183,8 +184,9 @@ def _profiles(
     ] = None,
     json_output: JsonOutput = False,
 ) -> None:
-    from aster_operator.cli.points_json import print_profiles_json
+    from aster_operator.cli.json_output import print_json
     from aster_operator.cli.points_tables import print_profiles
+    from aster_operator.monitoring.pictures.points import profile_state
     from aster_operator.rewards.profile import load_profile, profile_text, shipped_profiles
 
     if name is not None and not json_output:
@@ -192,5 +194,8 @@ def _profiles(
         return
     names = shipped_profiles() if name is None else [name]
     profiles = [load_profile(each) for each in names]
-    show = print_profiles_json if json_output else print_profiles
-    show(profiles, _today())
+    today = _today()
+    if json_output:
+        print_json({"profiles": [profile_state(profile, today) for profile in profiles]})
+    else:
+        print_profiles(profiles, today)

@@ -7,8 +7,8 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from aster_operator.cli.points_answer import Fit, PointsAnswer, book_notes
 from aster_operator.domain.money import plain_text
+from aster_operator.monitoring.points_answer import Fit, PointsAnswer, book_notes
 from aster_operator.monitoring.points_books import BookReports
 from aster_operator.rewards.profile import NO_PROGRAMME, Liveness, Profile
 from aster_operator.rewards.report import EpochReport

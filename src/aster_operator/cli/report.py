@@ -2,16 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from aster_operator.cli.options import DatabaseUrl, EnvFile, JsonOutput, settings_from
 from aster_operator.cli.report_parts import build_report, deliver, last_run_period
 from aster_operator.config.problems import UserProblem
-
-if TYPE_CHECKING:
-    from aster_operator.monitoring.daily_report import Period
 
 __all__ = ["register"]
 
@@ -77,6 +74,7 @@ def _report(
     from aster_operator.market_data.catalog.durable import write_durably
     from aster_operator.monitoring.daily_report_text import report_html, report_text
     from aster_operator.monitoring.notifications import notifier_from
+    from aster_operator.monitoring.report_periods import day_period
 
     settings = settings_from(env_file, database_url)
     if last_run and day is not None:
@@ -88,7 +86,7 @@ def _report(
         )
     engine = open_books(settings.database_url)
     with describing_errors(settings.database_url), engine.connect() as connection:
-        period = last_run_period(connection) if last_run else _day(day)
+        period = last_run_period(connection) if last_run else day_period(_day_ms(day))
         report = build_report(
             connection,
             period,
@@ -111,14 +109,10 @@ def _report(
     return _NOT_TAKEN if any(not one["sent"] for one in deliveries) and not dry_run else 0
 
 
-def _day(text: str | None) -> "Period":
+def _day_ms(text: str | None) -> int:
+    """A time on the day that is wanted. Raises UserProblem."""
     from aster_operator.cli.times import parse_time_ms
-    from aster_operator.domain.clock import DAY_MS, WallClock, utc_day_start_ms
-    from aster_operator.market_data.catalog.layout import date_of
-    from aster_operator.monitoring.daily_report import Period
+    from aster_operator.domain.clock import WallClock
+    from aster_operator.monitoring.report_periods import yesterday_ms
 
-    if text is None:
-        since_ms = utc_day_start_ms(WallClock().now_ms()) - DAY_MS
-    else:
-        since_ms = parse_time_ms(text, "--day") // DAY_MS * DAY_MS
-    return Period(name=date_of(since_ms), since_ms=since_ms, until_ms=since_ms + DAY_MS)
+    return yesterday_ms(WallClock().now_ms()) if text is None else parse_time_ms(text, "--day")

@@ -55,22 +55,13 @@ def deliver(notifier: "Notifier", report: "DailyReport", dry_run: bool) -> list[
 
 def last_run_period(connection: "Connection") -> "Period":
     """The last session in the books. Raises UserProblem when there is none."""
-    from sqlalchemy import select
-
-    from aster_operator.database.models import SessionRun
     from aster_operator.domain.clock import WallClock
-    from aster_operator.monitoring.daily_report import Period
+    from aster_operator.monitoring.report_periods import last_session_period
 
-    run = connection.execute(select(SessionRun).order_by(SessionRun.id.desc()).limit(1)).first()
-    if run is None:
+    period = last_session_period(connection, WallClock().now_ms())
+    if period is None:
         raise UserProblem("the books hold no session", "report --last-run", "run one first")
-    until_ms = WallClock().now_ms() if run.ended_ms is None else run.ended_ms
-    return Period(
-        name=f"session {run.run_id} of {run.strategy} at {run.venue}",
-        since_ms=run.started_ms,
-        until_ms=until_ms + 1,
-        run_id=run.run_id,
-    )
+    return period
 
 
 def completion_notifier(settings: "Settings") -> "Notifier | None":

@@ -2,28 +2,34 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from aster_operator.monitoring.daily_report import DailyReport
 from aster_operator.monitoring.json_text import json_bytes
+from aster_operator.monitoring.pictures.books import Books
 from aster_operator.monitoring.pictures.costs import Costs
 from aster_operator.monitoring.pictures.decisions import Decisions, decisions_picture
 from aster_operator.monitoring.pictures.lab import Lab, lab_picture
 from aster_operator.monitoring.pictures.market import Market, market_picture
 from aster_operator.monitoring.pictures.now import Now, now_picture
+from aster_operator.monitoring.pictures.points import Points
 from aster_operator.monitoring.pictures.system import System, system_picture
 from aster_operator.monitoring.pictures.trades import TradeLife, Trades, trade_life, trades_picture
 from aster_operator.monitoring.replica.replica import SessionReplica
-from aster_operator.monitoring.web.book_reader import BookReader
+from aster_operator.monitoring.web.book_reader import BookReader, BooksUnread
 from aster_operator.monitoring.web.hub import DashboardHub
+from aster_operator.rewards.epochs import first_ms_of
 
 __all__ = ["ApiProblem", "add_api", "openapi_document"]
 
 _MOST_ROWS = 500
 _MOST_MINUTES = 2_880
+_FIRST_YEAR = 1970
 
 
 class ApiProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +105,26 @@ _ENDPOINTS = (
     ),
     _Endpoint(path="/api/costs", answer=Costs, summary="What trading cost, by day and by epoch."),
     _Endpoint(
+        path="/api/report",
+        answer=DailyReport,
+        summary="What a day or the last session brought, as `report --json` has it under `report`.",
+        query=(
+            _Query(name="day", meaning="UTC day, 2026-02-01 (default: yesterday).", kind=date),
+            _Query(name="last_run", meaning="true: the last session instead of a day.", kind=bool),
+        ),
+    ),
+    _Endpoint(
+        path="/api/points",
+        answer=Points,
+        summary="What the dashboard's reward programme may give, as `points --json` prints it.",
+    ),
+    _Endpoint(
+        path="/api/books",
+        answer=Books,
+        summary="The sums of the books by venue, day and symbol, as `db stats --json` prints them; amounts "
+        "are texts.",
+    ),
+    _Endpoint(
         path="/api/lab",
         answer=Lab,
         summary="Sweeps of the results directory.",
@@ -124,6 +150,22 @@ def add_api(app: FastAPI, hub: DashboardHub, books: BookReader, lab_folder: Path
     async def costs(_query: Mapping[str, Any]) -> Costs:
         return await books.costs(hub.replica)
 
+    async def report(query: Mapping[str, Any]) -> DailyReport:
+        if not query.get("last_run"):
+            return await books.report(query.get("day"))
+        if "day" in query:
+            raise _Wrong(400, "last_run and day exclude each other")
+        found = await books.last_session_report()
+        if found is None:
+            raise _Wrong(404, "the books hold no session")
+        return found
+
+    async def points(_query: Mapping[str, Any]) -> Points:
+        return await books.points()
+
+    async def sums(_query: Mapping[str, Any]) -> Books:
+        return await books.books()
+
     async def lab(query: Mapping[str, Any]) -> Lab:
         return await asyncio.to_thread(
             lab_picture, lab_folder, query.get("name"), x_name=query.get("x"), y_name=query.get("y")
@@ -136,6 +178,9 @@ def add_api(app: FastAPI, hub: DashboardHub, books: BookReader, lab_folder: Path
         "/api/trades": lambda query: trades_picture(session(), **query),
         "/api/trades/{ref}": lambda query: trade_life(session(), query["ref"]),
         "/api/costs": costs,
+        "/api/report": report,
+        "/api/points": points,
+        "/api/books": sums,
         "/api/lab": lab,
         "/api/system": lambda _: system_picture(session(), hub.health()),
     }
@@ -167,6 +212,8 @@ def _route(endpoint: _Endpoint, answer: Callable[[Mapping[str, Any]], Any]) -> C
             body = json_bytes(await found if asyncio.iscoroutine(found) else found)
         except _Wrong as wrong:
             return _problem(wrong.status, str(wrong))
+        except BooksUnread as unread:
+            return _problem(503, str(unread))
         except KeyError as missing:
             return _problem(404, f"nobody knows {missing.args[0]}")
         return Response(body, media_type="application/json")
@@ -182,7 +229,7 @@ def _read_query(endpoint: _Endpoint, request: Request) -> dict[str, Any]:
             continue
         if name not in known:
             raise _Wrong(400, f"no parameter {name}; there are: {', '.join(known) or 'none'}")
-        found[name] = _number(known[name], text) if known[name].kind is int else text
+        found[name] = _READERS[known[name].kind](known[name], text)
     if endpoint.path_parameter is not None:
         found[endpoint.path_parameter] = request.path_params[endpoint.path_parameter]
     return found
@@ -193,6 +240,37 @@ def _number(query: _Query, text: str) -> int:
         raise _Wrong(400, f"{query.name} is a whole number from 0 up")
     number = int(text)
     return number if query.most is None else min(number, query.most)
+
+
+def _day_ms(query: _Query, text: str) -> int:
+    """Where a UTC day begins. Only the plain form, of which the description speaks."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text or day.year < _FIRST_YEAR:
+        raise _Wrong(400, f"{query.name} is a UTC day from {_FIRST_YEAR} on, such as 2026-02-01")
+    return first_ms_of(day)
+
+
+def _yes_or_no(query: _Query, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise _Wrong(400, f"{query.name} is true or false")
+    return text == "true"
+
+
+_READERS: dict[type, Callable[[_Query, str], Any]] = {
+    str: lambda _, text: text,
+    int: _number,
+    date: _day_ms,
+    bool: _yes_or_no,
+}
+_SCHEMAS: dict[type, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer", "minimum": 0},
+    date: {"type": "string", "format": "date"},
+    bool: {"type": "boolean"},
+}
 
 
 # --- description ----------------------------------------------------------------------------------------
@@ -210,7 +288,8 @@ def openapi_document() -> dict[str, Any]:
             "title": "Aster Operator",
             "version": "1",
             "description": "What one session does, read-only. Money in USD, times in ms since 1970 UTC, "
-            "decimals as JSON numbers with all their digits; null is not known, which is not zero.",
+            "decimals as JSON numbers with all their digits (texts in /api/books); null is not known, which "
+            "is not zero.",
         },
         "paths": {endpoint.path: {"get": _operation(endpoint, by_type)} for endpoint in _ENDPOINTS},
         "components": {
@@ -240,7 +319,7 @@ def _operation(endpoint: _Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
             "in": "query",
             "required": False,
             "description": query.meaning,
-            "schema": {"type": "integer", "minimum": 0} if query.kind is int else {"type": "string"},
+            "schema": _SCHEMAS[query.kind],
         }
         for query in endpoint.query
     ]
@@ -257,6 +336,6 @@ def _operation(endpoint: _Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
             "400": content(ApiProblem, "A parameter that cannot be used."),
             "401": content(ApiProblem, "The token is missing or wrong."),
             "404": content(ApiProblem, "Nobody knows what was asked for."),
-            "503": content(ApiProblem, "No session has been found yet."),
+            "503": content(ApiProblem, "No session has been found yet, or the books cannot be read."),
         },
     }
