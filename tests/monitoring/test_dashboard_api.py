@@ -1,5 +1,6 @@
 """The JSON API, its description, the metrics and the hub they are read from."""
 
+import asyncio
 import json
 import re
 import sys
@@ -21,6 +22,7 @@ from aster_operator.database.recorder import TradeRecorder
 from aster_operator.database.schema import open_books
 from aster_operator.database.selection import LedgerKey
 from aster_operator.domain.clock import DAY_MS, ManualClock
+from aster_operator.domain.commands import Notify, NotifyLevel
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.replica.replica import SessionReplica
 from aster_operator.monitoring.web.api import add_api, openapi_document
@@ -292,3 +294,38 @@ async def test_a_yes_that_comes_after_a_restart_is_none_to_the_new_session(recor
     assert "another session" in words
     assert source.asked == []
     assert (await hub.steer(OperatorAction.CLOSE_ALL, "", "test", asked_of=hub.run_id))[0]
+
+
+class _Reloading(OneSession):
+    """A session that says `answer` of its parameter file once it is asked to read it."""
+
+    def __init__(self, recorded: Recorded, *answer: Notify) -> None:
+        head, facts = recorded
+        super().__init__(FactsInMemory(head, list(facts)))
+        self._answer = answer
+
+    async def steer(self, *wish: Any) -> tuple[bool, str]:
+        assert self.stream is not None
+        self.stream.facts += self._answer
+        return await super().steer(*wish)
+
+
+@pytest.mark.parametrize(
+    ("level", "message", "taken"),
+    [
+        (NotifyLevel.INFO, "midfreq: new parameters are in force: ETHUSDT.k 1 → 2", True),
+        (NotifyLevel.WARNING, "midfreq: new parameters refused, the old stay: ETHUSDT.k: is missing", False),
+    ],
+)
+async def test_whoever_has_the_parameters_read_again_is_told_what_came_of_it(
+    recorded: Recorded, level: NotifyLevel, message: str, taken: bool
+) -> None:
+    asked = Notify(at_ms=1, level=NotifyLevel.INFO, message="anna (test) asked: reload_parameters")
+    source = _Reloading(recorded, asked, Notify(at_ms=2, level=level, message=message))
+    hub = DashboardHub(source, ManualClock(1_000))
+    while hub.advance():
+        pass
+    following = asyncio.create_task(hub.run())
+    answer = await hub.steer(OperatorAction.RELOAD_PARAMETERS, "", "test", asked_of="run")
+    following.cancel()
+    assert answer == (taken, message)

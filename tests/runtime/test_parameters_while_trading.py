@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from aster_operator.domain.clock import MINUTE_MS
-from aster_operator.domain.commands import Notify
+from aster_operator.domain.commands import Notify, NotifyLevel
 from aster_operator.domain.events import ParametersChanged
 from aster_operator.runtime.parameter_file import ParameterFile
+from aster_operator.strategy.parameter_changes import changes_text
 from runtime.position_sessions import Life, desk_of, settings_with
 
 SECTION = {
@@ -45,7 +46,9 @@ async def test_valid_ones_count_from_the_next_bar_on_with_full_windows() -> None
     await driver.run(life.now_ms + 2 * MINUTE_MS)
     after = life.books.decisions[seen:]
     assert len(after) == 4
-    assert any("new parameters are in force" in notice.message for notice in notices)
+    (told,) = [notice.message for notice in notices if "new parameters" in notice.message]
+    assert told.startswith("midfreq: new parameters are in force: BTCUSDT.")
+    assert "BTCUSDT.k 1 → 99" in told
     assert desk_of(core).strategy.warm_up_bars == 12
     # Longer windows are filled from the venue's history: nothing has to be waited for.
     assert all("rs_vol_bps" in decision.numbers for decision in after)
@@ -58,7 +61,7 @@ async def test_bad_ones_are_refused_with_every_fault_and_the_old_stay() -> None:
     bad = {"BTCUSDT": SECTION | {"k": 0, "T": 1.5, "tp_bsp": 3}, "ETHUSDT": {"k": "x"}}
     change(life, driver, json.dumps(bad))
     await driver.settle()
-    words = " | ".join(notice.message for notice in notices)
+    (words,) = [notice.message for notice in notices if "new parameters" in notice.message]
     for fault in (
         "BTCUSDT.k",
         "BTCUSDT.T",
@@ -83,6 +86,40 @@ async def test_a_file_cut_short_changes_nothing(text: str) -> None:
     assert any("new parameters refused, the old stay" in notice.message for notice in notices)
 
 
+async def test_a_file_that_says_the_same_or_cannot_be_read_is_told_and_changes_nothing() -> None:
+    life, driver, core, notices = await trading()
+    change(life, driver, text_of(k=2))
+    await driver.settle()
+    strategy = desk_of(core).strategy
+    change(life, driver, text_of(k=2) + "\n")
+    event = ParametersChanged(
+        event_ms=life.now_ms, received_ns=0, strategy="midfreq", text="", fault="p.json: No such file"
+    )
+    driver._session.post(event)
+    await driver.settle()
+    assert desk_of(core).strategy is strategy
+    assert [(notice.level, notice.message) for notice in notices[-2:]] == [
+        (NotifyLevel.INFO, "midfreq: no new parameters, the file says the same"),
+        (NotifyLevel.WARNING, "midfreq: new parameters refused, the old stay: p.json: No such file"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('{"A": {"k": 1.3, "T": 3}}', '{"A": {"T": 3, "k": 1.30}}', None),
+        ('{"A": {"k": 1, "T": 3}}', '{"A": {"k": 2}}', "A.k 1 → 2, A.T 3 → unset"),
+        (None, '{"x": 1}', "x unset → 1"),
+        ("{}", json.dumps(dict.fromkeys("abcdefgh", 1)), "f unset → 1, 2 more"),
+        ("one", "one", None),
+        ("one", "two", "the file reads otherwise"),
+    ],
+)
+def test_what_changed_is_named(before: str | None, after: str, told: str | None) -> None:
+    found = changes_text(before, after)
+    assert found == told if told is None else (found or "").endswith(told)
+
+
 async def test_what_is_held_keeps_the_exits_it_was_entered_with() -> None:
     life = Life(settings_with(ASTER_TAKE_PROFIT_BPS="500", ASTER_STOP_LOSS_BPS="400"))
     driver, core = await life.session()
@@ -103,5 +140,8 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
     path.write_text(text_of(k=2), encoding="utf-8")
     assert json.loads(file.changed() or "{}")["BTCUSDT"]["k"] == 2
     assert file.changed() is None
+    assert file.read_again() == text_of(k=2), "whoever asks is given it, changed or not"
     path.unlink()
     assert file.changed() is None
+    path.write_text(text_of(k=3), encoding="utf-8")
+    assert file.changed() == text_of(k=3)

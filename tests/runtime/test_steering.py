@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aster_operator.config.problems import UserProblem
 from aster_operator.domain.events import Event, OperatorAction, OperatorRequested
 from aster_operator.execution.core_state import CoreSettings
 from aster_operator.runtime.announcement import announced
@@ -150,4 +151,5 @@ def test_a_parameter_file_is_read_again_on_demand(tmp_path: Path) -> None:
     assert file.changed() is None
     assert file.read_again() == "{}"
     path.unlink()
-    assert file.read_again() is None
+    with pytest.raises(UserProblem, match="No such file"):
+        file.read_again()

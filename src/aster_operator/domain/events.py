@@ -225,10 +225,11 @@ class OperatorRequested(_Event, frozen=True):
 
 
 class ParametersChanged(_Event, frozen=True):
-    """A strategy's parameter file has new content, valid or not."""
+    """A strategy's parameter file has new content, valid or not; `fault` says why it could not be read."""
 
     strategy: str
     text: str
+    fault: str | None = None
 
 
 Event = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from aster_operator.config.problems import UserProblem
 from aster_operator.config.settings import Settings, Venue
 from aster_operator.domain.clock import MINUTE_MS, Clock
 from aster_operator.domain.commands import Notify
@@ -155,7 +156,11 @@ class LiveRun:
     def _after_timer(self, trading: TradingSession) -> None:
         reload_wanted = trading.session.claim_reload()
         for name, file in self._parameter_files.items():
-            text = file.read_again() if reload_wanted else file.changed()
+            fault: str | None = None
+            try:
+                text = file.read_again() if reload_wanted else file.changed()
+            except UserProblem as problem:  # whoever asked for it is told
+                text, fault = "", problem.what
             if text is not None:
                 strategy = find_strategy(name).name
                 trading.session.post(
@@ -164,6 +169,7 @@ class LiveRun:
                         received_ns=self._clock.now_ns(),
                         strategy=strategy,
                         text=text,
+                        fault=fault,
                     )
                 )
         if self._tick is not None:

@@ -1,5 +1,6 @@
 """A strategy's parameter file, read again when it changes."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from aster_operator.config.problems import UserProblem
@@ -30,12 +31,13 @@ class ParameterFile:
         self.text = text
         return text
 
-    def read_again(self) -> str | None:
-        """The content now, changed or not; None when the file cannot be read."""
-        try:
-            self._stamp, self.text = self._stamped(), self._read()
-        except (OSError, UserProblem):
-            return None
+    def read_again(self) -> str:
+        """The content now, changed or not. Raises UserProblem when the file cannot be read."""
+        stamp = self._stamp
+        with suppress(OSError):  # a file that is not there cannot be read either
+            stamp = self._stamped()
+        self.text = self._read()
+        self._stamp = stamp
         return self.text
 
     def _stamped(self) -> tuple[int, int, int]:

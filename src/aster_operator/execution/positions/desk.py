@@ -44,6 +44,7 @@ from aster_operator.execution.positions.worker import PositionWorker
 from aster_operator.execution.strategy_desk import PositionKey, Resumption
 from aster_operator.strategy.bar_history import Arrival, BarHistory
 from aster_operator.strategy.base import Enter, Exit, ParameterFaults
+from aster_operator.strategy.parameter_changes import changes_text
 from aster_operator.strategy.registry import find_strategy
 
 __all__ = ["PositionDesk"]
@@ -58,6 +59,7 @@ class PositionDesk:
     def __init__(self, state: CoreState, orders: OrderDesk, settings: PositionDeskSettings) -> None:
         self.settings = settings
         self.strategy = find_strategy(settings.strategy).from_json(settings.parameters, settings.symbols)
+        self._parameters = settings.parameters
         self.book = PositionBook()
         remembered = settings.memory.get(_GUARDS_KEY)
         guards_memory = None if remembered is None else msgspec.json.decode(remembered, type=GuardMemory)
@@ -104,7 +106,7 @@ class PositionDesk:
             case AccountChanged():
                 self._take_account()
             case ParametersChanged() if event.strategy == self.name:
-                self._take_parameters(event.text)
+                self._take_parameters(event)
             case OrderChanged() if event.report.symbol in self._histories:
                 self._resumer.on_report(event.report)
             case _:
@@ -121,18 +123,24 @@ class PositionDesk:
         elif arrival is Arrival.INVALID:
             self._state.notify(NotifyLevel.WARNING, f"{bar.symbol}: a bar without positive prices is ignored")
 
-    def _take_parameters(self, text: str) -> None:
+    def _take_parameters(self, event: ParametersChanged) -> None:
         try:
-            strategy = type(self.strategy).from_json(text, self.symbols)
+            if event.fault is not None:
+                raise ParameterFaults([event.fault])
+            strategy = type(self.strategy).from_json(event.text, self.symbols)
         except ParameterFaults as faults:
-            for fault in faults.faults:
-                self._state.notify(NotifyLevel.WARNING, f"new parameters refused, the old stay: {fault}")
+            words = f"{self.name}: new parameters refused, the old stay: {faults}"
+            self._state.notify(NotifyLevel.WARNING, words)
             return
-        self.strategy = strategy
+        changes = changes_text(self._parameters, event.text)
+        if changes is None:
+            self._state.notify(NotifyLevel.INFO, f"{self.name}: no new parameters, the file says the same")
+            return
+        self.strategy, self._parameters = strategy, event.text
         self._histories = {
             symbol: history.resized(strategy.warm_up_bars) for symbol, history in self._histories.items()
         }
-        self._state.notify(NotifyLevel.INFO, f"{self.name}: new parameters are in force")
+        self._state.notify(NotifyLevel.INFO, f"{self.name}: new parameters are in force: {changes}")
 
     def _take_account(self) -> None:
         for position in self.book.active():

@@ -13,6 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from aster_operator.domain.clock import Clock
+from aster_operator.domain.commands import NotifyLevel
 from aster_operator.domain.events import OperatorAction
 from aster_operator.monitoring.pictures.system import ViewHealth
 from aster_operator.monitoring.replica.replica import SessionReplica
@@ -26,6 +27,9 @@ _SLICE_FACTS = 50
 _SLICE_NS = 15_000_000
 _BREATH_S = 0.005
 _IDLE_S = 0.2
+_ANSWER_LOOKS = 30
+_OF_PARAMETERS = "new parameters"
+"""What each message of a strategy about its file says."""
 _LOOK_EVERY_NS = 1_000_000_000
 _SHARED_NS = 500_000_000
 _MOST_PICTURES = 50
@@ -125,7 +129,28 @@ class DashboardHub:
             return False, "no session is running"
         if self.run_id != asked_of:
             return False, "another session runs now: look at it and ask again"
-        return await self._source.steer(self.session, action, detail, tool)
+        heard = self._messages()
+        taken, words = await self._source.steer(self.session, action, detail, tool)
+        if taken and action is OperatorAction.RELOAD_PARAMETERS:
+            return await self._what_came_of_it(heard, words)
+        return taken, words
+
+    def _messages(self) -> int:
+        return 0 if self.replica is None else self.replica.activity.notices.total
+
+    async def _what_came_of_it(self, heard: int, words: str) -> tuple[bool, str]:
+        """What the session says of the files that it has read again, since `heard` messages; `words` when it
+        says nothing for a while."""
+        for _ in range(_ANSWER_LOOKS):
+            await asyncio.sleep(_IDLE_S)
+            if self.replica is None:
+                break
+            said = self.replica.activity.notices.newest(self._messages() - heard)
+            answers = [notice for notice in said if _OF_PARAMETERS in notice.message]
+            if answers:
+                taken = all(notice.level is NotifyLevel.INFO for notice in answers)
+                return taken, "; ".join(notice.message for notice in answers)
+        return True, f"{words}; what came of it will be among the messages"
 
     async def run(self) -> None:
         """Follow until cancelled. A journal that cannot be read is a problem to show, not an end."""
