@@ -85,6 +85,16 @@ def test_top_prints_what_the_api_answers(served: dict[str, str], journal: Path) 
     assert from_top == answered(f"{served['api_url']}/now")
 
 
+def test_a_dashboard_waits_for_no_reader_of_tables() -> None:
+    """Beside a session it would be a second of processor time and 70 MiB for nothing."""
+    names = "import sys, aster_operator.cli.dashboard_parts, aster_operator.monitoring.web.server\n"
+    source = f"{names}print(sorted({{'numpy', 'polars', 'pyarrow'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", source], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
+
+
 # --- the books ------------------------------------------------------------------------------------------
 
 

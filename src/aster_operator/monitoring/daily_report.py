@@ -22,8 +22,6 @@ from aster_operator.database.models import OrderJournal, Position, SessionRun, T
 from aster_operator.database.selection import Selection
 from aster_operator.domain.closed_trades import ExitReason
 from aster_operator.domain.money import ZERO
-from aster_operator.market_data.catalog.catalog import Catalog
-from aster_operator.market_data.catalog.layout import is_catalog
 from aster_operator.monitoring.sweep_results import Configuration, SweepJudgement, last_sweep
 
 __all__ = [
@@ -126,10 +124,8 @@ def build_daily_report(
     else:
         warnings += log_warnings(log_lines, period)
     warnings += _crashes(crash_folder, period)
-    gaps: list[DataGap] = []
-    if catalog_root is not None and is_catalog(catalog_root):
-        gaps = _gaps(Catalog(catalog_root), period)
-    else:
+    gaps = None if catalog_root is None else _gaps(catalog_root, period)
+    if gaps is None:
         missing.append("data gaps: there is no catalog")
     sweep = last_sweep(sweep_folder)
     missing += sweep.missing
@@ -137,7 +133,7 @@ def build_daily_report(
         period=period,
         venues=[_venue(connection, name, selection) for name in queries.venues(connection, selection)],
         warnings=warnings,
-        data_gaps=gaps,
+        data_gaps=gaps or [],
         top_configurations=sweep.configurations,
         sweep_verdicts=sweep.verdicts,
         missing=missing,
@@ -298,9 +294,17 @@ def _crashes(folder: Path | None, period: Period) -> list[str]:
 # --- data -----------------------------------------------------------------------------------------------
 
 
-def _gaps(catalog: Catalog, period: Period) -> list[DataGap]:
-    """Gaps that were not filled."""
-    frame = catalog.gaps(start_ms=period.since_ms, end_ms=period.until_ms)
+def _gaps(catalog_root: Path, period: Period) -> list[DataGap] | None:
+    """Gaps that were not filled; None without a catalog."""
+    if not catalog_root.is_dir():
+        return None
+    # Only here: it loads what reads tables, for which whoever needs no report would wait and pay memory.
+    from aster_operator.market_data.catalog.catalog import Catalog
+    from aster_operator.market_data.catalog.layout import is_catalog
+
+    if not is_catalog(catalog_root):
+        return None
+    frame = Catalog(catalog_root).gaps(start_ms=period.since_ms, end_ms=period.until_ms)
     return [
         DataGap(
             symbol=row["symbol"],

@@ -4,8 +4,8 @@ from sqlalchemy import Connection, select
 
 from aster_operator.database.models import SessionRun
 from aster_operator.domain.clock import DAY_MS, utc_day_start_ms
-from aster_operator.market_data.catalog.layout import date_of
 from aster_operator.monitoring.daily_report import Period
+from aster_operator.rewards.epochs import utc_day
 
 __all__ = ["day_period", "last_session_period", "yesterday_ms"]
 
@@ -18,7 +18,7 @@ def yesterday_ms(now_ms: int) -> int:
 def day_period(time_ms: int) -> Period:
     """The UTC day that contains `time_ms`."""
     since_ms = utc_day_start_ms(time_ms)
-    return Period(name=date_of(since_ms), since_ms=since_ms, until_ms=since_ms + DAY_MS)
+    return Period(name=utc_day(since_ms).isoformat(), since_ms=since_ms, until_ms=since_ms + DAY_MS)
 
 
 def last_session_period(connection: Connection, now_ms: int) -> Period | None:

@@ -11,6 +11,7 @@ from aster_operator.config.problems import one_line
 __all__ = ["Configuration", "LastSweep", "SweepJudgement", "last_sweep"]
 
 _TOP = 5
+_NO_RESULT = "configurations: no result of a sweep was found"
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +46,15 @@ class LastSweep(NamedTuple):
 def last_sweep(folder: Path | None) -> LastSweep:
     """The newest results of each symbol in `folder`: the best configurations, best first, and what they are
     worth."""
+    files = [] if folder is None else [*folder.glob("backtest_results_*.csv")]
+    files += [] if folder is None else [*folder.glob("backtest_results_*.parquet")]
+    if not files:
+        return LastSweep([], [], [_NO_RESULT])
+    # Only here: without results nobody need wait for what reads tables.
     import polars as pl
 
     from aster_operator.backtest.saved_verdicts import read_results, saved_verdict
 
-    files = [] if folder is None else [*folder.glob("backtest_results_*.csv")]
-    files += [] if folder is None else [*folder.glob("backtest_results_*.parquet")]
     newest: dict[str, tuple[str, Path]] = {}
     for path in files:
         symbol, _, date = path.stem.removeprefix("backtest_results_").rpartition("_")
@@ -73,7 +77,7 @@ def last_sweep(folder: Path | None) -> LastSweep:
             SweepJudgement(symbol=symbol, date=date, verdict=verdict.verdict, line=verdict.line)
         )
     if not found.configurations:
-        found.missing.append("configurations: no result of a sweep was found")
+        found.missing.append(_NO_RESULT)
     return found
 
 
