@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from watched import Facts, FactsInMemory, OneSession, replica_of
@@ -172,6 +173,28 @@ def test_what_cannot_be_sent_is_tried_again_ever_more_slowly_and_then_shown() ->
     assert tries == 6
     assert now_ms == 1_280_000
     assert outbox.undelivered == ("one: no network",)
+
+
+def test_where_too_many_wait_what_is_urgent_or_being_sent_stays() -> None:
+    outbox = AlertOutbox(AlertPolicy(waiting=3))
+    outbox.add([alert("risk", AlertKind.RISK_ACT)], 0)
+    assert outbox.due(0) is not None
+    outbox.add([alert("leg", AlertKind.LONE_LEG), alert("one"), alert("two"), alert("three")], 0)
+    assert outbox.held == ("risk", "leg", "three")
+    assert outbox.undelivered == ("one (too many waited)", "two (too many waited)")
+
+
+async def test_what_is_still_held_back_at_the_end_is_said_in_the_log(recorded: Recorded) -> None:
+    replica, post, clock = replica_of(*recorded), Post(lambda: True), ManualClock(1_000)
+    outbox = AlertOutbox(AlertPolicy(quiet=QuietHours(0, 60)))
+    outbox.add([alert("one"), alert("leg", AlertKind.LONE_LEG), alert("two")], 0)
+    sender = AlertSender(post, outbox, clock, lambda: replica)  # type: ignore[arg-type]
+    with structlog.testing.capture_logs() as lines:
+        await sender.end()
+    assert [message.title for message in post.messages] == ["leg"]
+    (line,) = lines
+    assert (line["event"], line["count"]) == ("alerts were not sent before the end", 2)
+    assert line["newest"] == "two"
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 600_000)), max_size=60))

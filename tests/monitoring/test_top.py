@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from textual.widgets import DataTable, Footer, Static
+from textual.widgets._footer import FooterKey
 from watched import Facts, FactsInMemory, OneSession
 
 from aster_operator.domain.clock import ManualClock
@@ -61,6 +62,18 @@ async def test_without_a_session_it_says_so_and_steers_nothing() -> None:
         assert source.asked == []
 
 
+async def test_whoever_only_looks_is_offered_no_wishes_and_has_none(recorded: Recorded) -> None:
+    app, source = app_of(recorded, read_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "read-only" in str(app.query_one("#state", Static).render())
+        assert [str(key.description) for key in app.query(FooterKey)] == ["Quit", "Dark/light"]
+        for wish in "prcfl":
+            await pilot.press(wish, "y")
+            assert len(app.screen_stack) == 1, "nothing is asked"
+        assert source.asked == []
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
@@ -100,5 +113,8 @@ async def test_the_newest_message_and_every_column_are_seen_whatever_the_termina
         newest = replica.activity.notices.last()
         assert newest is not None
         assert newest.message[:30] in str(log.render()).splitlines()[0]
+        keys = list(app.query(FooterKey))
+        assert len(keys) == len(TopApp.BINDINGS)
+        assert max(key.region.right for key in keys) <= size[0], "every key is named whole"
         assert " UTC" in str(app.query_one("#state", Static).render())
         await pilot.press("q")

@@ -79,10 +79,16 @@ class AlertOutbox:
                 self._newest[alert.topic] = alert.key
                 self._drop(alert.topic)
             if len(self._waiting) >= policy.waiting:
-                self._failed.append(f"{self._waiting.popleft().alert.title} (too many waited)")
+                self._make_room()
             self._waiting.append(_Waiting(alert=alert, since_ms=now_ms, due_ms=now_ms))
         for key in [key for key, at_ms in self._said_ms.items() if now_ms - at_ms >= policy.repeat_after_ms]:
             del self._said_ms[key]
+
+    def _make_room(self) -> None:
+        """Give up the oldest of what is least: neither urgent nor just being sent, if there is any."""
+        least = min(self._waiting, key=lambda each: (each.on_its_way, each.alert.kind.is_urgent))
+        self._waiting.remove(least)
+        self._failed.append(f"{least.alert.title} (too many waited)")
 
     def _is_turn(self, alert: Alert) -> bool:
         """Whether something else of the same state was said since: then this is news, said lately or not."""
@@ -141,6 +147,11 @@ class AlertOutbox:
         """Titles of what could not be sent: given up, or failed and tried again."""
         retried = tuple(f"{each.alert.title} (tried {each.tries}×)" for each in self._waiting if each.tries)
         return (*self._failed, *retried)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Titles of what waits, oldest first."""
+        return tuple(each.alert.title for each in self._waiting)
 
     @property
     def waiting(self) -> int:

@@ -189,12 +189,17 @@ def _risks(replica: SessionReplica) -> Iterator[Alert]:
         if reading.level in (Level.WARN, Level.ACT):
             acts = reading.level is Level.ACT
             limit = reading.rule.setting if acts else reading.rule.name
+            what_follows = _sentence(reading.rule.action if acts else "nothing is closed yet")
             yield Alert(
                 kind=AlertKind.RISK_ACT if acts else AlertKind.RISK_WARN,
                 key=f"{reading.level} {limit} {reading.subject}",
                 title=f"{reading.subject}: {reading.rule.setting} {'reached' if acts else 'is near'}",
-                text=f"{reading.reason}. {reading.rule.action if acts else 'Nothing is closed yet.'}",
+                text=f"{reading.reason}. {what_follows}",
             )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _lone_legs(pairs: tuple[PairRow, ...]) -> Iterator[Alert]:

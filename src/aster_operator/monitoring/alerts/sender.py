@@ -65,9 +65,13 @@ class AlertSender:
         await self._send_due()
 
     async def end(self) -> None:
-        """Tell what the session's end was worth telling, however short ago the last look was."""
+        """Tell what the session's end was worth telling, however short ago the last look was. What waits for
+        the end of quiet hours, for the next hour or for another try goes with us: that is said in the log."""
         self._looked_ns = self._clock.monotonic_ns() - _LOOK_EVERY_NS
         await self.step()
+        held = self._outbox.held
+        if held:
+            _log.warning("alerts were not sent before the end", count=len(held), newest=held[-1])
 
     async def _look_on(self) -> None:
         while True:

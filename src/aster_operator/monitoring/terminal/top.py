@@ -70,7 +70,7 @@ class TopApp(App[None]):
         Binding("q", "quit", "Quit"),
         Binding("p", "wish('pause_entries')", "Pause"),
         Binding("r", "wish('resume_entries')", "Resume"),
-        Binding("c", "close_one", "Close selected"),
+        Binding("c", "close_one", "Close one"),
         Binding("f", "wish('close_all')", "Flatten all"),
         Binding("l", "wish('reload_parameters')", "Reload"),
         Binding("d", "toggle_dark", "Dark/light"),
@@ -89,7 +89,11 @@ class TopApp(App[None]):
         yield DataTable(id="positions", cursor_type="row", zebra_stripes=True)
         yield Static(id="limits")
         yield Static(id="log")
-        yield Footer()
+        yield Footer(show_command_palette=False)  # 80 columns hold the keys of ours
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 (Textual's)
+        """Whoever only looks has no keys to steer with, and is not offered them."""
+        return not (self._hub.read_only and action in ("wish", "close_one"))
 
     def on_mount(self) -> None:
         self.query_one("#pairs", DataTable).add_columns(*_PAIRS)
@@ -128,6 +132,8 @@ class TopApp(App[None]):
             text.append(
                 "running" if session.is_running else "ended", style="green" if session.is_running else "dim"
             )
+        if self._hub.read_only:
+            text.append(" read-only", style="yellow")
         text.append(f"   {now.strategy}   {utc_text(now.now_ms)} UTC   ")
         if now.entries_blocked:
             text.append(f"entries blocked: {now.entries_blocked}", style="yellow")
