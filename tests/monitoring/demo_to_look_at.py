@@ -39,7 +39,9 @@ class Demo:
             line.split()[1] for line in self.process.stderr if line.startswith("dashboard: ")
         ).rstrip("/")
         # Whatever it says from now on must go somewhere, or it would wait for us.
-        self._drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+        self.log = folder / "stderr.txt"
+        with self.log.open("wb") as log:
+            self._drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=log)
 
     def api(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=20) as answer:  # noqa: S310

@@ -63,6 +63,7 @@ def test_what_a_session_does_arrives_and_what_does_not_is_seen_on_the_dashboard(
     target.refuses = True
     shown = demo.until(lambda system: system["views"]["undelivered"], "/api/system")
     assert "tried" in shown["views"]["undelivered"][0]
+    assert "an alert could not be sent" in demo.log.read_text()
     target.refuses = False
     demo.until(lambda system: not system["views"]["undelivered"], "/api/system")
     demo.end()

@@ -80,7 +80,11 @@ def _watch(
 ) -> int:
     import asyncio
 
-    return asyncio.run(_follow(settings_from(env_file), journal, parent))
+    from aster_operator.cli.service_mode import configure_view_logs
+
+    settings = settings_from(env_file)
+    configure_view_logs(settings, beside_session=bool(parent))
+    return asyncio.run(_follow(settings, journal, parent))
 
 
 async def _follow(settings: "Settings", journal: Path | None, parent: int) -> int:

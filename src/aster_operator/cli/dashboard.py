@@ -72,9 +72,11 @@ def _dashboard(
 
     from aster_operator.cli.alert_parts import alert_sender
     from aster_operator.cli.dashboard_parts import dashboard_parts, telemetry
+    from aster_operator.cli.service_mode import configure_view_logs
     from aster_operator.config.problems import UserProblem
 
     settings = settings_from(env_file, database_url)
+    configure_view_logs(settings, beside_session=bool(parent))
     if journal is not None and not parent and not journal.is_file():
         raise UserProblem(f"{journal} is not there", "--journal", "name a file of runs/journals")
     hub, books, options, clock = dashboard_parts(

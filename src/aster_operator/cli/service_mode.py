@@ -1,6 +1,7 @@
 """A session under a service manager: signs of life to it, log lines for its journal, no picture."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,13 +10,15 @@ from rich.console import Console
 from aster_operator.cli.live_screen import LiveScreen
 from aster_operator.domain.clock import Clock
 from aster_operator.domain.commands import Notify
+from aster_operator.monitoring.logs import configure_logs
 from aster_operator.runtime.service_notify import ServiceNotifier
 
 if TYPE_CHECKING:
     from aster_operator.config.session_settings import LogFormat
+    from aster_operator.config.settings import Settings
     from aster_operator.execution.core import TradingCore
 
-__all__ = ["SessionFace", "logs_as_json"]
+__all__ = ["SessionFace", "configure_view_logs", "logs_as_json"]
 
 _STATUS_NS = 30_000_000_000
 
@@ -25,6 +28,13 @@ def logs_as_json(log_format: "LogFormat") -> bool:
     if log_format == "auto":
         return bool(os.environ.get("JOURNAL_STREAM") or os.environ.get("NOTIFY_SOCKET"))
     return log_format == "json"
+
+
+def configure_view_logs(settings: "Settings", *, beside_session: bool) -> None:
+    """Logs of what watches a session, to standard error. Beside a session whose picture is on a terminal only
+    errors, which would tear it; what else is wrong is seen on the pages."""
+    quiet = beside_session and sys.stderr.isatty()
+    configure_logs("error" if quiet else settings.log_level, as_json=logs_as_json(settings.log_format))
 
 
 class SessionFace:

@@ -46,8 +46,10 @@ def _top(
     hub = DashboardHub(source, WallClock(), read_only=read_only)
     if json_output:
         return _print_now(hub)
+    from aster_operator.monitoring.logs import configure_logs
     from aster_operator.monitoring.terminal.top import TopApp
 
+    configure_logs("error")  # what is wrong with the journal is shown on the screen
     TopApp(hub).run()
     hub.close()
     return 0
