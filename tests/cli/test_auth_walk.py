@@ -29,6 +29,8 @@ class Terminal:
         self._process, self._terminal = pty.fork()
         if self._process == 0:
             os.chdir(folder)
+            # A job in the background ignores Ctrl-C and hands that on; a terminal of somebody's does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
             # No keyring of the machine the tests run on is ever touched.
             environment |= {"TERM": "xterm", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
