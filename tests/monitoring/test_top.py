@@ -62,6 +62,17 @@ async def test_without_a_session_it_says_so_and_steers_nothing() -> None:
         assert source.asked == []
 
 
+@pytest.mark.parametrize("with_session", [False, True])
+async def test_a_picture_due_when_the_widgets_are_gone_is_not_drawn(
+    recorded: Recorded, with_session: bool
+) -> None:
+    app, _ = app_of(recorded if with_session else None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await app.query("Screen > *").remove()
+        app.renew()
+
+
 async def test_whoever_only_looks_is_offered_no_wishes_and_has_none(recorded: Recorded) -> None:
     app, source = app_of(recorded, read_only=True)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -105,6 +105,8 @@ class TopApp(App[None]):
 
     def renew(self) -> None:
         """Draw the newest picture."""
+        if not self.query("#state"):
+            return  # the end takes the widgets away before the timers
         hub = self._hub
         if hub.replica is None:
             words = hub.problem or "No session has been found yet: aster-operator run, or aster-operator demo"
