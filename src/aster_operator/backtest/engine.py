@@ -39,7 +39,7 @@ from aster_operator.backtest.signals import Signals
 
 __all__ = ["Entries", "Semantics", "Slots", "Trades", "available_cores", "run_engine"]
 
-_BLOCK_BARS = 64 * 48
+_BLOCK_BARS = 64 * 64
 _TABLE_BYTES = 192_000_000
 """About what the tables of one block may take."""
 
