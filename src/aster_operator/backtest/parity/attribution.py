@@ -166,14 +166,4 @@ def _row(
     parts: dict[Cause, Decimal] | None,
     note: str,
 ) -> ParityRow:
-    """`parts` None where a result is not known."""
-    return ParityRow(
-        symbol=key[0],
-        bar_ms=key[1],
-        side=trade.side,
-        live_usd=live_usd,
-        replayed_usd=replayed_usd,
-        difference_usd=None if parts is None else (live_usd or ZERO) - (replayed_usd or ZERO),
-        parts={cause: value for cause, value in (parts or {}).items() if value},
-        note=note,
-    )
+    return ParityRow.of(*key, trade.side, live_usd, replayed_usd, parts, note)

@@ -275,14 +275,5 @@ def _row(
     parts: dict[Cause, Decimal] | None,
     note: str,
 ) -> ParityRow:
-    """`parts` None where a result is not known."""
-    return ParityRow(
-        symbol=pair.name,
-        bar_ms=pair.decided_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS,
-        side=None,
-        live_usd=live_usd,
-        replayed_usd=replayed_usd,
-        difference_usd=None if parts is None else (live_usd or ZERO) - (replayed_usd or ZERO),
-        parts={cause: value for cause, value in (parts or {}).items() if value},
-        note=note,
-    )
+    bar_ms = pair.decided_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    return ParityRow.of(pair.name, bar_ms, None, live_usd, replayed_usd, parts, note)

@@ -44,6 +44,29 @@ class ParityRow:
     parts: dict[Cause, Decimal]
     note: str
 
+    @classmethod
+    def of(
+        cls,
+        symbol: str,
+        bar_ms: int,
+        side: Side | None,
+        live_usd: Decimal | None,
+        replayed_usd: Decimal | None,
+        parts: dict[Cause, Decimal] | None,
+        note: str,
+    ) -> ParityRow:
+        """`parts` None where a result is not known; those that are zero are left out."""
+        return cls(
+            symbol=symbol,
+            bar_ms=bar_ms,
+            side=side,
+            live_usd=live_usd,
+            replayed_usd=replayed_usd,
+            difference_usd=None if parts is None else (live_usd or ZERO) - (replayed_usd or ZERO),
+            parts={cause: value for cause, value in (parts or {}).items() if value},
+            note=note,
+        )
+
 
 @dataclass(frozen=True)
 class ParityTable:
