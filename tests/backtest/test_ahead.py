@@ -13,12 +13,13 @@ def test_results_come_in_the_order_of_the_items(workers: int) -> None:
     assert list(worked_ahead(lambda item: item * item, range(50), workers)) == [item**2 for item in range(50)]
 
 
-def test_it_runs_no_further_ahead_than_it_says_even_of_an_endless_stream() -> None:
+@pytest.mark.parametrize(("workers", "ahead"), [(2, 1), (1, 0), (3, 4)])
+def test_it_runs_no_further_ahead_than_it_says_even_of_an_endless_stream(workers: int, ahead: int) -> None:
     started: list[int] = []
-    results = worked_ahead(lambda item: started.append(item) or item, count(), 2)
+    results = worked_ahead(lambda item: started.append(item) or item, count(), workers, ahead=ahead)
     for taken in range(1, 20):
         assert next(results) == taken - 1
-        assert max(started, default=0) <= taken + 2
+        assert max(started, default=0) < taken + workers + ahead
     results.close()
     assert not [thread for thread in threading.enumerate() if "ThreadPoolExecutor" in thread.name]
 

@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from aster_operator.backtest.ahead import worked_ahead
-from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers
 from aster_operator.backtest.log_files import Rooms, read_log
 from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.backtest.sharing import available_cores
 from aster_operator.backtest.tables import is_sorted
 
 __all__ = [

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from aster_operator.backtest.ahead import worked_ahead
-from aster_operator.backtest.engine import available_cores
 from aster_operator.backtest.kernels.bytes import ROOM
 from aster_operator.backtest.kernels.compiler import Floats, Integers, LongIntegers, Octets
 from aster_operator.backtest.kernels.log_rows import (
@@ -28,6 +27,7 @@ from aster_operator.backtest.kernels.log_rows import (
     scratch_integers,
 )
 from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.backtest.sharing import available_cores
 
 __all__ = ["LogRows", "Rooms", "read_log"]
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
-from aster_operator.backtest.engine import Entries, Slots, Trades
 from aster_operator.backtest.exit_classes import ExitClasses
 from aster_operator.backtest.fine_prices import FinePrices
 from aster_operator.backtest.grid import ParamGrid
@@ -31,6 +30,7 @@ from aster_operator.backtest.kernels.exits_exchange import Extremes, Market, res
 from aster_operator.backtest.kernels.fixed import FIXED_COLUMNS, accumulate_fixed, describe_fixed
 from aster_operator.backtest.kernels.passage import block_extremes, block_maxima, block_minima
 from aster_operator.backtest.kernels.ticks import Fine
+from aster_operator.backtest.semantics import Entries, Slots, Trades
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS
 
 __all__ = ["ExchangeOptions", "ExchangeSemantics"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
-from aster_operator.backtest.engine import Entries, Slots, Trades
 from aster_operator.backtest.exit_classes import ExitClasses
 from aster_operator.backtest.grid import ParamGrid
 from aster_operator.backtest.kernels.compiler import Booleans, Bytes, Floats, Integers
@@ -22,6 +21,7 @@ from aster_operator.backtest.kernels.compound import (
 )
 from aster_operator.backtest.kernels.exits_vectorbt import resolve_exits_vectorbt
 from aster_operator.backtest.kernels.passage import block_extremes, block_maxima, block_minima
+from aster_operator.backtest.semantics import Entries, Slots, Trades
 
 __all__ = ["VectorbtSemantics", "vectorbt_rows"]
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aster_operator.backtest.bars import Bars
-from aster_operator.backtest.engine import Entries, Slots, Trades, run_engine
+from aster_operator.backtest.engine import run_engine
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers
 from aster_operator.backtest.kernels.compound import REVERSED
 from aster_operator.backtest.kernels.exits_exchange import AMBIGUOUS_EXIT
-from aster_operator.backtest.kernels.totals import FUNDING, SUMMED, new_totals
+from aster_operator.backtest.kernels.totals import SUMMED, new_totals
+from aster_operator.backtest.semantics import Entries, Slots, Trades
 from aster_operator.backtest.semantics_exchange import ExchangeSemantics
 from aster_operator.backtest.semantics_vectorbt import VectorbtSemantics
 from aster_operator.backtest.sweep import SweepResult, prepare_bars, semantics_for, signals_for
@@ -24,6 +25,7 @@ __all__ = ["trade_list"]
 _FACTOR = _PROFIT = SUMMED
 _FEES = SUMMED + 1
 _TURNOVER = SUMMED + 6
+_FUNDING = SUMMED + 7
 
 
 class _Recorder:
@@ -120,7 +122,7 @@ def _table(recorder: _Recorder, bars: Bars, result: SweepResult) -> pl.DataFrame
 def _money(rows: Floats, result: SweepResult) -> tuple[Floats, Floats, Floats]:
     """Profit, fees and funding of each trade in currency."""
     if not result.compounds:
-        return rows[:, _PROFIT], rows[:, _FEES], -rows[:, FUNDING]
+        return rows[:, _PROFIT], rows[:, _FEES], -rows[:, _FUNDING]
     fee = result.options.fee_bps / 1e4
     before = result.capital_usd * np.concatenate([[1.0], np.cumprod(rows[:, _FACTOR])])[:-1]
     fees = before * fee / (1 + fee) * rows[:, _TURNOVER]

@@ -16,27 +16,28 @@ from aster_operator.backtest.kernels.compiler import (
     LongIntegers,
     compiled,
 )
+from aster_operator.backtest.kernels.rows import plus_row, put_row, sums_of_row
 from aster_operator.backtest.kernels.totals import (
     CAPITAL,
+    ENTRY_LOSSES,
+    ENTRY_RETURNS,
+    ENTRY_SQUARES,
     FEES,
     LINK,
     LONGEST_DRAWDOWN,
-    LOSING,
     LOST,
-    LOWEST_CAPITAL,
     MAX_DRAWDOWN,
     PEAK,
     PEAK_CAPITAL,
     PEAK_EXIT_BAR,
     SUMMED,
     TRADES,
-    WINS,
     WON,
 )
 
 __all__ = ["REVERSED", "SLOT_COLUMNS", "accumulate_compound", "describe_compound"]
 
-# The first six stand in the order of the totals they are added to.
+# The first eight stand in the order of the totals they are added to.
 _RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _WINS, _LOSING = range(SUMMED)
 _FACTOR, _LINK, _VALUE, _LOWEST, _HIGHEST, _DRAWDOWN, _TURNOVER, _EXIT_BAR = range(SUMMED, 2 * SUMMED)
 SLOT_COLUMNS = 2 * SUMMED
@@ -172,60 +173,54 @@ def describe_compound(
 
 
 @compiled
-def _add_trades(trades: Integers, first: int, last: int, slots: Floats, own: Floats) -> None:
-    """Continue the totals `own` of one configuration with its trades, slots from `first` to `last`, for as
-    long as there is capital.
+def _add_trades(trades: Integers, first: int, last: int, slots: Floats, totals: Floats, config: int) -> None:
+    """Continue the totals of one configuration with its trades, slots from `first` to `last`, for as long as
+    there is capital.
 
-    Written out in single variables: they stay in registers, which is most of the speed of a sweep.
+    Written out in single variables and without branches: they stay in registers and nothing is guessed
+    wrong, which is most of the speed of a sweep. A peak is new in one trade of five.
     """
-    capital, peak, max_drawdown, link = own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK]
-    returns, squares, losses = own[_RETURNS], own[_SQUARES], own[_LOSSES]
-    adverse, favourable, held = own[_ADVERSE], own[_FAVOURABLE], own[_HELD]
-    wins, losing, won, lost = own[WINS], own[LOSING], own[WON], own[LOST]
-    fees, lowest_capital, peak_capital = own[FEES], own[LOWEST_CAPITAL], own[PEAK_CAPITAL]
-    trough = peak
-    index = first
-    while index < last and capital > 0:
+    own = totals[config]
+    capital, peak, link, peak_capital = own[CAPITAL], own[PEAK], own[LINK], own[PEAK_CAPITAL]
+    longest, peak_exit_bar = own[LONGEST_DRAWDOWN], own[PEAK_EXIT_BAR]
+    returns, squares, losses = own[ENTRY_RETURNS], own[ENTRY_SQUARES], own[ENTRY_LOSSES]
+    won, lost, fees = own[WON], own[LOST], own[FEES]
+    sums = sums_of_row(totals, config)
+    deepest_within, lowest = 0.0, 1.0
+    index, end = np.uint64(first), np.uint64(last)
+    while index < end and capital > 0:
         # Not slots[slot]: a view would be counted in and out, which takes longer than all that follows.
         slot = np.uint32(trades[index])
+        sums = plus_row(sums, slots, slot)
         change = slots[slot, _VALUE] * link - 1
         loss = min(change, 0.0)
-        returns += slots[slot, _RETURNS] + change
-        squares += slots[slot, _SQUARES] + change * change
-        losses += slots[slot, _LOSSES] + loss * loss
-        adverse += slots[slot, _ADVERSE]
-        favourable += slots[slot, _FAVOURABLE]
-        held += slots[slot, _HELD]
-        highest = capital * slots[slot, _HIGHEST]
-        trough = min(trough, capital * slots[slot, _LOWEST])
-        max_drawdown = min(max_drawdown, slots[slot, _DRAWDOWN])
-        if highest > peak:
-            max_drawdown = min(max_drawdown, trough / peak - 1)
-            peak = trough = highest
+        returns += change
+        squares += change * change
+        losses += loss * loss
+        link = slots[slot, _LINK]
+        # What came before this trade's own peaks is measured from the peak before it.
+        lowest = min(lowest, capital * slots[slot, _LOWEST] / peak)
+        peak = max(peak, capital * slots[slot, _HIGHEST])
+        deepest_within = min(deepest_within, slots[slot, _DRAWDOWN])
         fees += capital * slots[slot, _TURNOVER]
-        lowest_capital = min(lowest_capital, capital)
         after = capital * slots[slot, _FACTOR]
         profit = after - capital
-        gain = max(profit, 0.0)
-        won += gain
-        lost += profit - gain
-        wins += slots[slot, _WINS]
-        losing += slots[slot, _LOSING]
+        won += max(profit, 0.0)
+        lost += min(profit, 0.0)
         capital = after
-        link = slots[slot, _LINK]
-        if capital > peak_capital:
-            exit_bar = slots[slot, _EXIT_BAR]
-            own[LONGEST_DRAWDOWN] = max(own[LONGEST_DRAWDOWN], exit_bar - own[PEAK_EXIT_BAR])
-            own[PEAK_EXIT_BAR] = exit_bar
-            peak_capital = capital
-        index += 1
-    own[TRADES] += index - first
-    max_drawdown = min(max_drawdown, trough / peak - 1)
-    own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN], own[LINK] = capital, peak, max_drawdown, link
-    own[_RETURNS], own[_SQUARES], own[_LOSSES] = returns, squares, losses
-    own[_ADVERSE], own[_FAVOURABLE], own[_HELD] = adverse, favourable, held
-    own[WINS], own[LOSING], own[WON], own[LOST] = wins, losing, won, lost
-    own[FEES], own[LOWEST_CAPITAL], own[PEAK_CAPITAL] = fees, lowest_capital, peak_capital
+        exit_bar = slots[slot, _EXIT_BAR]
+        new_peak_bar = exit_bar if capital > peak_capital else 0.0
+        longest = max(longest, new_peak_bar - peak_exit_bar)
+        peak_exit_bar = max(peak_exit_bar, new_peak_bar)
+        peak_capital = max(peak_capital, capital)
+        index += np.uint64(1)
+    put_row(totals, config, sums)
+    own[ENTRY_RETURNS], own[ENTRY_SQUARES], own[ENTRY_LOSSES] = returns, squares, losses
+    own[WON], own[LOST], own[FEES] = won, lost, fees
+    own[TRADES] += np.int64(index) - first
+    own[MAX_DRAWDOWN] = min(own[MAX_DRAWDOWN], deepest_within, lowest - 1)
+    own[CAPITAL], own[PEAK], own[LINK], own[PEAK_CAPITAL] = capital, peak, link, peak_capital
+    own[LONGEST_DRAWDOWN], own[PEAK_EXIT_BAR] = longest, peak_exit_bar
 
 
 @compiled
@@ -250,4 +245,4 @@ def accumulate_compound(
         if own[TRADES] == 0 and entry_bars[slot_entries[trades[start]]] == 0:
             # The first value there is, is that of the position; the capital before it is no peak.
             own[PEAK] = own[CAPITAL] * slots[trades[start], _VALUE]
-        _add_trades(trades, start, start + count, slots, own)
+        _add_trades(trades, start, start + count, slots, totals, config)

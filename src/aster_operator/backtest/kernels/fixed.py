@@ -14,11 +14,13 @@ from aster_operator.backtest.kernels.compiler import (
     LongIntegers,
     compiled,
 )
+from aster_operator.backtest.kernels.rows import plus_row, put_row, sums_of_row
 from aster_operator.backtest.kernels.totals import (
+    AMBIGUOUS,
     CAPITAL,
     FEES,
+    FUNDING,
     LONGEST_DRAWDOWN,
-    LOSING,
     LOST,
     MAX_DRAWDOWN,
     PEAK,
@@ -26,14 +28,13 @@ from aster_operator.backtest.kernels.totals import (
     PEAK_EXIT_BAR,
     SUMMED,
     TRADES,
-    WINS,
     WON,
 )
 
 __all__ = ["FIXED_COLUMNS", "accumulate_fixed", "describe_fixed"]
 
-_RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _AMBIGUOUS, _FUNDING = range(SUMMED)
-_PROFIT, _FEES, _LOWEST, _HIGHEST, _DRAWDOWN, _EXIT_BAR = range(SUMMED, SUMMED + 6)
+_RETURNS, _SQUARES, _LOSSES, _ADVERSE, _FAVOURABLE, _HELD, _WINS, _LOSING = range(SUMMED)
+_PROFIT, _FEES, _LOWEST, _HIGHEST, _DRAWDOWN, _EXIT_BAR, _AMBIGUOUS, _FUNDING = range(SUMMED, 2 * SUMMED)
 FIXED_COLUMNS = 2 * SUMMED
 
 
@@ -144,8 +145,7 @@ def describe_fixed(
             if not used[slot]:
                 continue
             out = slots[slot]
-            for column in range(FIXED_COLUMNS):
-                out[column] = running[column]
+            out[:] = running
             until = min(bar, bars - 1)
             _excursions(out, price, lowest, highest, units > 0, low[until], high[until])
             out[_HELD], out[_EXIT_BAR] = until - entry_bars[entry], until
@@ -153,35 +153,45 @@ def describe_fixed(
             if bar < bars:
                 due = units * funding_due[bar] if bar > start else 0.0
                 _close(out, value, price, slot_prices[slot], units, fee, paid + due, slot_flags[slot])
+            out[_WINS], out[_LOSING] = out[_PROFIT] > 0, out[_PROFIT] < 0
 
 
 @compiled
-def _add_trades(trades: Integers, slots: Floats, own: Floats) -> None:
-    """Continue the totals `own` of one configuration with its trades in order of time."""
-    capital, peak, max_drawdown = own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN]
-    sums = np.zeros(SUMMED)
-    for slot in trades:
-        trade = slots[slot]
-        for column in range(SUMMED):
-            sums[column] += trade[column]
-        max_drawdown = min(max_drawdown, capital + trade[_LOWEST] - peak, trade[_DRAWDOWN])
-        peak = max(peak, capital + trade[_HIGHEST])
-        own[FEES] += trade[_FEES]
-        profit = trade[_PROFIT]
+def _add_trades(trades: Integers, first: int, last: int, slots: Floats, totals: Floats, config: int) -> None:
+    """Continue the totals of one configuration with its trades, slots from `first` to `last`.
+
+    Without branches and views, as in `kernels.compound`.
+    """
+    own = totals[config]
+    capital, peak, peak_capital = own[CAPITAL], own[PEAK], own[PEAK_CAPITAL]
+    max_drawdown, longest, peak_exit_bar = own[MAX_DRAWDOWN], own[LONGEST_DRAWDOWN], own[PEAK_EXIT_BAR]
+    won, lost, fees = own[WON], own[LOST], own[FEES]
+    funding, ambiguous = own[FUNDING], own[AMBIGUOUS]
+    sums = sums_of_row(totals, config)
+    for index in range(np.uint64(first), np.uint64(last)):
+        slot = np.uint32(trades[index])
+        sums = plus_row(sums, slots, slot)
+        max_drawdown = min(max_drawdown, capital + slots[slot, _LOWEST] - peak)
+        max_drawdown = min(max_drawdown, slots[slot, _DRAWDOWN])
+        peak = max(peak, capital + slots[slot, _HIGHEST])
+        fees += slots[slot, _FEES]
+        funding += slots[slot, _FUNDING]
+        ambiguous += slots[slot, _AMBIGUOUS]
+        profit = slots[slot, _PROFIT]
+        won += max(profit, 0.0)
+        lost += min(profit, 0.0)
         capital += profit
-        gain = max(profit, 0.0)
-        own[WON] += gain
-        own[LOST] += profit - gain
-        own[WINS] += profit > 0
-        own[LOSING] += profit < 0
-        if capital > own[PEAK_CAPITAL]:
-            exit_bar = trade[_EXIT_BAR]
-            own[LONGEST_DRAWDOWN] = max(own[LONGEST_DRAWDOWN], exit_bar - own[PEAK_EXIT_BAR])
-            own[PEAK_CAPITAL] = capital
-            own[PEAK_EXIT_BAR] = exit_bar
-    for column in range(SUMMED):
-        own[column] += sums[column]
-    own[CAPITAL], own[PEAK], own[MAX_DRAWDOWN] = capital, peak, max_drawdown
+        exit_bar = slots[slot, _EXIT_BAR]
+        new_peak_bar = exit_bar if capital > peak_capital else 0.0
+        longest = max(longest, new_peak_bar - peak_exit_bar)
+        peak_exit_bar = max(peak_exit_bar, new_peak_bar)
+        peak_capital = max(peak_capital, capital)
+    put_row(totals, config, sums)
+    own[WON], own[LOST], own[FEES] = won, lost, fees
+    own[FUNDING], own[AMBIGUOUS] = funding, ambiguous
+    own[TRADES] += last - first
+    own[CAPITAL], own[PEAK], own[PEAK_CAPITAL] = capital, peak, peak_capital
+    own[MAX_DRAWDOWN], own[LONGEST_DRAWDOWN], own[PEAK_EXIT_BAR] = max_drawdown, longest, peak_exit_bar
 
 
 @compiled
@@ -196,9 +206,5 @@ def accumulate_fixed(
 ) -> None:
     """Add the trades of the block to the totals of the configurations from `first` to `last`."""
     for config in range(first, last):
-        count = trade_counts[config]
-        if count == 0:
-            continue
         start = trade_offsets[config]
-        totals[config, TRADES] += count
-        _add_trades(trades[start : start + count], slots, totals[config])
+        _add_trades(trades, start, start + trade_counts[config], slots, totals, config)

@@ -98,6 +98,32 @@ def _sort_by_bar(bars: Integers, prices: Floats, flags: Bytes, known: int, place
 
 
 @compiled
+def _number_exits(
+    entry: int,
+    exit_bars: Integers,
+    exit_prices: Floats,
+    exit_flags: Bytes,
+    own_bars: Integers,
+    own_prices: Floats,
+    own_flags: Bytes,
+    table: Integers,
+    exit_slots: Integers,
+) -> int:
+    """Number the distinct exits of `entry` as they are found; returns how many there are."""
+    known: Any = np.int64(0)  # a literal would have everything it is passed to compiled twice
+    found: Any = np.int64(0)
+    for number in range(exit_bars.shape[1]):
+        bar, price, flag = exit_bars[entry, number], exit_prices[entry, number], exit_flags[entry, number]
+        # Neighbours in a grid often end alike: then there is nothing to look up.
+        is_same = known > 0 and own_bars[found] == bar and own_prices[found] == price
+        if not (is_same and own_flags[found] == flag):
+            found = _find_or_add(bar, price, flag, own_bars, own_prices, own_flags, known, table)
+            known = max(known, found + 1)
+        exit_slots[entry, number] = found
+    return int(known)
+
+
+@compiled
 def collect_slots(
     first: int,
     last: int,
@@ -135,26 +161,24 @@ def collect_slots(
         while size < 2 * (stop - start):
             size *= 2
         table = np.full(size, -1, dtype=np.int32)
-        known: Any = np.int64(0)  # a literal would have everything it is passed to compiled twice
-        for number in range(exits):
-            found = _find_or_add(
-                exit_bars[entry, number], exit_prices[entry, number], exit_flags[entry, number],
-                own_bars, own_prices, own_flags, known, table,
-            )  # fmt: skip
-            exit_slots[entry, number] = found
-            known = max(known, found + 1)
+        known = _number_exits(
+            entry, exit_bars, exit_prices, exit_flags, own_bars, own_prices, own_flags, table, exit_slots
+        )
         reverses = opposite_offsets.shape[0] > 0
         begin = opposite_offsets[entry] if reverses else 0
         end = opposite_offsets[entry + 1] if reverses else 0
         price_of_bar = opposite_price_long if entry_sides[entry] > 0 else opposite_price_short
+        before, found = -1, known
         for index in range(begin, end):
             bar = opposite_bars[opposite_positions[index]]
-            price = price_of_bar[bar] if bar < bars else 0.0
-            found = _find_or_add(
-                bar, price, np.int8(opposite_flag), own_bars, own_prices, own_flags, known, table
-            )
+            if bar != before:
+                price = price_of_bar[bar] if bar < bars else 0.0
+                found = _find_or_add(
+                    bar, price, np.int8(opposite_flag), own_bars, own_prices, own_flags, known, table
+                )
+                known = max(known, found + 1)
+                before = bar
             opposite_slots[opposite_positions[index]] = found
-            known = max(known, found + 1)
         slot_counts[entry] = known
         places = np.empty(known, dtype=np.int32)
         _sort_by_bar(own_bars, own_prices, own_flags, known, places)
@@ -166,9 +190,16 @@ def collect_slots(
 
 @compiled
 def compact_slots(
-    entry_bars: Integers,
+    first: int,
+    last: int,
+    first_bar: int,
+    last_bar: int,
+    cooldown_bars: int,
+    opposite_offsets: Integers,
+    opposite_positions: Integers,
+    opposite_flag: int,
+    own_exits: Integers,
     slot_offsets: LongIntegers,
-    slot_counts: Integers,
     slot_bars: Integers,
     slot_prices: Floats,
     slot_flags: Bytes,
@@ -177,13 +208,33 @@ def compact_slots(
     out_bars: Integers,
     out_prices: Floats,
     out_flags: Bytes,
+    next_bars: Integers,
+    resumes: Integers,
+    exit_slots: Integers,
+    opposite_slots: Integers,
 ) -> None:
-    """Close the gaps between the lists, so that what is used together lies together."""
-    for entry in range(entry_bars.shape[0]):
+    """Close the gaps between the lists of the entries from `first` to `last`: what is used together lies
+    together, and exits are numbered through the block.
+
+    `exit_slots` gets the slots of `own_exits` the other way round (exit parameters × entries), as they are
+    walked. After an exit within bar j the next entry may come at j + `cooldown_bars`, after a reversal at j.
+    """
+    reverses = opposite_offsets.shape[0] > 0
+    for entry in range(first, last):
         base = bases[entry]
         start = slot_offsets[entry]
-        for index in range(slot_counts[entry]):
-            slot_entries[base + index] = entry
-            out_bars[base + index] = slot_bars[start + index]
-            out_prices[base + index] = slot_prices[start + index]
-            out_flags[base + index] = slot_flags[start + index]
+        for slot in range(base, bases[entry + 1]):
+            index = start + slot - base
+            slot_entries[slot] = entry
+            out_bars[slot] = slot_bars[index]
+            out_prices[slot] = slot_prices[index]
+            out_flags[slot] = slot_flags[index]
+            is_reversal = reverses and slot_flags[index] == opposite_flag
+            next_bars[slot] = slot_bars[index] + (0 if is_reversal else cooldown_bars)
+            resumes[slot] = min(next_bars[slot], last_bar) - first_bar
+        for number in range(own_exits.shape[1]):
+            exit_slots[number, entry] = base + own_exits[entry, number]
+        begin = opposite_offsets[entry] if reverses else 0
+        end = opposite_offsets[entry + 1] if reverses else 0
+        for index in range(begin, end):
+            opposite_slots[opposite_positions[index]] += base
