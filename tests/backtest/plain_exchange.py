@@ -28,6 +28,11 @@ class Position:
     peak: float | None = None
     funding: float = 0.0
 
+    @property
+    def trails_on_mark(self) -> bool:
+        """The venue takes callbacks from 0.1 to 5 %; any other is trailed by the operator, on the mark."""
+        return not 0.001 <= self.callback <= 0.05
+
 
 @dataclass
 class Account:
@@ -39,8 +44,11 @@ class Account:
     ambiguous: int = 0
 
 
-def snap(price: float, tick: float | None) -> float:
-    return price if tick is None else round(price / tick) * tick
+def snap(price: float, tick: float | None, side: int) -> float:
+    """On the grid as live: up for a long and down for a short, and what is on it stays."""
+    if tick is None:
+        return price
+    return (math.ceil(price / tick - 1e-6) if side > 0 else math.floor(price / tick + 1e-6)) * tick
 
 
 def signal(bars: Bars, bar: int, values: dict[str, float], tick: float | None) -> int:
@@ -79,9 +87,9 @@ def enter(bars: Bars, bar: int, side: int, values: dict[str, float], options: Ex
         signal_bar=bar,
         price=price,
         quantity=quantity,
-        stop=snap(price * (1 - side * values["sl_bps"] / 1e4), tick),
-        target=snap(price * (1 + side * target / 1e4), tick),
-        activation=snap(price * (1 + side * activation / 1e4), tick),
+        stop=snap(price * (1 - side * values["sl_bps"] / 1e4), tick, side),
+        target=snap(price * (1 + side * target / 1e4), tick, side),
+        activation=snap(price * (1 + side * activation / 1e4), tick, side),
         callback=values["callback_bps"] / 1e4,
     )
 
@@ -104,21 +112,28 @@ def leave(bars: Bars, bar: int, held: Position, mark_far: float) -> tuple[float,
     trail: tuple[float, bool] | None = None
     opened_beyond_trail = False
     armed_before = held.peak is not None
-    if not armed_before and near >= activation:
-        held.peak = max(opened, activation)
+    # What the trailing stop follows: the last price, or the mark; `moved` is that in last prices.
+    first, top, bottom, moved = opened, near, far, 1.0
+    if held.trails_on_mark:
+        first, moved = opened * basis, basis
+        top, bottom = side * (bars.mark_high[bar] if side > 0 else bars.mark_low[bar]), side * mark_far
+    if not armed_before and top >= activation:
+        held.peak = max(first, activation)
     if held.peak is not None:
         keep = 1 - side * held.callback
         level = held.peak * keep
-        if armed_before and opened <= level:
+        if armed_before and first <= level:
             trail, opened_beyond_trail = (opened, False), True
         else:
-            armed_first = armed_before or opened >= activation
-            raised = max(held.peak, near)
-            if far <= level:
+            armed_first = armed_before or first >= activation
+            raised = max(held.peak, top)
+            if bottom <= level:
                 trail = (level, not (armed_first and raised == held.peak))
-            elif far <= raised * keep:
-                trail = (far, True)
+            elif bottom <= raised * keep:
+                trail = (bottom, True)
             held.peak = raised
+        if trail is not None and not opened_beyond_trail:
+            trail = (min(max(trail[0] / moved, far), near), trail[1])
     if stop_hit and opened * basis <= stop:
         return side * opened, False
     if target_hit and opened >= target:

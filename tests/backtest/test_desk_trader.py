@@ -2,18 +2,29 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aster_operator.backtest.feature_sources import CatalogSource
+from aster_operator.backtest.features import build_features
+from aster_operator.backtest.fine_prices import catalog_prices
+from aster_operator.backtest.grid import make_param_grid
+from aster_operator.backtest.inputs import InputFile
+from aster_operator.backtest.kernels.exits_exchange import exit_levels
 from aster_operator.backtest.replay import ReplayVenueOptions, TickReplay, catalog_events
 from aster_operator.backtest.replay.desk_trader import DeskTrader
 from aster_operator.backtest.replay.outcome import play
+from aster_operator.backtest.semantics_exchange import ExchangeOptions
+from aster_operator.backtest.sweep import run_grid_backtest
+from aster_operator.backtest.trades import trade_list
 from aster_operator.cli.entry import main
 from aster_operator.cli.sim_settings import settings_for_the_sim
-from aster_operator.domain.clock import ManualClock
+from aster_operator.domain.clock import MINUTE_MS, ManualClock
+from aster_operator.domain.enums import Side
 from aster_operator.domain.fees import FeeRates
 from aster_operator.monitoring.ledger import ledger_verdict
 from aster_operator.runtime.core_settings import risk_limits
@@ -23,7 +34,7 @@ from aster_operator.runtime.strategy_replay import ReplayOptions, in_process_ven
 from aster_operator.simulator.contracts import contract_for_prices
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 
-from .tick_catalogs import START_MS, put, write_ticks
+from .tick_catalogs import START_MS, put, write_bars, write_ticks
 
 SYMBOL = "BTCUSDT"
 EAGER = {
@@ -114,6 +125,51 @@ def test_by_leaps_as_event_by_event(catalog: Path, latency_ms: int) -> None:
 def test_latency_costs(catalog: Path) -> None:
     results = [play(*on_arrays(catalog, latency_ms)).net_pnl for latency_ms in (0, 3_000)]
     assert results[0] != results[1]
+
+
+@pytest.mark.parametrize("callback_bps", ["6", "12"])
+def test_the_sweep_trades_as_the_live_desk(tmp_path: Path, callback_bps: str) -> None:
+    """The same entries at the same prices, the same ends in the same minutes: with a callback below what the
+    venue takes, which the operator trails on the mark, and with one that the venue trails on the last price.
+    """
+    write_ticks(tmp_path, 60, 2)
+    write_bars(tmp_path)
+    events, options, trader = on_arrays(tmp_path, ASTER_TRAILING_CALLBACK_BPS=callback_bps)
+    TickReplay(events, options).run(trader)
+    space = {"k": 0.3, "T": 5, "n": 0.5, "V": 5, "tp_bps": 20, "sl_bps": 12, "activation_bps": 9}
+    space |= {"activation_buffer_bps": 0, "callback_bps": float(callback_bps), "min_tp_gap_bps": 1}
+    grid = make_param_grid(
+        {name: [value] for name, value in (space | {"spread_max": 1, "funding_max": 20}).items()}
+    )
+    table = build_features(CatalogSource(tmp_path), [5]).table
+    bars = InputFile.of_table(table).bars(SYMBOL, grid, "exchange", has_tick_size=True)
+    bars = replace(bars, fine=catalog_prices(tmp_path, bars))
+    costs = ExchangeOptions(options.taker_fee_bps, 0.0, 500.0, tick_size=0.1, lot_size=0.001, cooldown_bars=0)
+    swept = trade_list(run_grid_backtest(bars, grid, options=costs), bars, "cfg_0000")
+    swept = swept.filter(swept["exit_reason"] != "open")
+    lived = [trade for trade in trader.trades if trade.reason is not None]
+    assert len(lived) > 15
+    assert swept["side"].to_list() == ["long" if trade.side > 0 else "short" for trade in lived]
+    assert (swept["entry_ms"] + 1).to_list() == [trade.decided_ms // MINUTE_MS * MINUTE_MS for trade in lived]
+    assert swept["entry_price"].to_list() == pytest.approx([trade.entry_price for trade in lived], rel=1e-12)
+    assert (swept["exit_ms"] // MINUTE_MS).to_list() == [trade.exited_ms // MINUTE_MS for trade in lived]
+    # The tape of trades does not tell the touch of the moment.
+    gaps = np.abs(swept["exit_price"].to_numpy() / [trade.exit_price for trade in lived] - 1)
+    assert np.median(gaps) < 1e-4
+
+
+def test_levels_lie_on_the_tick_as_live() -> None:
+    """A target never nearer than planned, a stop never further."""
+    rng = np.random.default_rng(3)
+    instrument = contract_for_prices(SYMBOL, []).instrument
+    tick = float(instrument.tick_size)
+    for _ in range(300):
+        entry = instrument.round_price_nearest(Decimal(rng.uniform(20_000, 120_000)))
+        bps, side = Decimal(str(rng.integers(1, 400) / 4)), Side.BUY if rng.random() < 0.5 else Side.SELL
+        for distance in (bps, -bps):
+            live = instrument.round_price_aggressive(entry * (1 + side.sign * distance / 10_000), side)
+            level = exit_levels(float(entry), side.sign, float(distance), tick)
+            assert level == pytest.approx(float(live), abs=tick / 1e3)
 
 
 # --- from the command line ------------------------------------------------------------------------------

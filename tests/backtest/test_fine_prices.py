@@ -66,19 +66,21 @@ def leave_on_ticks(events: list[list[Event]]) -> Callable[..., tuple[float, bool
             return plain_exchange.leave(bars, bar, held, mark_far)
         side, last = held.side, None
         for _, is_mark, price in events[bar]:
-            if is_mark:
-                if last is not None and side * (price - held.stop) <= 0:
+            last = last if is_mark else price
+            if last is None:
+                continue  # a mark before the first trade
+            if is_mark and side * (price - held.stop) <= 0:
+                return last, False
+            if is_mark == held.trails_on_mark:
+                # As in a bar: for a short everything upside down.
+                turned = side * price
+                if held.peak is None:
+                    held.peak = turned if turned >= side * held.activation else None
+                elif turned <= held.peak * (1 - side * held.callback):
                     return last, False
-                continue
-            last, turned = price, side * price
-            # As in a bar: for a short everything upside down.
-            if held.peak is None:
-                held.peak = turned if turned >= side * held.activation else None
-            elif turned <= held.peak * (1 - side * held.callback):
-                return price, False
-            else:
-                held.peak = max(held.peak, turned)
-            if side * (price - held.target) >= 0:
+                else:
+                    held.peak = max(held.peak, turned)
+            if not is_mark and side * (price - held.target) >= 0:
                 return price, False
         return None
 

@@ -229,7 +229,9 @@ class SignalTrader:
         ]
         replay.stop(-side, 1.0, level[0])
         replay.take_profit(-side, 1.0, level[1])
-        replay.trailing_stop(-side, 1.0, level[2], values["callback_bps"])
+        # As the live desk: where the venue does not take the callback, its own, on the mark.
+        trail = replay.trailing_stop if values["callback_bps"] >= 10 else replay.trail_here
+        trail(-side, 1.0, level[2], values["callback_bps"])
 
     def on_timer(self, replay: TickReplay) -> None: ...
 
@@ -246,7 +248,7 @@ def test_replay_and_sweep_agree_trade_for_trade(seed: int) -> None:
     )
     within = ticks_within(bars, seed)
     options = ExchangeOptions(cooldown_bars=seed - 1)
-    grid = make_param_grid(space(k=[1.0], spread_max=[3.0]))
+    grid = make_param_grid(space(k=[1.0], spread_max=[3.0], callback_bps=[3.0, 9.0, 12.0]))
     fine = with_ticks(bars, within)
     result = run_grid_backtest(fine, grid, options=options)
     signals = signals_for(bars, grid, "exchange", options)

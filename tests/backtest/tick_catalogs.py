@@ -53,6 +53,27 @@ def write_ticks(root: Path, minutes: int, seed: int, symbol: str = "BTCUSDT") ->
     })  # fmt: skip
 
 
+def write_bars(root: Path, symbol: str = "BTCUSDT") -> None:
+    """The minute bars of the trades that `write_ticks` left, beside them."""
+    files = sorted((root / "stream=aggTrade").glob(f"symbol={symbol}/**/*.parquet"))
+    price, quantity = pl.col("price").cast(pl.Float64), pl.col("quantity").cast(pl.Float64)
+    bars = (
+        pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files])
+        .sort("trade_ms")
+        .group_by((pl.col("trade_ms") // MINUTE_MS * MINUTE_MS).alias("open_ms"), maintain_order=True)
+        .agg(
+            price.first().alias("open"),
+            price.max().alias("high"),
+            price.min().alias("low"),
+            price.last().alias("close"),
+            quantity.sum().alias("base_volume"),
+        )
+        .with_columns((pl.col("open_ms") + MINUTE_MS - 1).alias("close_ms"), pl.lit(True).alias("is_closed"))
+    )
+    columns = {name: bars.get_column(name).to_numpy() for name in bars.columns}
+    put(root, "kline_1m", symbol, columns["close_ms"] + 1, columns)
+
+
 def put(root: Path, stream: str, symbol: str, times: np.ndarray, columns: dict[str, np.ndarray]) -> None:
     """Add rows to a stream; what `columns` do not name is not known."""
     schema = stream_schema(stream)

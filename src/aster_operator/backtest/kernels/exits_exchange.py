@@ -1,20 +1,37 @@
 """Where the exits resting on the exchange fill, resolved on bars, once for each entry and set of parameters.
 
 Three reduce-only orders wait from the moment of the fill: a take-profit on the last price, a stop on the mark
-price, and a trailing stop on the last price that arms when its activation is reached. A bar says which
-levels were reached but not in which order. What is certain is taken as it is: a bar that opens beyond a level
-fills at its open, and a trailing stop armed before the bar is met before a stop further away. Where the order
-matters and is not known, the ending that costs more is taken, and the exit is flagged. Where there are finer
-prices beside a bar, they say what came first.
+price, and a trailing stop that arms when its activation is reached. The venue's trailing stop follows the
+last price; where it does not take the callback the operator runs one, on the mark, as live.
+
+A bar says which levels were reached but not in which order. What is certain is taken as it is: a bar that
+opens beyond a level fills at its open, and a trailing stop armed before the bar is met before a stop further
+away. Where the order matters and is not known, the ending that costs more is taken, and the exit is flagged.
+Where there are finer prices beside a bar, they say what came first.
 """
 
 import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, compiled
 from aster_operator.backtest.kernels.passage import first_at_least, first_at_most
-from aster_operator.backtest.kernels.ticks import Fine, first_mark, first_trade, trailing_stop_event
+from aster_operator.backtest.kernels.ticks import (
+    MARKED,
+    TRADED,
+    Fine,
+    first_mark,
+    first_trade,
+    trailing_stop_event,
+)
 
-__all__ = ["AMBIGUOUS_EXIT", "Extremes", "Market", "exit_levels", "resolve_exits_exchange"]
+__all__ = [
+    "AMBIGUOUS_EXIT",
+    "LARGEST_CALLBACK_BPS",
+    "SMALLEST_CALLBACK_BPS",
+    "Extremes",
+    "Market",
+    "exit_levels",
+    "resolve_exits_exchange",
+]
 
 Market = tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats]
 """Open, high and low of the last price, high and low of the mark; at each close mark over last price, the
@@ -26,15 +43,26 @@ Extremes = tuple[tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Flo
 AMBIGUOUS_EXIT = 1
 """Flag of an exit whose bar allows more than one ending."""
 
-_CERTAIN, _POSSIBLE = 0, 1
+SMALLEST_CALLBACK_BPS, LARGEST_CALLBACK_BPS = 10.0, 500.0
+"""Of the venue's trailing stop; any other is run by the operator, who looks at the mark."""
+
+_CERTAIN, _POSSIBLE, _OPENED = 0, 1, 2
+"""How a trailing stop ends within its bar: at this price, perhaps at another, or because it opened beyond."""
+
+_ROOM_TICKS = 1e-6
+"""Or binary fractions would move a level that is on the grid by a tick."""
 
 
 @compiled
 def exit_levels(price: float, side: int, distance_bps: float, tick: float) -> float:
-    """The price `distance_bps` away in favour of `side`, on the nearest tick (`tick` 0: any price)."""
+    """The price `distance_bps` away in favour of `side`, on the tick grid (`tick` 0: any price).
+
+    Rounded as live: a target is never nearer than planned, a stop never further.
+    """
     level = price * (1 + side * distance_bps / 1e4)
     if tick > 0:
-        level = np.rint(level / tick) * tick
+        level = np.ceil(level / tick - _ROOM_TICKS) if side > 0 else np.floor(level / tick + _ROOM_TICKS)
+        level *= tick
     return level
 
 
@@ -50,51 +78,54 @@ def _trail(
     activation: float,
     side: int,
     callback: float,
-    open_: Floats,
-    favourable: Floats,
-    adverse: Floats,
+    on_mark: bool,
+    market: Market,
     fine: Fine,
     out: Floats,
 ) -> int:
-    """Bar at which a trailing stop fills; `out` gets its price, whether the ending is certain, and the event.
+    """Bar at which a trailing stop fills; `out` gets the last price then, how certain it is, and the event.
 
-    `favourable` and `adverse` are the bars' extremes for `side`. The peak before a bar is certain; a peak
-    made within a bar may have come before or after that bar's adverse extreme.
+    `activation`, the peak and the levels are of the mark where it is followed, else of the last price. The
+    peak before a bar is certain; one made within a bar may have come before or after its adverse extreme.
     """
+    open_, high, low, mark_high, mark_low, basis, _, _ = market
     bars = int(open_.shape[0])
     if armed_at >= bars:
         return bars
-    opened = open_[armed_at]
-    peak = opened if side * (opened - activation) >= 0 else activation
+    highs, lows = (mark_high, mark_low) if on_mark else (high, low)
+    favourable, adverse = (highs, lows) if side > 0 else (lows, highs)
+    offsets, kinds, last, marks = fine
+    seen, bit = (marks, MARKED) if on_mark else (last, TRADED)
     keep = 1 - side * callback
-    offsets, kinds, last, _ = fine
+    peak = activation
     for bar in range(armed_at, bars):
-        level = peak * keep
+        before = basis[max(bar - 1, 0)] if on_mark else 1.0
+        opened = open_[bar] * before
         armed_before = bar > armed_at or side * (opened - activation) >= 0
+        if bar == armed_at and armed_before:
+            peak = opened
+        level = peak * keep
         begin, end = offsets[bar], offsets[bar + 1]
         higher = max(peak, favourable[bar]) if side > 0 else min(peak, favourable[bar])
         raised = higher * keep
         out[2] = -1
         if end > begin and side * (adverse[bar] - raised) <= 0:
             known = peak if bar > armed_at else np.nan
-            event = trailing_stop_event(begin, end, kinds, last, side, known, activation, keep)
+            event = trailing_stop_event(begin, end, kinds, seen, bit, side, known, activation, keep)
             if event >= 0:
                 out[0], out[1], out[2] = last[event], _CERTAIN, event
                 return bar
             if not (armed_before and side * (adverse[bar] - level) <= 0):
                 peak = higher
                 continue
-        if bar > armed_at and side * (open_[bar] - level) <= 0:
-            out[0] = open_[bar]
-            out[1] = _CERTAIN
-            return bar
-        if side * (adverse[bar] - level) <= 0:
-            out[0] = level
-            out[1] = _CERTAIN if armed_before and higher == peak else _POSSIBLE
+        if bar > armed_at and side * (opened - level) <= 0:
+            out[0], out[1] = open_[bar], _OPENED
             return bar
         if side * (adverse[bar] - raised) <= 0:
-            out[0] = adverse[bar]
-            out[1] = _POSSIBLE
+            # What the last price is when what is followed gets there, as far as the bar allows.
+            reached = level if side * (adverse[bar] - level) <= 0 else adverse[bar]
+            out[0] = min(max(reached / before, low[bar]), high[bar])
+            out[1] = _CERTAIN if armed_before and higher == peak else _POSSIBLE
             return bar
         peak = higher
     return bars
@@ -146,7 +177,7 @@ def _at_bar(
         price = trail[0]
         if trail[1] == _POSSIBLE:
             flag = AMBIGUOUS_EXIT
-        elif price == opened:
+        elif trail[1] == _OPENED:
             out[0] = price
             return 0
     if stop_bar == bar:
@@ -178,6 +209,22 @@ def _fill(price: float, side: int, half_spread: float, tick: float) -> float:
 
 
 @compiled
+def _first_beyond(
+    side: int,
+    start: int,
+    level: float,
+    high: Floats,
+    low: Floats,
+    highs: tuple[Floats, Floats],
+    lows: tuple[Floats, Floats],
+) -> int:
+    """First bar from `start` on that reaches `level`: from below where `side` is +1, else from above."""
+    if side > 0:
+        return first_at_least(high, highs[0], highs[1], start, level)
+    return first_at_most(low, lows[0], lows[1], start, level)
+
+
+@compiled
 def _levels_reached(
     start: int,
     price: float,
@@ -193,16 +240,16 @@ def _levels_reached(
     arms: Floats,
     targets: Floats,
 ) -> None:
-    """First bar and level of every stop, activation and target: rows of (bar, level, distance in bps)."""
+    """First bar and level of every stop, activation and target: rows of (bar, level, distance in bps).
+
+    Activations are looked for in the last price; `_armed_on_mark` is for the mark.
+    """
     _, high, low, mark_high, mark_low, _, _, _ = market
     highs, lows, mark_highs, mark_lows = extremes
     for index in range(stop_values.shape[0]):
         level = exit_levels(price, side, -stop_values[index], tick)
+        stops[index, 0] = _first_beyond(-side, start, level, mark_high, mark_low, mark_highs, mark_lows)
         stops[index, 1] = level
-        if side > 0:
-            stops[index, 0] = first_at_most(mark_low, mark_lows[0], mark_lows[1], start, level)
-        else:
-            stops[index, 0] = first_at_least(mark_high, mark_highs[0], mark_highs[1], start, level)
     for index in range(arm_values.shape[0] + target_values.shape[0]):
         target = index - arm_values.shape[0]
         if target < 0:
@@ -213,10 +260,13 @@ def _levels_reached(
             armed = arms[int(target_values[target, 2]), 2]
             row[2] = max(target_values[target, 0], armed + target_values[target, 1])
         row[1] = exit_levels(price, side, row[2], tick)
-        if side > 0:
-            row[0] = first_at_least(high, highs[0], highs[1], start, row[1])
-        else:
-            row[0] = first_at_most(low, lows[0], lows[1], start, row[1])
+        row[0] = _first_beyond(side, start, row[1], high, low, highs, lows)
+
+
+@compiled
+def _armed_on_mark(start: int, side: int, level: float, market: Market, extremes: Extremes) -> int:
+    """First bar from `start` on whose mark reaches the activation."""
+    return _first_beyond(side, start, level, market[3], market[4], extremes[2], extremes[3])
 
 
 @compiled
@@ -259,13 +309,14 @@ def resolve_exits_exchange(
             start, entry_prices[entry], side, floor_bps[start - 1], tick, market, extremes, stop_values,
             arm_values, target_values, stops, arms, targets,
         )  # fmt: skip
-        favourable, adverse = (high, low) if side > 0 else (low, high)
         for index in range(trail_values.shape[0]):
             arm = arms[int(trail_values[index, 0])]
+            callback_bps = trail_values[index, 1]
+            on_mark = not SMALLEST_CALLBACK_BPS <= callback_bps <= LARGEST_CALLBACK_BPS
+            armed_at = _armed_on_mark(start, side, arm[1], market, extremes) if on_mark else int(arm[0])
             trail_bars[index] = _trail(
-                int(arm[0]), arm[1], side, trail_values[index, 1] / 1e4, open_, favourable, adverse,
-                fine, trails[index],
-            )  # fmt: skip
+                armed_at, arm[1], side, callback_bps / 1e4, on_mark, market, fine, trails[index]
+            )
         for number in range(classes.shape[0]):
             stop, _, target, trail = classes[number]
             bar = min(int(stops[stop, 0]), int(targets[target, 0]), trail_bars[trail])

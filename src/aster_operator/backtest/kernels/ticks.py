@@ -81,17 +81,26 @@ def first_mark(begin: int, end: int, kinds: Bytes, mark: Floats, side: int, leve
 
 @compiled
 def trailing_stop_event(
-    begin: int, end: int, kinds: Bytes, last: Floats, side: int, peak: float, activation: float, keep: float
+    begin: int,
+    end: int,
+    kinds: Bytes,
+    prices: Floats,
+    bit: int,
+    side: int,
+    peak: float,
+    activation: float,
+    keep: float,
 ) -> int:
-    """First event at which the last price has given back the callback from its peak; -1 if none does.
+    """First event at which the price that is followed has given back the callback from its peak; -1 if none.
 
-    `peak` is the peak before `begin`, or not a number while the stop is not armed: then the first price at
-    `activation` arms it. `keep` is what is left of the peak, 1 - callback for a long.
+    `prices` are those that are new where `kinds` has `bit`: last prices, or marks. `peak` is the peak before
+    `begin`, or not a number while the stop is not armed: then the first price at `activation` arms it. `keep`
+    is what is left of the peak, 1 - callback for a long.
     """
     for event in range(begin, end):
-        if not kinds[event] & TRADED:
+        if not kinds[event] & bit:
             continue
-        price = last[event]
+        price = prices[event]
         if peak != peak:
             if side * (price - activation) >= 0:
                 peak = price
