@@ -12,7 +12,7 @@ Where there are finer prices beside a bar, they say what came first.
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, compiled
+from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, compiled
 from aster_operator.backtest.kernels.passage import first_at_least, first_at_most
 from aster_operator.backtest.kernels.ticks import (
     MARKED,
@@ -270,6 +270,26 @@ def _armed_on_mark(start: int, side: int, level: float, market: Market, extremes
 
 
 @compiled
+def _reached(
+    bar: int,
+    stop: int,
+    target: int,
+    trail: int,
+    stops: Floats,
+    targets: Floats,
+    trail_bars: LongIntegers,
+) -> tuple[int, int, int, int]:
+    """The bar of an exit and which stop, target and trailing stop it reaches, -1 for none: all that its
+    price depends on."""
+    return (
+        bar,
+        stop if stops[stop, 0] == bar else -1,
+        target if targets[target, 0] == bar else -1,
+        trail if trail_bars[trail] == bar else -1,
+    )
+
+
+@compiled
 def resolve_exits_exchange(
     first: int,
     last: int,
@@ -302,6 +322,7 @@ def resolve_exits_exchange(
     trail_bars = np.empty(trail_values.shape[0], dtype=np.int64)
     trails = np.empty((trail_values.shape[0], 3))
     out = np.empty(1)
+    flag = 0
     for entry in range(first, last):
         start = entry_bars[entry] + 1
         side = entry_sides[entry]
@@ -317,16 +338,20 @@ def resolve_exits_exchange(
             trail_bars[index] = _trail(
                 armed_at, arm[1], side, callback_bps / 1e4, on_mark, market, fine, trails[index]
             )
+        ending = (-1, -1, -1, -1)
         for number in range(classes.shape[0]):
             stop, _, target, trail = classes[number]
             bar = min(int(stops[stop, 0]), int(targets[target, 0]), trail_bars[trail])
+            # Neighbours in a grid often end alike: then there is nothing to look at.
+            before, ending = ending, _reached(bar, stop, target, trail, stops, targets, trail_bars)
+            if ending != before:
+                flag, out[0] = 0, 0.0
+                if bar < bars:
+                    flag = _at_bar(
+                        bar, side, stops[stop], targets[target], trail_bars[trail], trails[trail], open_,
+                        high, low, basis, fine, out,
+                    )  # fmt: skip
+                    out[0] = _fill(out[0], side, half_spread[bar - 1], tick)
             exit_bars[entry, number] = bar
-            out[0] = 0.0
-            exit_flags[entry, number] = 0
-            if bar < bars:
-                exit_flags[entry, number] = _at_bar(
-                    bar, side, stops[stop], targets[target], trail_bars[trail], trails[trail], open_, high,
-                    low, basis, fine, out,
-                )  # fmt: skip
-                out[0] = _fill(out[0], side, half_spread[bar - 1], tick)
+            exit_flags[entry, number] = flag
             exit_prices[entry, number] = out[0]
