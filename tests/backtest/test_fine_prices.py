@@ -10,6 +10,7 @@ import pytest
 from aster_operator.backtest.bars import Bars
 from aster_operator.backtest.fine_prices import FinePrices, fine_prices, log_prices
 from aster_operator.backtest.grid import PARAMETERS, make_param_grid
+from aster_operator.backtest.kernels.totals import AMBIGUOUS
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.semantics_exchange import ExchangeOptions
 from aster_operator.backtest.sweep import run_grid_backtest
@@ -124,7 +125,7 @@ def test_ticks_leave_nothing_ambiguous_that_bars_did() -> None:
     grid = make_param_grid(space(callback_bps=[3.0]))
     coarse = run_grid_backtest(bars, grid)
     fine = run_grid_backtest(with_ticks(bars, ticks_within(bars, 8)), grid)
-    ambiguous = [result.totals[:, 6].sum() for result in (coarse, fine)]
+    ambiguous = [result.totals[:, AMBIGUOUS].sum() for result in (coarse, fine)]
     assert ambiguous[0] > 100
     assert ambiguous[1] == 0
 
