@@ -93,6 +93,12 @@ def test_settings_and_books_are_never_committed() -> None:
     assert not {name for name in names if name.endswith((".db", ".db-wal", ".pem", ".key"))}
 
 
+def test_nothing_that_a_command_wrote_lies_in_the_root() -> None:
+    """Data that somebody tried a command with, from the folder they stood in."""
+    kinds = (".csv", ".gz", ".parquet", ".json", ".html", ".log", ".png")
+    assert [path.name for path in tracked_files() if path.parent == ROOT and path.name.endswith(kinds)] == []
+
+
 # --- locks ----------------------------------------------------------------------------------------------
 
 

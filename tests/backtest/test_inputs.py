@@ -51,6 +51,10 @@ def swapped(table: pl.DataFrame) -> pl.DataFrame:
         (cell("open", -5.0), "row 50, column open", "-5 is not above 0"),
         (cell("high", 1.0), "row 50, column high", "1 is below open or close"),
         (cell("close", float("inf")), "row 50, column close", "inf is not a finite number"),
+        (cell("symbol", None), "row 50, column symbol", "the symbol is empty"),
+        (cell("bar_ts_ms", None), "row 50, column bar_ts_ms", "the time is missing or not one"),
+        (cell("bar_ts_ms", float("nan")), "row 50, column bar_ts_ms", "the time is missing or not one"),
+        (cell("bar_ts_ms", 1767225659999.5), "row 50, column bar_ts_ms", "the time is missing or not one"),
         (cell("bid_px", 1e9), "row 50, column bid_px", "the book is crossed"),
         (lambda table: table.drop("mark_px"), "column mark_px", "the column is missing"),
         (lambda table: table.drop("symbol"), "column symbol", "the column is missing"),
@@ -135,6 +139,33 @@ def test_columns_that_are_not_needed_may_be_missing(
     assert len(InputFile(path).bars("BTCUSDT", GRID, semantics)) == table.height
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pl.col("bar_ts_ms").cast(pl.Float64).alias("bar_ts_ms"),
+        pl.from_epoch("bar_ts_ms", time_unit="ms").alias("timestamp"),
+        pl.from_epoch("bar_ts_ms", time_unit="ms").dt.replace_time_zone("UTC").alias("timestamp"),
+        pl.from_epoch("bar_ts_ms", time_unit="ms").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("timestamp"),
+        pl.col("bar_ts_ms").alias("timestamp"),
+    ],
+    ids=["float", "naive", "utc", "iso", "ms"],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_times_as_people_have_them(tmp_path: Path, table: pl.DataFrame, suffix: str, times: pl.Expr) -> None:
+    other = table.select(times, pl.all().exclude("bar_ts_ms", "timestamp"))
+    path = tmp_path / f"inputs{suffix}"
+    other.write_parquet(path) if suffix == ".parquet" else other.write_csv(path)
+    bars = InputFile(path).bars("BTCUSDT", GRID, "exchange")
+    assert bars.close_ms.tolist() == table["bar_ts_ms"].to_list()
+
+
+def test_times_that_are_none(tmp_path: Path, table: pl.DataFrame) -> None:
+    path = tmp_path / "inputs.csv"
+    table.drop("bar_ts_ms").with_columns(pl.lit("noon").alias("timestamp")).write_csv(path)
+    with pytest.raises(BacktestProblem, match="row 1, column timestamp"):
+        InputFile(path).bars("BTCUSDT", GRID, "exchange")
+
+
 def test_gaps_may_be_allowed(tmp_path: Path, table: pl.DataFrame) -> None:
     path = tmp_path / "inputs.parquet"
     pl.concat([table[:49], table[60:]]).write_parquet(path)
@@ -153,6 +184,11 @@ def test_gaps_may_be_allowed(tmp_path: Path, table: pl.DataFrame) -> None:
         ('{"symbols": {"X": {}}}', "symbols.X", 'no object "params"'),
         ('{"symbols": {"X": {"params": {}, "tic": 1}}}', "symbols.X.tic", "unknown key"),
         ('{"symbols": {"X": {"params": {}}}, "fee_bps": 2}', "fee_bps", "unknown key"),
+        ('{"symbols": {"X": {}, "X": {}}}', "X", "the key is there twice"),
+        ('{"symbols": {"X": {"params": {"k": [1], "n": [2], "k": [3]}}}}', "k", "the key is there twice"),
+        ('{"symbols": {"../X": {"params": {}}}}', "symbols.../X", "cannot be a symbol"),
+        ('{"symbols": {"X\\nY": {"params": {}}}}', "symbols.X", "cannot be a symbol"),
+        (f'{{"symbols": {{"X": {{"params": {{"k": [{"9" * 5000}]}}}}}}}}', "", "a number that is too large"),
         ('{"symbols": {"X": {"params": {"q": [1]}}}}', "symbols.X.params.q", "unknown parameter"),
         ('{"symbols": {"X": {"params": {}}}}', "symbols.X.params.k", "the parameter is missing"),
     ],
@@ -179,7 +215,7 @@ def test_bad_grid_files(tmp_path: Path, content: str, place: str, complaint: str
         ("tp_bps", [-1], "-1 is not above 0"),
         ("min_tp_gap_bps", [-1], "-1 is below 0"),
         ("sl_bps", [10_000], "100 % of the price"),
-        ("n", [10**400], "not a finite number"),
+        ("n", [10**400], "the number is too large"),
         ("funding_max", [1, 1.0], "listed twice"),
     ],
 )
@@ -188,6 +224,12 @@ def test_bad_parameters(tmp_path: Path, name: str, values: Any, complaint: str) 
     with pytest.raises(BacktestProblem, match=complaint) as caught:
         read_grid(path)
     assert f"{path}, symbols.BTCUSDT.params.{name}" in str(caught.value)
+
+
+def test_a_grid_as_a_text_editor_saves_it(tmp_path: Path) -> None:
+    path = write_grid(tmp_path / "grid.json", space())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_grid(path)[0].symbol == "BTCUSDT"
 
 
 def test_a_grid_of_ten_billion_is_refused_with_its_size(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ _WINDOWS = ("T", "V")
 _MAY_BE_ZERO = ("activation_buffer_bps", "min_tp_gap_bps", "spread_max", "funding_max")
 _LARGEST_BPS = 10_000.0
 _CONTRACT_KEYS = ("tick_size", "lot_size")
+_NOT_IN_SYMBOLS = ("/", "\\", ":", "*", "?")
 
 
 @dataclass(frozen=True)
@@ -152,19 +154,31 @@ def read_grid_content(path: Path) -> Any:
     """The JSON of a grid file as it stands. Raises BacktestProblem."""
     where = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BacktestProblem(f"the grid cannot be read, {error.strerror}", where, "check --grid") from None
     except UnicodeDecodeError:
         raise BacktestProblem("the grid is not text", where, "give a JSON file") from None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=partial(_keys_once, where))
     except json.JSONDecodeError as error:
         raise BacktestProblem(
             f"the grid is not JSON, line {error.lineno}: {error.msg}", where, "correct the file"
         ) from None
+    except ValueError:
+        raise BacktestProblem("the grid has a number that is too large", where, "correct the file") from None
     except RecursionError:
         raise BacktestProblem("the grid is nested too deeply", where, "correct the file") from None
+
+
+def _keys_once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """One object of the file; JSON itself would take the last of two values for one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BacktestProblem("the key is there twice", f"{where}, {twice}", "keep one")
+    return found
 
 
 def check_grid(content: Any, where: str) -> tuple[SymbolGrid, ...]:
@@ -190,6 +204,10 @@ def check_grid(content: Any, where: str) -> tuple[SymbolGrid, ...]:
 def _symbol_grid(name: str, entry: Any, where: str) -> SymbolGrid:
     symbol = name.strip().upper()
     key = f"symbols.{symbol}"
+    if not symbol.isprintable() or any(sign in symbol for sign in _NOT_IN_SYMBOLS):
+        raise BacktestProblem(
+            f"{symbol!r} cannot be a symbol", f"{where}, {key}", "results are written to files of that name"
+        )
     if not symbol or not isinstance(entry, dict) or not isinstance(entry.get("params"), dict):
         raise BacktestProblem('the symbol has no object "params"', f"{where}, {key}", "add it")
     for other in entry:
@@ -263,7 +281,7 @@ def _number(value: Any, where: str, place: str) -> float:
     try:
         number = float(value)
     except OverflowError:
-        number = math.inf
+        raise BacktestProblem("the number is too large", f"{where}, {place}", "correct it") from None
     if not math.isfinite(number):
         raise BacktestProblem(f"{value!r} is not a finite number", f"{where}, {place}", "correct it")
     return number

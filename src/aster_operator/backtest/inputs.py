@@ -78,6 +78,10 @@ class InputFile:
         if table.is_empty():
             raise BacktestProblem("the file has no rows", str(path), "make it with backtest features")
         self._table = table.drop("row", strict=False).with_row_index("row", offset=1)
+        unnamed = self._table.get_column("symbol").is_null()
+        if unnamed.any():
+            row = (unnamed.arg_max() or 0) + 1
+            raise BacktestProblem("the symbol is empty", f"{path}, row {row}, column symbol", "correct it")
 
     def symbols(self) -> list[str]:
         """Symbols in the file, in alphabetical order."""

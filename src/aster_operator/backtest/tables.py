@@ -72,9 +72,7 @@ def read_table(path: Path) -> pl.DataFrame:
 def _column_type(name: str) -> Any:
     import polars as pl
 
-    if name in _NOT_NUMBERS:
-        return pl.String
-    return pl.Int64 if name == "bar_ts_ms" else pl.Float64
+    return pl.String if name in _NOT_NUMBERS else pl.Float64
 
 
 def _bad_cell(path: Path, types: dict[str, Any]) -> BacktestProblem | None:
@@ -116,13 +114,17 @@ def close_times(rows: pl.DataFrame, path: Path) -> LongIntegers:
         )
     column = rows.get_column(name)
     if column.dtype == pl.String:
-        column = column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False)
+        column = _times_of_text(column)
     if isinstance(column.dtype, pl.Datetime):
         column = column.dt.epoch("ms")
     elif not column.dtype.is_numeric():
         raise BacktestProblem(
             "the column holds no times", f"{path}, column {name}", "give ms since 1970, UTC"
         )
+    if column.dtype.is_float():
+        # Other programs write whole milliseconds as 1767225719999.0.
+        whole = column.is_finite() & (column == column.floor())
+        column = column.zip_with(whole, pl.Series([None], dtype=column.dtype))
     missing = column.is_null()
     if missing.any():
         row = rows.get_column("row")[missing.arg_max() or 0]
@@ -130,6 +132,19 @@ def close_times(rows: pl.DataFrame, path: Path) -> LongIntegers:
             "the time is missing or not one", f"{path}, row {row}, column {name}", "correct it"
         )
     return column.cast(pl.Int64).to_numpy().astype(np.int64)
+
+
+def _times_of_text(column: pl.Series) -> pl.Series:
+    """Times of what is written in one way or as milliseconds, nothing where a text is no time."""
+    import polars as pl
+
+    numbers = column.cast(pl.Float64, strict=False)  # None for a text that is no number
+    if numbers.is_not_null().any():
+        return numbers
+    try:
+        return column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False)
+    except pl.exceptions.PolarsError:
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Int64)
 
 
 def refuse(
