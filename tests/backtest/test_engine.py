@@ -46,6 +46,24 @@ def test_a_configuration_makes_alone_what_it_makes_among_others(semantics: str) 
         np.testing.assert_array_equal(totals(semantics, GRID.take(chosen)), among_others[chosen])
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_what_is_never_reached_makes_no_difference(semantics: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of configurations of a signal set that trade alike, some of them only for a while."""
+    monkeypatch.setattr(engine, "_BLOCK_BARS", 640)
+    signal = {"k": [1.0], "T": [10], "n": [1.0], "V": [10]}
+    targets = [60.0, *np.linspace(900.0, 2_000.0, 300)]
+    exits = {"tp_bps": targets, "sl_bps": [12.0, 40.0], "activation_bps": [25.0], "callback_bps": [14.0]}
+    grid = make_param_grid(space(**signal, **exits))
+    found = totals(semantics, grid)
+    near = grid.column("tp_bps") == 60.0
+    for stop in (12.0, 40.0):
+        alike = found[~near & (grid.column("sl_bps") == stop)]
+        assert len(alike) >= 300
+        assert (alike == alike[0]).all()
+    chosen = np.asarray([0, 1, 2, len(grid) // 2, len(grid) - 1], dtype=np.int32)
+    np.testing.assert_array_equal(totals(semantics, grid.take(chosen)), found[chosen])
+
+
 @compiled
 def _sum_rows(rows: Floats, chosen: Integers, out: Floats) -> None:
     sums = sums_of_row(out, 1)

@@ -8,7 +8,13 @@ import numpy as np
 
 from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, Words
 from aster_operator.backtest.kernels.signals import entries_of_block, next_opposites, union_of_block
-from aster_operator.backtest.kernels.slots import collect_slots, compact_slots, entries_to_sets
+from aster_operator.backtest.kernels.slots import (
+    collect_slots,
+    compact_slots,
+    entries_to_sets,
+    equal_rows,
+    hash_rows,
+)
 from aster_operator.backtest.semantics import Entries, Semantics, Slots
 from aster_operator.backtest.sharing import Sharing
 from aster_operator.backtest.signals import Signals
@@ -21,8 +27,9 @@ class Block:
     """The bars from `first_bar` to `last_bar`, ready to be walked.
 
     `set_entry` has the entries of each signal set from `set_offsets` on, `opposite_slots` the slots of their
-    reversals. `exit_slots` (exit parameters × entries) are the slots of the exits. `resumes` says for each
-    slot where in the block the next entry may come.
+    reversals. `exit_slots` (exit parameters × entries) are the slots of the exits; exit parameters that end
+    every entry alike have one of `exit_classes`. `resumes` says for each slot where in the block the next
+    entry may come.
     """
 
     first_bar: int
@@ -33,6 +40,7 @@ class Block:
     set_entry: Integers
     opposite_slots: Integers
     exit_slots: Integers
+    exit_classes: Integers
     resumes: Integers
 
 
@@ -87,7 +95,7 @@ class BlockMaker:
         slots, exit_slots, resumes = self._compact(first_bar, last_bar, entries, found)
         return Block(
             first_bar, last_bar, entries, slots, set_offsets, set_entry, found.opposite_slots, exit_slots,
-            resumes,
+            self._exit_classes(exit_slots), resumes,
         )  # fmt: skip
 
     def _classes(self) -> tuple[Words, Words, Words, Words, Integers]:
@@ -172,6 +180,16 @@ class BlockMaker:
 
         self.sharing.share(len(entries), compact, is_light=True)
         return slots, exit_slots, resumes
+
+    def _exit_classes(self, exit_slots: Integers) -> Integers:
+        hashes = np.empty(self.exit_sets, dtype=np.uint64)
+        self.sharing.share(
+            self.exit_sets, lambda first, last: hash_rows(first, last, exit_slots, hashes), is_light=True
+        )
+        _, firsts, numbers = np.unique(hashes, return_index=True, return_inverse=True)
+        candidates, classes = firsts[numbers].astype(np.int32), np.empty(self.exit_sets, dtype=np.int32)
+        equal_rows(0, self.exit_sets, exit_slots, candidates, classes)
+        return classes
 
 
 def offsets_of(counts: Integers) -> Integers:

@@ -5,7 +5,8 @@ For one block of bars:
 1. the bars at which any signal set enters are numbered (the block's entries);
 2. every entry's exit is resolved once for each set of exit parameters;
 3. the distinct exits of an entry become its slots, shared by all configurations (so far `BlockMaker`);
-4. each configuration is walked from trade to trade, which says which slots it uses;
+4. each configuration is walked from trade to trade, which says which slots it uses, and those that made the
+   same trades so far are counted as one;
 5. used slots are described (sums over their bars), and
 6. the descriptions of a configuration's trades are added to its running totals.
 
@@ -60,6 +61,8 @@ def run_engine(
             config_offsets=offsets.astype(np.int32),
             config_exit=np.ascontiguousarray(grid.exit_of[order]),
             next_bars=np.zeros(len(grid), dtype=np.int32),
+            # So far nobody has traded, and all of a signal set are alike.
+            leaders=np.repeat(offsets[:-1], np.diff(offsets)).astype(np.int32),
             totals=np.ascontiguousarray(totals[order]),
             sharing=sharing,
         )
@@ -70,7 +73,7 @@ def run_engine(
                     walker.walk(block)
                 if progress is not None:
                     progress(last_word / words)
-    totals[order] = walker.totals
+    totals[order] = walker.totals[walker.leaders]
 
 
 def _block_words(signals: Signals, configs: Integers, exit_sets: int, words: int) -> int:
@@ -95,12 +98,17 @@ def _blocks(maker: BlockMaker, words: int, step: int) -> Generator[tuple[int, Bl
 
 @dataclass
 class _Walker:
-    """Walks all configurations, those of one signal set side by side, through one block after the other."""
+    """Walks all configurations, those of one signal set side by side, through one block after the other.
+
+    Configurations stand in order of their signal sets, those of set s from `config_offsets[s]` on. For
+    `leaders` and `next_bars` see `walk_block`.
+    """
 
     semantics: Semantics
     config_offsets: Integers
     config_exit: Integers
     next_bars: Integers
+    leaders: Integers
     totals: Floats
     sharing: Sharing
     _room: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int32))
@@ -113,9 +121,9 @@ class _Walker:
         def walk(first: int, last: int) -> None:
             walk_block(
                 first, last, block.first_bar, block.last_bar, entries.bars, block.set_offsets,
-                block.set_entry, block.opposite_slots, block.exit_slots, slots.next_bars, block.resumes,
-                self.config_offsets, self.config_exit, self.next_bars, trades.offsets, trades.counts,
-                trades.trades, slots.used,
+                block.set_entry, block.opposite_slots, block.exit_slots, block.exit_classes,
+                slots.next_bars, block.resumes, self.config_offsets, self.config_exit, self.next_bars,
+                self.leaders, trades.offsets, trades.counts, trades.trades, slots.used, self.totals,
             )  # fmt: skip
 
         def describe(first: int, last: int) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, compiled
+from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, Words, compiled
 
-__all__ = ["collect_slots", "compact_slots", "entries_to_sets", "order_by_bar"]
+__all__ = ["collect_slots", "compact_slots", "entries_to_sets", "equal_rows", "hash_rows", "order_by_bar"]
 
 _SHORT_RUN = 16
 """So many exits are sorted by insertion before runs are merged."""
@@ -238,3 +238,26 @@ def compact_slots(
         end = opposite_offsets[entry + 1] if reverses else 0
         for index in range(begin, end):
             opposite_slots[opposite_positions[index]] += base
+
+
+@compiled
+def hash_rows(first: int, last: int, rows: Integers, out: Words) -> None:
+    """A number for each of the rows from `first` to `last`, the same for equal ones (FNV-1a, by numbers
+    instead of bytes)."""
+    for row in range(first, last):
+        number = np.uint64(0xCBF29CE484222325)
+        for column in range(rows.shape[1]):
+            number = (number ^ np.uint64(rows[row, column])) * np.uint64(0x100000001B3)
+        out[row] = number
+
+
+@compiled
+def equal_rows(first: int, last: int, rows: Integers, candidates: Integers, classes: Integers) -> None:
+    """The first equal row of each of the rows from `first` to `last`: the candidate, or the row itself."""
+    for row in range(first, last):
+        candidate = candidates[row]
+        for column in range(rows.shape[1]):
+            if rows[row, column] != rows[candidate, column]:
+                candidate = row
+                break
+        classes[row] = candidate

@@ -3,6 +3,11 @@
 A step is three loads that wait for each other: the exit of an entry, the bar from which the next entry may
 come, the entry at or after it. So four configurations are walked side by side, and each waits while the
 others load.
+
+Neighbours in a grid often make the very same trades for a long while: a target further away that is not
+reached either changes nothing. Configurations of one signal set that made the same trades so far follow one
+of them, their leader, and have its totals; one that makes another trade becomes a leader itself, or follows
+one that parted the same way.
 """
 
 from typing import Any
@@ -11,6 +16,7 @@ import numpy as np
 
 from aster_operator.backtest.kernels.compiler import (
     Booleans,
+    Floats,
     Integers,
     LongIntegers,
     compiled,
@@ -20,6 +26,8 @@ from aster_operator.backtest.kernels.compiler import (
 __all__ = ["walk_block"]
 
 _SIDE_BY_SIDE = 4
+_LOOK_BACK = 256
+"""So many of those that parted are asked whether they went the same way."""
 
 
 @compiled
@@ -88,6 +96,26 @@ def _walk_on(
 
 
 @compiled
+def _candidates(
+    first: int,
+    last: int,
+    leaders: Integers,
+    config_exit: Integers,
+    exit_classes: Integers,
+    walking: Integers,
+) -> int:
+    """List in `walking` the configurations that may make other trades than their leader, and the leaders;
+    returns how many. One whose exits are all those of its leader need not be walked."""
+    found = 0
+    for config in range(first, last):
+        leader = leaders[config]
+        if leader == config or exit_classes[config_exit[config]] != exit_classes[config_exit[leader]]:
+            walking[found] = config
+            found += 1
+    return found
+
+
+@compiled
 def _walk_one(
     config: int,
     first_bar: int,
@@ -98,12 +126,13 @@ def _walk_one(
     next_entry: Integers,
     config_exit: Integers,
     next_bars: Integers,
+    leaders: Integers,
     trade_offsets: LongIntegers,
     trade_counts: Integers,
     trades: Integers,
 ) -> None:
     """Walk one configuration through the block."""
-    entry = _entry_from(next_bars[config], first_bar, last_bar, next_entry)
+    entry = _entry_from(next_bars[leaders[config]], first_bar, last_bar, next_entry)
     start = np.uint64(trade_offsets[config])
     exits = exit_slots[config_exit[config]]
     trade_counts[config] = _walk_on(entry, start, exits, reversals, resumes, next_entry, trades) - start
@@ -111,7 +140,7 @@ def _walk_one(
 
 @compiled
 def _walk_four(
-    config: int,
+    configs: Integers,
     first_bar: int,
     last_bar: int,
     exit_slots: Integers,
@@ -120,21 +149,23 @@ def _walk_four(
     next_entry: Integers,
     config_exit: Integers,
     next_bars: Integers,
+    leaders: Integers,
     trade_offsets: LongIntegers,
     trade_counts: Integers,
     trades: Integers,
 ) -> None:
-    """Walk `config` and the three after it through the block, side by side while all four have trades."""
+    """Walk the first four of `configs` through the block, side by side while all four have trades."""
     entries = np.uint32(reversals.shape[0])
     one = np.uint64(1)
-    exits_a, exits_b = exit_slots[config_exit[config]], exit_slots[config_exit[config + 1]]
-    exits_c, exits_d = exit_slots[config_exit[config + 2]], exit_slots[config_exit[config + 3]]
-    a = _entry_from(next_bars[config], first_bar, last_bar, next_entry)
-    b = _entry_from(next_bars[config + 1], first_bar, last_bar, next_entry)
-    c = _entry_from(next_bars[config + 2], first_bar, last_bar, next_entry)
-    d = _entry_from(next_bars[config + 3], first_bar, last_bar, next_entry)
-    at_a, at_b = np.uint64(trade_offsets[config]), np.uint64(trade_offsets[config + 1])
-    at_c, at_d = np.uint64(trade_offsets[config + 2]), np.uint64(trade_offsets[config + 3])
+    i, j, k, m = configs[0], configs[1], configs[2], configs[3]
+    exits_a, exits_b = exit_slots[config_exit[i]], exit_slots[config_exit[j]]
+    exits_c, exits_d = exit_slots[config_exit[k]], exit_slots[config_exit[m]]
+    a = _entry_from(next_bars[leaders[i]], first_bar, last_bar, next_entry)
+    b = _entry_from(next_bars[leaders[j]], first_bar, last_bar, next_entry)
+    c = _entry_from(next_bars[leaders[k]], first_bar, last_bar, next_entry)
+    d = _entry_from(next_bars[leaders[m]], first_bar, last_bar, next_entry)
+    at_a, at_b = np.uint64(trade_offsets[i]), np.uint64(trade_offsets[j])
+    at_c, at_d = np.uint64(trade_offsets[k]), np.uint64(trade_offsets[m])
     while a < entries and b < entries and c < entries and d < entries:
         slot_a, slot_b = _exit_of(a, exits_a, reversals), _exit_of(b, exits_b, reversals)
         slot_c, slot_d = _exit_of(c, exits_c, reversals), _exit_of(d, exits_d, reversals)
@@ -149,26 +180,81 @@ def _walk_four(
     at_b = _walk_on(b, at_b, exits_b, reversals, resumes, next_entry, trades)
     at_c = _walk_on(c, at_c, exits_c, reversals, resumes, next_entry, trades)
     at_d = _walk_on(d, at_d, exits_d, reversals, resumes, next_entry, trades)
-    trade_counts[config] = at_a - np.uint64(trade_offsets[config])
-    trade_counts[config + 1] = at_b - np.uint64(trade_offsets[config + 1])
-    trade_counts[config + 2] = at_c - np.uint64(trade_offsets[config + 2])
-    trade_counts[config + 3] = at_d - np.uint64(trade_offsets[config + 3])
+    trade_counts[i] = at_a - np.uint64(trade_offsets[i])
+    trade_counts[j] = at_b - np.uint64(trade_offsets[j])
+    trade_counts[k] = at_c - np.uint64(trade_offsets[k])
+    trade_counts[m] = at_d - np.uint64(trade_offsets[m])
+
+
+@compiled
+def _same_trades(
+    one: int, other: int, trade_offsets: LongIntegers, trade_counts: Integers, trades: Integers
+) -> bool:
+    """Whether two configurations made the same trades; most that differ do so in what is looked at first."""
+    count = trade_counts[one]
+    here, there = trade_offsets[one], trade_offsets[other]
+    if trade_counts[other] != count:
+        return False
+    for at in (count - 1, count // 2):
+        if count > 0 and trades[here + at] != trades[there + at]:
+            return False
+    for at in range(count):  # noqa: SIM110  (numba has no all())
+        if trades[here + at] != trades[there + at]:
+            return False
+    return True
+
+
+@compiled
+def _part_ways(
+    walked: Integers,
+    leaders: Integers,
+    trade_offsets: LongIntegers,
+    trade_counts: Integers,
+    trades: Integers,
+    totals: Floats,
+) -> None:
+    """Say for the configurations just walked whom they follow from here on; a new leader takes over the
+    totals so far, who follows has no trades of its own to count."""
+    parted, left = np.empty_like(walked), np.empty_like(walked)
+    known = 0
+    for config in walked:
+        leader = leaders[config]
+        if leader == config:
+            continue
+        followed = leader
+        if not _same_trades(config, leader, trade_offsets, trade_counts, trades):
+            followed = config
+            for at in range(known - 1, max(known - 1 - _LOOK_BACK, -1), -1):
+                other = parted[at]
+                if left[at] == leader and _same_trades(config, other, trade_offsets, trade_counts, trades):
+                    followed = other
+                    break
+        leaders[config] = followed
+        if followed != config:
+            trade_counts[config] = 0
+            continue
+        for column in range(totals.shape[1]):
+            totals[config, column] = totals[leader, column]
+        parted[known], left[known] = config, leader
+        known += 1
 
 
 @compiled
 def _take_note(
-    first: int,
-    last: int,
+    walked: Integers,
     last_bar: int,
     slot_next_bars: Integers,
     next_bars: Integers,
+    leaders: Integers,
     trade_offsets: LongIntegers,
     trade_counts: Integers,
     trades: Integers,
     used: Booleans,
 ) -> None:
-    """Keep how far each configuration came, and mark the slots it used."""
-    for config in range(first, last):
+    """Keep how far each leader came, and mark the slots it used."""
+    for config in walked:
+        if leaders[config] != config:
+            continue
         start = trade_offsets[config]
         end = start + trade_counts[config]
         for index in range(start, end):
@@ -189,27 +275,32 @@ def walk_block(
     set_entry: Integers,
     opposite_slots: Integers,
     exit_slots: Integers,
+    exit_classes: Integers,
     slot_next_bars: Integers,
     resumes: Integers,
     config_offsets: Integers,
     config_exit: Integers,
     next_bars: Integers,
+    leaders: Integers,
     trade_offsets: LongIntegers,
     trade_counts: Integers,
     trades: Integers,
     used: Booleans,
+    totals: Floats,
 ) -> None:
     """Walk the configurations of the sets from `first_set` to `last_set` through one block of bars.
 
-    A configuration looks for its next entry from `next_bars` on, which is brought forward. Its trades are
-    written from `trade_offsets` on as slots, and each slot is marked as used. `exit_slots` (exit parameters
-    × entries) are the slots that exits end with, `opposite_slots` those of reversals, one for each entry of
-    each set (empty: there are none). After a trade the next entry may come at `slot_next_bars`; `resumes` are
-    the places of these in the block, its length for what lies beyond.
+    `leaders` says whom a configuration follows, itself or one before it. A leader looks for its next entry
+    from `next_bars` on, which is brought forward. Its trades are written from `trade_offsets` on as slots,
+    and each slot is marked as used; who follows another has none. `exit_slots` (exit parameters × entries)
+    are the slots that exits end with, equal rows have one of `exit_classes`; `opposite_slots` are those of
+    reversals, one for each entry of each set (empty: there are none). After a trade the next entry may come
+    at `slot_next_bars`; `resumes` are the places of these in the block, its length for what lies beyond.
     """
     next_entry = np.empty(last_bar - first_bar + 1, dtype=np.int32)
     # Without reversals the opposite signal comes after everything.
     reversals = np.full(entry_bars.shape[0], np.iinfo(np.int32).max, dtype=np.int32)
+    room = np.empty(config_offsets[last_set] - config_offsets[first_set], dtype=np.int32)
     for set_number in range(first_set, last_set):
         begin, end = set_offsets[set_number], set_offsets[set_number + 1]
         if begin == end:
@@ -217,18 +308,20 @@ def walk_block(
         _index_entries(
             begin, end, first_bar, last_bar, entry_bars, set_entry, opposite_slots, next_entry, reversals
         )
-        config, stop = config_offsets[set_number], config_offsets[set_number + 1]
-        single = stop - (stop - config) % _SIDE_BY_SIDE
-        for four in range(config, single, _SIDE_BY_SIDE):
+        first, last = config_offsets[set_number], config_offsets[set_number + 1]
+        walking = room[: _candidates(first, last, leaders, config_exit, exit_classes, room)]
+        single = walking.shape[0] - walking.shape[0] % _SIDE_BY_SIDE
+        for four in range(0, single, _SIDE_BY_SIDE):
             _walk_four(
-                four, first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
-                next_bars, trade_offsets, trade_counts, trades,
+                walking[four:], first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
+                next_bars, leaders, trade_offsets, trade_counts, trades,
             )  # fmt: skip
-        for one in range(single, stop):
+        for one in range(single, walking.shape[0]):
             _walk_one(
-                one, first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
-                next_bars, trade_offsets, trade_counts, trades,
+                walking[one], first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
+                next_bars, leaders, trade_offsets, trade_counts, trades,
             )  # fmt: skip
+        _part_ways(walking, leaders, trade_offsets, trade_counts, trades, totals)
         _take_note(
-            config, stop, last_bar, slot_next_bars, next_bars, trade_offsets, trade_counts, trades, used
+            walking, last_bar, slot_next_bars, next_bars, leaders, trade_offsets, trade_counts, trades, used
         )
