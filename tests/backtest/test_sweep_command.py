@@ -1,6 +1,8 @@
 """`backtest features` and `backtest sweep` from the command line: files, JSON, refusals."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +150,40 @@ def test_a_bad_input_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(signal.default_int_handler, 130), (lambda *_: os.kill(os.getpid(), signal.SIGTERM), 143)],
+    ids=["interrupted", "terminated"],
+)
+@pytest.mark.parametrize("moment", ["judging", "writing"])
+def test_what_is_ended_leaves_what_was_there_before(
+    tmp_path: Path,
+    inputs: Path,
+    grid: Path,
+    end: Callable[..., None],
+    code: int,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not new results beside an old verdict, and no half of a file."""
+    out = tmp_path / "results"
+    assert sweep(inputs=inputs, grid=grid, out=out) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def ended(table: pl.DataFrame, file_format: str, path: Path) -> None:
+        path.write_text("half")
+        end(signal.SIGINT, None)
+
+    if moment == "judging":
+        study = "aster_operator.cli.backtest_verdicts.study_results"
+        monkeypatch.setattr(study, lambda *_, **__: end(signal.SIGINT, None))
+    else:
+        monkeypatch.setattr("aster_operator.backtest.results.write_table", ended)
+    assert sweep("--fee-bps", "1", "--plot-top", "1", inputs=inputs, grid=grid, out=out) == code
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_a_place_that_cannot_be_written(
     tmp_path: Path, inputs: Path, grid: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,6 +245,14 @@ def test_bad_feature_commands(
     assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_symbol_that_was_not_recorded_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_logs(tmp_path / "logs", 20, 5)
+    wanted = ["--log-dir", str(tmp_path / "logs"), "--symbols", "ETHUSDT,XRPUSDT", "--windows", "10"]
+    assert main(["backtest", "features", *wanted, "--out-csv", str(tmp_path / "f.csv")]) == 2
+    assert "there are no bars of XRPUSDT, only of ETHUSDT" in capsys.readouterr().err
+    assert not (tmp_path / "f.csv").exists()
 
 
 def test_the_verdict_is_shown_to_people_and_can_be_left_out(

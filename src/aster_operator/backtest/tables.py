@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,7 +165,7 @@ def refuse(
     raise BacktestProblem(f"{text} {complaint}", f"{path}, row {rows[first]}, column {column}", remedy)
 
 
-def replace_files(files: dict[Path, Callable[[Path], None]]) -> None:
+def replace_files(files: Mapping[Path, Callable[[Path], object]]) -> None:
     """Write every file beside its place, then move all into place: either all are whole or none is there.
 
     Folders are made. Raises BacktestProblem when a place cannot be written.

@@ -66,8 +66,21 @@ def register(app: typer.Typer) -> None:
     group.command(name="optimise", help=backtest_optimise.HELP)(backtest_optimise.optimise)
     group.command(name="parity", help=backtest_parity.HELP)(backtest_parity.parity)
     register_replay(group)
-    group.callback()(lambda: None)
+    group.callback()(_end_cleanly)
     app.add_typer(group, name="backtest")
+
+
+def _end_cleanly(context: typer.Context) -> None:
+    """A request to terminate ends a back-test as Ctrl-C does: what was half written is taken away."""
+    import signal
+    import threading
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, end)
+        context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
 
 
 def _compare(

@@ -68,6 +68,7 @@ def features(
 
     from aster_operator.backtest.feature_sources import ALL_TIMES, TimeRange
     from aster_operator.backtest.features import write_features
+    from aster_operator.backtest.problems import BacktestProblem
     from aster_operator.cli.json_output import print_json
 
     times = None
@@ -77,6 +78,13 @@ def features(
             ALL_TIMES.end_ms if until is None else parse_time_ms(until, "--until"),
         )
     found = make_features(log_dir, catalog, chosen, lengths, times)
+    missing = [symbol for symbol in chosen or () if symbol not in found.symbols]
+    if missing:
+        raise BacktestProblem(
+            f"there are no bars of {', '.join(missing)}, only of {', '.join(found.symbols)}",
+            str(log_dir or catalog),
+            "check symbols and days",
+        )
     write_features(found, *paths)
     if json_output:
         print_json(

@@ -1,6 +1,7 @@
 """`aster-operator backtest sweep`: every configuration of a grid over recorded bars."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +103,7 @@ def sweep(
     env_file: EnvFile = None,
     json_output: JsonOutput = False,
 ) -> int:
-    from aster_operator.backtest.results import FORMATS, write_results
+    from aster_operator.backtest.results import FORMATS, result_files, result_paths, result_tables
     from aster_operator.backtest.saved_verdicts import verdict_files
     from aster_operator.backtest.sweep import SEMANTICS
     from aster_operator.backtest.tables import replace_files
@@ -125,12 +126,14 @@ def sweep(
     with cluster_or_none(cluster) as far:
         results, seconds = run_sweep(prepared, semantics, workers, clock, far)
         hashed = inputs_hash(inputs, bars)
-        paths = write_results(results, out, date=date, file_format=file_format, inputs_hash=hashed)
-        plots = _plot(results, bars, out, date, plot_top)
+        tables = {result.symbol: result_tables(result, hashed) for result in results}
         studies = study_results(results, bars, seed=seed, workers=workers, cluster=far) if verdict else []
-        replace_files(verdict_files(studies, results, out, date, hashed))
+    plots = _plots(results, bars, out, date, plot_top)
+    # All or nothing: whoever ends it before this leaves no new results beside an old verdict.
+    verdicts = verdict_files(studies, results, out, date, hashed)
+    replace_files(result_files(tables, out, date=date, file_format=file_format) | plots | verdicts)
     summary = sweep_summary(results, studies, seconds, semantics) | {
-        "results": [str(path) for path in paths],
+        "results": [str(result_paths(out, symbol, date, file_format)[0]) for symbol in tables],
         "plots": [str(path) for path in plots],
     }
     deliveries = [] if notifier is None else send_sweep(notifier, results, studies, semantics)
@@ -253,19 +256,18 @@ def run_sweep(
     return results, (clock.monotonic_ns() - started_ns) / 1e9
 
 
-def _plot(
+def _plots(
     results: "list[SweepResult]", bars: "list[Bars]", out: Path, date: str, plot_top: int
-) -> list[Path]:
+) -> "dict[Path, Callable[[Path], object]]":
+    """The files of the best ones, and how each is written."""
     if plot_top == 0:
-        return []
+        return {}
     from aster_operator.backtest.plots import plot_top_n
 
-    paths = []
-    for result, own in zip(results, bars, strict=True):
-        path = out / f"backtest_top_{result.symbol}_{date}.html"
-        plot_top_n(result, own, path, n=plot_top)
-        paths.append(path)
-    return paths
+    return {
+        out / f"backtest_top_{result.symbol}_{date}.html": partial(plot_top_n, result, own, n=plot_top)
+        for result, own in zip(results, bars, strict=True)
+    }
 
 
 def _today(clock: Clock) -> str:
