@@ -340,7 +340,8 @@ def resolve_exits_exchange(
             )
         ending = (-1, -1, -1, -1)
         for number in range(classes.shape[0]):
-            stop, _, target, trail = classes[number]
+            # Not classes[number]: a view would be counted in and out for every number read.
+            stop, target, trail = classes[number, 0], classes[number, 2], classes[number, 3]
             bar = min(int(stops[stop, 0]), int(targets[target, 0]), trail_bars[trail])
             # Neighbours in a grid often end alike: then there is nothing to look at.
             before, ending = ending, _reached(bar, stop, target, trail, stops, targets, trail_bars)

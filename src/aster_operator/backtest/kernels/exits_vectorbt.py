@@ -93,7 +93,7 @@ def _targets(
 ) -> None:
     """First bar that reaches each target; a target keeps its gap from the level its trailing stop arms at."""
     for index in range(target_values.shape[0]):
-        target, gap, arm = target_values[index]
+        target, gap, arm = target_values[index, 0], target_values[index, 1], target_values[index, 2]
         distance = max(target, arm_levels[int(arm)] + max(gap, 0.0)) / 1e4
         out_distances[index] = distance
         known = 0
@@ -235,7 +235,9 @@ def resolve_exits_vectorbt(
         )  # fmt: skip
         _trails(origin, side, arm_bars, high, high_maxima[0], low, low_minima[0], trail_values, trail_bars)
         for number in range(classes.shape[0]):
-            stop, arm, target, trail = classes[number]
+            # Not classes[number]: a view would be counted in and out for every number read.
+            stop, arm = classes[number, 0], classes[number, 1]
+            target, trail = classes[number, 2], classes[number, 3]
             stopped = stop_bars[stop]
             if arm_bars[arm] <= stopped:
                 stopped = trail_bars[trail]
