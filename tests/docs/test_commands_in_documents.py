@@ -6,10 +6,13 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from markdown_pages import PAGES, ROOT, blocks, commands, name_of, rows, section
+
+from warm_programs import warm_programs
 
 README = ROOT / "README.md"
 
@@ -31,8 +34,9 @@ NOT_RUN = {
 run` and `make test` are what a fresh clone is tested with (`.ci/run`), and this very suite is `make test`."""
 
 SHORTER = (
-    (r"\bdemo(?! --hours)", "demo --hours 0.5"),
-    (r"--hours (?!0\.5)\S+", "--hours 0.5"),
+    (r"\bdemo(?! --hours)", "demo --hours 0.1"),
+    (r"--hours (?!0\.1)\S+", "--hours 0.1"),
+    (r"--days \S+", "--days 0.02"),
     (r"--poll-time \S+", "--poll-time 4"),
     (r"--speed \S+", "--speed 300"),
 )
@@ -71,13 +75,16 @@ def script_of(page: Path, port: int) -> str:
     return "\n".join([*lines, "kill -INT $exchange; wait $exchange" if served else "true"])
 
 
-def run(command: list[str], folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    kept = {key: os.environ[key] for key in ("LANG", "HOME", "TMPDIR") if key in os.environ}
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+def run(
+    command: list[str], folder: Path, *, warm: Path | None = None, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command, with the programs as installed or with `warm` ones before them."""
+    kept = {key: os.environ[key] for key in ("LANG", "HOME", "PYTHONPATH", "TMPDIR") if key in os.environ}
+    programs = [str(folder) for folder in (warm, Path(sys.executable).parent) if folder is not None]
     return subprocess.run(
         command,
         cwd=folder,
-        env=kept | {"PATH": programs} | environment,
+        env=kept | {"PATH": ":".join([*programs, os.environ["PATH"]])} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -86,8 +93,14 @@ def run(command: list[str], folder: Path, **environment: str) -> "subprocess.Com
 
 
 @pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    with warm_programs() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which somebody has followed the README from top to bottom."""
+    """A folder in which somebody has followed the README from top to bottom, with programs as installed."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / ".env.example").write_bytes((ROOT / ".env.example").read_bytes())
     done = run(["bash", "-c", script_of(README, free_port())], folder)
@@ -96,8 +109,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != README and commands(page)], ids=name_of)
-def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
-    done = run(["bash", "-c", script_of(page, free_port())], tmp_path)
+def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, warm: Path) -> None:
+    done = run(["bash", "-c", script_of(page, free_port())], tmp_path, warm=warm)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -149,8 +162,8 @@ def test_the_readme_lists_the_fields_of_the_exchange_line(walked: Path) -> None:
         assert all(f"`{name}`" in section(README, "For scripts") for name in account)
 
 
-def test_the_readme_explains_every_line_of_the_report(tmp_path: Path) -> None:
-    shown = run(["aster-operator", "demo", "--hours", "0.1"], tmp_path, COLUMNS="140")
+def test_the_readme_explains_every_line_of_the_report(tmp_path: Path, warm: Path) -> None:
+    shown = run(["aster-operator", "demo", "--hours", "0.1"], tmp_path, warm=warm, COLUMNS="140")
     assert shown.returncode == 0, shown.stderr
     labels = re.findall(r"^│ (\S(?:\S| (?! ))*) {2,}", shown.stdout, re.MULTILINE)
     assert {"Volume", "Hold time", "Cost per $100k"} <= set(labels)
@@ -169,8 +182,8 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_a_python_example_runs(example: str, walked: Path) -> None:
-    done = run([sys.executable, "-c", example], walked, DB_PATH="practice.db")
+def test_a_python_example_runs(example: str, walked: Path, warm: Path) -> None:
+    done = run(["python", "-c", example], walked, warm=warm, DB_PATH="practice.db")
     assert (done.returncode, done.stderr) == (0, "")
 
 
