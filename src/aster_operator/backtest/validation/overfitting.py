@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Floats
+from aster_operator.backtest.kernels.compiler import Floats, LongIntegers
 from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.validation.windows import equal_blocks
 
@@ -71,13 +71,13 @@ def probability_of_overfitting(returns: Floats, *, blocks: int = 10) -> Overfitt
     )
 
 
-def distinct_columns(returns: Floats) -> Floats:
-    """The columns that differ, each once, in their order: many configurations may be one in disguise."""
+def distinct_columns(returns: Floats) -> LongIntegers:
+    """Numbers of the columns that differ, each once, in order: many configurations may be one in disguise."""
     key = np.zeros(returns.shape[1])
     for weight, row in zip(np.random.default_rng(0).normal(size=len(returns)), returns, strict=True):
         # Row by row, so that equal columns add up to equal keys to the last bit.
         key += weight * row
-    return returns[:, np.sort(np.unique(key, return_index=True)[1])]
+    return np.sort(np.unique(key, return_index=True)[1])
 
 
 def _judge_splits(

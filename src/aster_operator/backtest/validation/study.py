@@ -140,12 +140,9 @@ def study_sweep(
     pnl = _period_pnl(result, used, ranges, workers, progress) if period_pnl is None else period_pnl
     ends = used.close_ms[[last - 1 for _, last in ranges]]
     trades_somewhere = bool(np.any(pnl.std(axis=0) > 0.0))
-    check = (
-        reality_check(pnl, resamples=settings.resamples, seed=settings.seed)
-        if trades_somewhere and len(pnl) >= 8
-        else None
-    )
-    distinct = distinct_columns(pnl)
+    numbers = distinct_columns(pnl)
+    distinct = pnl[:, numbers]
+    check = _check(distinct, numbers, settings) if trades_somewhere else None
     overfitting = _overfitting(distinct, settings)
     deflated = deflated_sharpe_ratio(pnl, best) if trades_somewhere else None
     folds = _walk_forward(result, pnl, ends, settings)
@@ -217,6 +214,14 @@ def _period_pnl(
         if progress is not None:
             progress((row + 1) / len(ranges))
     return pnl
+
+
+def _check(distinct: Floats, numbers: LongIntegers, options: StudyOptions) -> RealityCheck | None:
+    """On the `distinct` profits alone: the best of some is not better for being there twice."""
+    if len(distinct) < 8:
+        return None
+    check = reality_check(distinct, resamples=options.resamples, seed=options.seed)
+    return None if check is None else replace(check, best=int(numbers[check.best]))
 
 
 def _overfitting(pnl: Floats, options: StudyOptions) -> OverfittingEstimate | None:
