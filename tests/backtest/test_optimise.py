@@ -1,6 +1,7 @@
 """`backtest optimise`: the same again, going on after an interruption, early stops, the front, refusals."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,27 @@ def test_a_search_killed_between_two_trials_goes_on(own: SearchSpace, tmp_path: 
     for kept in (len(lines) - 3, len(lines) // 2):
         (tmp_path / f"cut{kept}").write_bytes(b"".join(lines[:kept]))
         assert found_by(own, tmp_path / f"cut{kept}", options=few).trials == found_by(own, options=few).trials
+
+
+def test_a_lock_left_by_a_killed_search_holds_nobody_up(
+    own: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Optuna leaves it: a link beside the journal, leading nowhere where the folder is relative."""
+    monkeypatch.chdir(tmp_path)
+    few = SearchOptions(trials=8, batch=8, parts=3, min_trades=5, seed=3)
+    Path("found").mkdir()
+    os.symlink("found/journal", "found/journal.lock")
+    assert found_by(own, Path("found/journal"), options=few).trials == found_by(own, options=few).trials
+
+
+def test_a_line_that_a_full_disk_cut_short_is_told_again(own: SearchSpace, tmp_path: Path) -> None:
+    few = SearchOptions(trials=8, batch=8, parts=3, min_trades=5, seed=3)
+    journal = tmp_path / "journal"
+    found_by(own, journal, options=few)
+    journal.write_bytes(journal.read_bytes()[:-20])
+    again = found_by(own, journal)
+    assert again.trials == found_by(own).trials
+    assert found_by(own, journal).trials == again.trials
 
 
 def test_more_trials_go_on_with_the_same_search(own: SearchSpace, tmp_path: Path) -> None:

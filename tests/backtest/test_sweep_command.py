@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,6 +184,42 @@ def test_what_is_ended_leaves_what_was_there_before(
     assert sweep("--fee-bps", "1", "--plot-top", "1", inputs=inputs, grid=grid, out=out) == code
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+_ON_SMALL_DISKS = """
+import resource, sys
+from pathlib import Path
+import polars as pl
+from aster_operator.backtest.problems import BacktestProblem
+from aster_operator.backtest.tables import replace_files
+
+table = pl.DataFrame({f"column_{number}": [float(number)] * 40 for number in range(25)})
+place = Path(sys.argv[1]) / "table.parquet"
+table.write_parquet(place)
+size = place.stat().st_size
+place.unlink()
+for room in range(1, size, 37):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        replace_files({place: table.write_parquet})
+    except BacktestProblem as problem:
+        assert "the file cannot be written" in str(problem), problem
+    else:
+        raise AssertionError(f"written into {room} of {size} bytes")
+    assert list(place.parent.iterdir()) == []
+"""
+
+
+def test_a_disk_that_is_full_before_the_end_of_a_table(tmp_path: Path) -> None:
+    """Wherever it is full: the last bytes of a Parquet file fail with another error than the first."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_SMALL_DISKS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_place_that_cannot_be_written(

@@ -6,6 +6,7 @@ UserProblem                   what happened, where, what to do; the command ends
 └── ...                       each room subclasses it for its own
 """
 
+import errno
 import os
 import re
 
@@ -24,9 +25,13 @@ def system_error(error: BaseException) -> OSError | None:
     another language do ("No space left on device (os error 28)"); None when it is no such error."""
     if isinstance(error, OSError) and error.errno is not None:
         return error
+    foreign = type(error).__module__.startswith("polars.")
     told = _NUMBER.search(str(error))
-    if told is not None and (isinstance(error, OSError) or type(error).__module__.startswith("polars.")):
+    if told is not None and (isinstance(error, OSError) or foreign):
         return OSError(int(told[1]), os.strerror(int(told[1])))
+    if foreign and "transport error" in str(error):
+        # The end of a Parquet file is written by others again, who do not say why it failed.
+        return OSError(errno.EIO, "the disk did not take all of it")
     return None
 
 

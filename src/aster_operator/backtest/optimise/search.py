@@ -231,13 +231,14 @@ class _Search:
 def _study(symbol: str, options: SearchOptions, path: Path | None, fingerprint: str) -> OptunaStudy:
     import optuna
     from optuna.storages import InMemoryStorage, JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from aster_operator.backtest.optimise.journal import open_journal
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        storage = InMemoryStorage() if path is None else JournalStorage(JournalFileBackend(str(path)))
+        storage = InMemoryStorage() if path is None else JournalStorage(open_journal(path))
         study = optuna.create_study(
             storage=storage,
             study_name=symbol,
@@ -249,7 +250,9 @@ def _study(symbol: str, options: SearchOptions, path: Path | None, fingerprint: 
             study.set_user_attr(_FINGERPRINT, fingerprint)
     except (OSError, ValueError, KeyError) as error:
         raise BacktestProblem(
-            f"the search cannot be kept or read there ({error})", str(path), "name another place"
+            f"the search cannot be kept or read there ({getattr(error, 'strerror', None) or error})",
+            str(path),
+            "name another place",
         ) from None
     if known not in (None, fingerprint):
         raise BacktestProblem(
