@@ -210,7 +210,7 @@ def _fill(price: float, side: int, half_spread: float, tick: float) -> float:
 
 @compiled
 def _first_beyond(
-    side: int,
+    side: int | np.int8,
     start: int,
     level: float,
     high: Floats,
@@ -248,7 +248,9 @@ def _levels_reached(
     highs, lows, mark_highs, mark_lows = extremes
     for index in range(stop_values.shape[0]):
         level = exit_levels(price, side, -stop_values[index], tick)
-        stops[index, 0] = _first_beyond(-side, start, level, mark_high, mark_low, mark_highs, mark_lows)
+        # Of the type of `side`, or everything it is passed to would be compiled twice.
+        away = np.int8(-side)
+        stops[index, 0] = _first_beyond(away, start, level, mark_high, mark_low, mark_highs, mark_lows)
         stops[index, 1] = level
     for index in range(arm_values.shape[0] + target_values.shape[0]):
         target = index - arm_values.shape[0]

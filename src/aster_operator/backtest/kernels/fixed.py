@@ -125,8 +125,7 @@ def describe_fixed(
         units = entry_sides[entry] * _quantity(notional / price, lot)
         running[:] = 0.0
         running[_FEES] = fee * abs(units) * price
-        start = entry_bars[entry] + 1
-        bar = start
+        start = bar = entry_bars[entry] + 1
         value = paid = 0.0
         lowest = highest = price
         if start == bars:
@@ -145,7 +144,9 @@ def describe_fixed(
             if not used[slot]:
                 continue
             out = slots[slot]
-            out[:] = running
+            # Not out[:] = running: what could be said of a mismatch would be compiled too, for seconds.
+            for column in range(FIXED_COLUMNS):
+                out[column] = running[column]
             until = min(bar, bars - 1)
             _excursions(out, price, lowest, highest, units > 0, low[until], high[until])
             out[_HELD], out[_EXIT_BAR] = until - entry_bars[entry], until
