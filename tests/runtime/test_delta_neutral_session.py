@@ -37,8 +37,8 @@ async def ledger_differences(bench: Bench) -> tuple[str, ...]:
 @pytest.mark.parametrize("style", list(ExecutionStyle))
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_hours_rotate_hedged_and_the_books_match(style: ExecutionStyle, seed: int) -> None:
-    bench = await open_bench(style=style, symbols=("BTCUSDT", "ETHUSDT"), hold_minutes=45, seed=seed)
-    await bench.run_minutes(240)
+    bench = await open_bench(style=style, symbols=("BTCUSDT", "ETHUSDT"), hold_minutes=20, seed=seed)
+    await bench.run_minutes(170)
     await bench.stop()
 
     finished = bench.core.state.pairs.finished
@@ -46,7 +46,7 @@ async def test_hours_rotate_hedged_and_the_books_match(style: ExecutionStyle, se
     for pair in finished:
         assert pair.rotated, pair
         assert pair.hold_ms is not None
-        assert pair.hold_ms >= 45 * 60_000
+        assert pair.hold_ms >= 20 * 60_000
         assert pair.longest_imbalance_ms <= bench.core.settings.policy.imbalance_deadline_ms
     for symbol in ("BTCUSDT", "ETHUSDT"):
         long, short = bench.held(symbol)

@@ -49,8 +49,8 @@ async def differences(bench: Bench, spot_at_start: dict[str, Decimal]) -> tuple[
 @kinds
 @pytest.mark.parametrize("style", list(ExecutionStyle))
 async def test_hours_rotate_hedged_and_the_books_match(kind: PairKind, style: ExecutionStyle) -> None:
-    bench = await open_bench(kind=kind, symbols=SYMBOLS[kind], style=style, hold_minutes=45)
-    await bench.run_minutes(285)
+    bench = await open_bench(kind=kind, symbols=SYMBOLS[kind], style=style, hold_minutes=25)
+    await bench.run_minutes(165)
     await bench.stop(OperatorAction.FLATTEN)
 
     finished = bench.core.state.pairs.finished
@@ -58,7 +58,7 @@ async def test_hours_rotate_hedged_and_the_books_match(kind: PairKind, style: Ex
     assert len(rotated) >= 5
     for pair in finished:
         assert pair.longest_imbalance_ms <= bench.core.settings.policy.imbalance_deadline_ms
-    assert all(pair.hold_ms is not None and pair.hold_ms >= 45 * 60_000 for pair in rotated)
+    assert all(pair.hold_ms is not None and pair.hold_ms >= 25 * 60_000 for pair in rotated)
     assert bench.held("BTCUSDT") == (ZERO, ZERO)
     spot = {"USDT": SPOT_MONEY} if kind is PairKind.CARRY else {}
     assert await differences(bench, spot) == ()
