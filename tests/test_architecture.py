@@ -5,6 +5,7 @@ import functools
 import importlib
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -89,6 +90,25 @@ def test_the_code_is_formatted() -> None:
 @pytest.mark.timeout(600)
 def test_types_are_strict() -> None:
     run_tool("-m", "mypy")
+
+
+def test_nothing_is_imported_whose_types_are_not_read() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    skipped = tuple(
+        name.removesuffix("*")
+        for override in project["tool"]["mypy"]["overrides"]
+        if override.get("follow_imports") == "skip"
+        for name in override["module"]
+    )
+    assert skipped
+    imports = [
+        f"{node.module}.{alias.name}." if isinstance(node, ast.ImportFrom) else f"{alias.name}."
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert [name for name in imports if name.startswith(skipped)] == []
 
 
 # --- sizes ----------------------------------------------------------------------------------------------
