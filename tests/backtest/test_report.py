@@ -113,6 +113,25 @@ def test_one_configuration_and_no_trade(tmp_path: Path, capsys: pytest.CaptureFi
     assert parts_of(page, "maps") == {}
     assert "never trades" in prose_of(page)
     assert "no configuration ever trades" in capsys.readouterr().out
+    # Nothing earned and nothing paid is neither a gain nor a loss.
+    assert not re.search(r"[+-]0\.00\b", prose_of(page))
+
+
+def test_figures_have_their_room_before_they_are_drawn(tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, {"BTCUSDT": one_value_each(k=[0.5, 0.8])}, minutes=300)
+    assert report(sweep(tmp_path), inputs, "--no-pictures") == 0
+    page = next((tmp_path / "results").glob("*.html")).read_text(encoding="utf-8")
+    drawn = re.findall(r'<div class="plot"[^>]*>', page)
+    assert len(drawn) == len(parts_of(page, "figures")) + len(parts_of(page, "maps"))
+    assert all(re.search(r"min-height: \d{3}px", plot) for plot in drawn)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_symbol_that_no_font_here_may_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = write_inputs(tmp_path, {"币安人生USDT": one_value_each(k=[1e6])}, minutes=300)
+    assert report(sweep(tmp_path), inputs) == 0
+    assert capsys.readouterr().err == ""
+    assert list((tmp_path / "results").glob("backtest_equity_币安人生USDT_*.png"))
 
 
 def test_ten_symbols_of_which_some_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

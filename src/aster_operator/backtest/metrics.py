@@ -76,7 +76,7 @@ def metric_columns(result: SweepResult) -> dict[str, Floats]:
             "avg_loss": totals[:, t.LOST] / totals[:, t.LOSING],
             "avg_hold_bars": totals[:, t.BARS_HELD] / trades,
             "fees_usd": totals[:, t.FEES],
-            "funding_usd": -totals[:, t.FUNDING],
+            "funding_usd": 0.0 - totals[:, t.FUNDING],
             "exposure": totals[:, t.BARS_HELD] / bars,
             "profit_factor": totals[:, t.WON] / -totals[:, t.LOST],
             "avg_mae_bps": totals[:, t.ADVERSE_BPS] / trades,

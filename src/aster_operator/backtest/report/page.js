@@ -80,6 +80,15 @@
     entries.forEach(function (entry) { if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); } });
   }, { rootMargin: "800px" });
   plots.forEach(function (plot) { seen.observe(plot); });
+  // Those out of sight are drawn while nothing else is to be done: for a picture of the whole page, and its search.
+  var idle = window.requestIdleCallback || function (act) { setTimeout(act, 50); };
+  var waiting = plots.slice(0, 100);
+  function drawNext() {
+    var plot = waiting.shift();
+    if (!plot.dataset.drawn) { seen.unobserve(plot); draw(plot); }
+    if (waiting.length) { idle(drawNext); }
+  }
+  if (waiting.length) { idle(drawNext); }
   function again() { plots.forEach(function (plot) { if (plot.dataset.drawn) { draw(plot); } }); }
   document.getElementById("theme").addEventListener("click", function () {
     setTheme(root.dataset.theme === "dark" ? "light" : "dark"); again();

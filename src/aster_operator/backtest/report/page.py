@@ -105,7 +105,8 @@ def _map_panel(anchor: str, maps: dict[str, Any]) -> str:
         f'<label>Across <select name="x">{options(names, 0)}</select></label>'
         f'<label>Up <select name="y">{options(names, 1)}</select></label>'
         f'<label>Shown <select name="metric">{options(labels, 0, numbered=True)}</select></label>'
-        '<p class="same soft" hidden>Choose two different parameters.</p><div class="plot"></div></div>'
+        '<p class="same soft" hidden>Choose two different parameters.</p>'
+        '<div class="plot" style="min-height: 440px"></div></div>'
     )
 
 
@@ -120,7 +121,9 @@ def _panel(anchor: str, panel: Panel, figures: dict[str, Any]) -> str:
     spec = json.loads(panel.figure.to_json())
     spec["layout"].pop("template", None)
     figures[key] = spec
-    return f'{head}<div class="plot" data-figure="{escape(key)}"></div></div>'
+    # Its room is kept from the beginning, or the page would jump while the figures are drawn.
+    room = f' style="min-height: {int(height)}px"' if (height := spec["layout"].get("height")) else ""
+    return f'{head}<div class="plot" data-figure="{escape(key)}"{room}></div></div>'
 
 
 def _json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,10 @@ def _save(
     draw(figure, material)
     biased = ", vectorbt: biased" if material.result.compounds else ""
     figure.suptitle(f"{material.result.symbol}, {title}{biased}", fontsize=11, x=0.01, ha="left")
-    figure.savefig(path, format="png")
+    with warnings.catch_warnings():
+        # A symbol in a script that no font here has is drawn as boxes; the page beside shows it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(path, format="png")
 
 
 def _equity(figure: Any, material: SymbolMaterial) -> None:

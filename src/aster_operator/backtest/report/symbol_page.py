@@ -115,10 +115,10 @@ def _evidence(study: Study) -> str:
          "{:.3f}", f"at most {limits.error_rate}", found.reality_check_p_value <= limits.error_rate),
         ("Would choosing the best of the past have paid? Walk-forward, USD", found.walk_forward_pnl,
          "{:+,.2f}", "above 0", found.walk_forward_pnl > 0),
-        ("Does the chosen one fall below the median out of sample? Probability of overfitting",
+        ("Does the chosen one stay above the median out of sample? Probability of overfitting",
          found.overfitting_probability, "{:.2f}", f"at most {limits.max_overfitting_probability}",
          found.overfitting_probability <= limits.max_overfitting_probability),
-        ("Or if it does, does it earn all the same? Probability of losing out of sample",
+        ("Or if it does not, does it earn all the same? Probability of losing out of sample",
          found.loss_probability, "{:.2f}", f"at most {limits.max_loss_probability}",
          found.loss_probability <= limits.max_loss_probability),
         (f"Is its Sharpe ratio above that of the best of {_trials(study)}? Deflated Sharpe probability",
@@ -232,7 +232,11 @@ def _matrix(values: Any) -> list[list[float | None]]:
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:
     if value is None or math.isnan(value):
         return "n/a"
-    return "∞" if math.isinf(value) else form.format(value * scale)
+    if math.isinf(value):
+        return "∞"
+    text = form.format(value * scale)
+    # What rounds to nothing has no sign.
+    return text if text.strip("+-0.,") else text.lstrip("+-")
 
 
 def _size(size: float | None) -> str:
