@@ -118,24 +118,33 @@ def _candidates(
 @compiled
 def _walk_one(
     config: int,
+    begin: int,
+    end: int,
     first_bar: int,
-    last_bar: int,
-    exit_slots: Integers,
-    reversals: Integers,
+    entry_bars: Integers,
+    set_entry: Integers,
+    opposite_slots: Integers,
+    exits: Integers,
     resumes: Integers,
-    next_entry: Integers,
-    config_exit: Integers,
-    next_bars: Integers,
-    leaders: Integers,
+    from_bar: int,
     trade_offsets: LongIntegers,
     trade_counts: Integers,
     trades: Integers,
 ) -> None:
-    """Walk one configuration through the block."""
-    entry = _entry_from(next_bars[leaders[config]], first_bar, last_bar, next_entry)
-    start = np.uint64(trade_offsets[config])
-    exits = exit_slots[config_exit[config]]
-    trade_counts[config] = _walk_on(entry, start, exits, reversals, resumes, next_entry, trades) - start
+    """Walk one configuration through its set's entries in the block, for which nothing need be made ready."""
+    start = at = np.uint64(trade_offsets[config])
+    resume = max(from_bar - first_bar, 0)
+    for position in range(np.uint64(begin), np.uint64(end)):
+        entry = np.uint32(set_entry[position])
+        if entry_bars[entry] - first_bar < resume:
+            continue
+        slot = np.uint32(exits[entry])
+        if opposite_slots.shape[0] > 0:
+            slot = min(slot, np.uint32(opposite_slots[position]))
+        trades[at] = slot
+        at += np.uint64(1)
+        resume = resumes[slot]
+    trade_counts[config] = at - start
 
 
 @compiled
@@ -305,21 +314,23 @@ def walk_block(
         begin, end = set_offsets[set_number], set_offsets[set_number + 1]
         if begin == end:
             continue
-        _index_entries(
-            begin, end, first_bar, last_bar, entry_bars, set_entry, opposite_slots, next_entry, reversals
-        )
         first, last = config_offsets[set_number], config_offsets[set_number + 1]
         walking = room[: _candidates(first, last, leaders, config_exit, exit_classes, room)]
         single = walking.shape[0] - walking.shape[0] % _SIDE_BY_SIDE
+        if single > 0:
+            _index_entries(
+                begin, end, first_bar, last_bar, entry_bars, set_entry, opposite_slots, next_entry, reversals
+            )
         for four in range(0, single, _SIDE_BY_SIDE):
             _walk_four(
                 walking[four:], first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
                 next_bars, leaders, trade_offsets, trade_counts, trades,
             )  # fmt: skip
-        for one in range(single, walking.shape[0]):
+        for config in walking[single:]:
             _walk_one(
-                walking[one], first_bar, last_bar, exit_slots, reversals, resumes, next_entry, config_exit,
-                next_bars, leaders, trade_offsets, trade_counts, trades,
+                config, begin, end, first_bar, entry_bars, set_entry, opposite_slots,
+                exit_slots[config_exit[config]], resumes, next_bars[leaders[config]], trade_offsets,
+                trade_counts, trades,
             )  # fmt: skip
         _part_ways(walking, leaders, trade_offsets, trade_counts, trades, totals)
         _take_note(
