@@ -44,6 +44,8 @@ FORMS = {
     "pandas": as_pandas,
     "pandas by index": by_index,
     "pandas by timestamp": by_timestamp,
+    "polars lazily": lambda table: table.lazy(),
+    "columns": lambda table: table.to_dict(as_series=False),
     "without a symbol": lambda table: as_pandas(table.drop("symbol")),
 }
 
@@ -67,6 +69,43 @@ def test_signals_and_plots_take_tables_too(tmp_path: Path) -> None:
     best = plot_top_n(result, by_index(TABLE), str(tmp_path / "top.html"), n=2)
     assert best == build_ranked_metrics(result)["config_id"].head(2).to_list()
     assert "<html" in (tmp_path / "top.html").read_text(encoding="utf-8")
+
+
+def test_the_path_of_a_file_is_a_table(tmp_path: Path) -> None:
+    TABLE.write_csv(tmp_path / "inputs.csv")
+    expected = run_grid_backtest(TABLE, space(), workers=1)
+    for path in (tmp_path / "inputs.csv", str(tmp_path / "inputs.csv")):
+        assert np.array_equal(
+            run_grid_backtest(path, space(), workers=1).totals, expected.totals, equal_nan=True
+        )
+
+
+def test_missing_minutes_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
+    gapped = pl.concat([TABLE[:700], TABLE[760:]])
+    for call in (run_grid_backtest, build_signals):
+        with pytest.raises(BacktestProblem, match="allow_gaps=True"):
+            call(gapped, space())
+        call(gapped, space(), allow_gaps=True)
+    result = run_grid_backtest(gapped, space(), allow_gaps=True)
+    assert result.bars == gapped.height
+    assert plot_top_n(result, gapped, tmp_path / "top.html", n=1) == [
+        build_ranked_metrics(result)["config_id"][0]
+    ]
+
+
+def test_a_grid_tells_its_configurations_by_name() -> None:
+    grid = make_param_grid(space())
+    told = list(grid)
+    assert len(told) == len(grid)
+    assert [one["sl_bps"] for one in told] == grid.column("sl_bps").tolist()
+
+
+def test_plots_of_what_is_no_result(tmp_path: Path) -> None:
+    result = run_grid_backtest(TABLE, space(), workers=1)
+    with pytest.raises(BacktestProblem, match="give what run_grid_backtest returned"):
+        plot_top_n(build_ranked_metrics(result), TABLE, tmp_path / "top.html")  # type: ignore[arg-type]
+    with pytest.raises(BacktestProblem, match="that is a folder"):
+        plot_top_n(result, TABLE, tmp_path)
 
 
 @pytest.mark.parametrize("make", [np.array, pd.Series, tuple, list])

@@ -1,8 +1,9 @@
-"""Bars and grids in the forms people have them: tables of polars or pandas, dictionaries of lists."""
+"""Bars and grids in the forms people have them: files, tables of polars or pandas, dictionaries of lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["GivenBars", "GivenGrid", "as_bars", "as_grid"]
 
 GivenBars = Bars | Any
-"""Bars, or a table of one symbol with the columns of `backtest features`: of polars, or of pandas with its
-time in a column or the index."""
+"""Bars, or a table of one symbol with the columns of `backtest features`: of polars, of pandas with its time
+in a column or the index, as a dictionary of columns, or the path of its file."""
 
 GivenGrid = ParamGrid | Mapping[str, Sequence[float]]
 """A grid, or the lists that one is made of."""
@@ -30,23 +31,43 @@ def as_grid(given: GivenGrid) -> ParamGrid:
     return given if isinstance(given, ParamGrid) else make_param_grid(given)
 
 
-def as_bars(given: GivenBars, grid: ParamGrid, semantics: str, *, has_tick_size: bool = False) -> Bars:
+def as_bars(
+    given: GivenBars,
+    grid: ParamGrid,
+    semantics: str,
+    *,
+    has_tick_size: bool = False,
+    allow_gaps: bool = False,
+) -> Bars:
     """The bars themselves, checked as those of a file are. Raises BacktestProblem for what is no table, for a
     table of several symbols, and for a cell that cannot be."""
     if isinstance(given, Bars):
         return given
     import polars as pl
 
-    table = given if isinstance(given, pl.DataFrame) else _from_pandas(given)
-    if "symbol" not in table.columns:
-        table = table.with_columns(pl.lit("TABLE").alias("symbol"))
-    inputs = InputFile.of_table(table)
+    if isinstance(given, str | Path):
+        inputs = InputFile(Path(given))
+    else:
+        table = _table_of(given)
+        if "symbol" not in table.columns:
+            table = table.with_columns(pl.lit("TABLE").alias("symbol"))
+        inputs = InputFile.of_table(table)
     symbols = inputs.symbols()
     if len(symbols) > 1:
         raise BacktestProblem(
             f"the table has several symbols ({', '.join(symbols)})", "column symbol", "give those of one"
         )
-    return inputs.bars(symbols[0], grid, semantics, has_tick_size=has_tick_size)
+    return inputs.bars(symbols[0], grid, semantics, has_tick_size=has_tick_size, allow_gaps=allow_gaps)
+
+
+def _table_of(given: Any) -> pl.DataFrame:
+    import polars as pl
+
+    if isinstance(given, pl.LazyFrame):
+        return given.collect()
+    if isinstance(given, pl.DataFrame):
+        return given
+    return pl.DataFrame(given, strict=False) if isinstance(given, Mapping) else _from_pandas(given)
 
 
 def _from_pandas(frame: Any) -> pl.DataFrame:

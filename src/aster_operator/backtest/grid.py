@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,6 +72,10 @@ class ParamGrid:
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        """The configurations in order, each with its parameters by name."""
+        return (dict(zip(PARAMETERS, row, strict=True)) for row in self.values.tolist())
 
     def column(self, name: str) -> Floats:
         """The values of one parameter."""

@@ -173,7 +173,7 @@ class InputFile:
                 steps != MINUTE_MS,
                 times[1:],
                 "comes after a gap",
-                "fill it, or pass --allow-gaps to take the rows as neighbours",
+                "fill it, or pass --allow-gaps (allow_gaps=True) to take the rows as neighbours",
             )
 
     def _check_values(self, columns: dict[str, Floats], rows: LongIntegers, semantics: str) -> None:

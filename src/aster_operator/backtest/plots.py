@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aster_operator.backtest.given import GivenBars, as_bars
 from aster_operator.backtest.metrics import build_ranked_metrics
+from aster_operator.backtest.problems import BacktestProblem
 from aster_operator.backtest.report.figures import equity_panel, trades_panel
 from aster_operator.backtest.report.material import top_configurations
 from aster_operator.backtest.report.page import BIASED, PageSection, page_html
@@ -32,8 +33,16 @@ def plot_top_n(
     `bars` are those the sweep ran over, or their table. The file holds everything it needs. Raises
     BacktestProblem when it cannot be written.
     """
+    if not isinstance(result, SweepResult):
+        raise BacktestProblem(
+            f"plots cannot be made of {type(result).__name__}",
+            "result",
+            "give what run_grid_backtest returned",
+        )
+    if Path(path).is_dir():
+        raise BacktestProblem("that is a folder", str(path), "name a file in it")
     has_tick_size = result.options.tick_size is not None
-    bars = as_bars(bars, result.grid, result.semantics, has_tick_size=has_tick_size)
+    bars = as_bars(bars, result.grid, result.semantics, has_tick_size=has_tick_size, allow_gaps=True)
     table = build_ranked_metrics(result) if ranked is None else ranked
     top, price = top_configurations(result, bars, table.get_column("config_id").head(n).to_list())
     title = f"{result.symbol}, best {len(top)} of {len(result.grid):,}"

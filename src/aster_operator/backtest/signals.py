@@ -72,6 +72,7 @@ def build_signals(
     *,
     tick_size: float | None = None,
     opening_loss_rule: OpeningLossRule = "live",
+    allow_gaps: bool = False,
 ) -> Signals:
     """Entry signals of all signal sets of `grid`, which may be given as lists, and the bars as a table.
 
@@ -82,7 +83,7 @@ def build_signals(
     """
     grid = as_grid(grid)
     semantics = "exchange" if opening_loss_rule == "live" else "vectorbt"
-    bars = as_bars(bars, grid, semantics, has_tick_size=tick_size is not None)
+    bars = as_bars(bars, grid, semantics, has_tick_size=tick_size is not None, allow_gaps=allow_gaps)
     sets = grid.signal_sets
     words = (len(bars) + 63) // 64
     momentum_keys, momentum_of = _classes(sets, (_K, _T))

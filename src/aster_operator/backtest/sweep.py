@@ -65,13 +65,15 @@ def run_grid_backtest(
     options: ExchangeOptions | None = None,
     signals: Signals | None = None,
     config_ids: list[str] | None = None,
+    allow_gaps: bool = False,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SweepResult:
     """Run every configuration of `grid` over `bars`; lists for the one and a table for the other will do.
 
     `options` carry fee, slippage, sizes and the habits of the live strategy; `vectorbt` uses fee and slippage
-    alone. `signals` may be given when they were built for these very bars (see `prepare_bars`). `workers` is
+    alone. `signals` may be given when they were built for these very bars (see `prepare_bars`). A table with
+    missing minutes is refused unless `allow_gaps` takes its rows as neighbours. `workers` is
     the number of threads (default: all cores) and does not change the result. `progress` is called with the
     share done. Raises ValueError for an unknown semantics or no bars.
     """
@@ -79,7 +81,8 @@ def run_grid_backtest(
         raise ValueError(f"semantics {semantics!r} is not one of {', '.join(SEMANTICS)}")
     options = options or ExchangeOptions()
     grid = as_grid(grid)
-    bars = as_bars(bars, grid, semantics, has_tick_size=options.tick_size is not None)
+    has_tick_size = options.tick_size is not None
+    bars = as_bars(bars, grid, semantics, has_tick_size=has_tick_size, allow_gaps=allow_gaps)
     used = prepare_bars(bars, semantics)
     if len(used) == 0:
         raise ValueError("there are no bars to run over")
