@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aster_operator.backtest.grid import PARAMETERS
 from aster_operator.backtest.metrics import build_ranked_metrics
 from aster_operator.backtest.sweep import SweepResult
+from aster_operator.backtest.tables import replace_files
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,6 +31,7 @@ __all__ = [
     "result_files",
     "result_paths",
     "result_tables",
+    "write_results",
     "write_table",
 ]
 
@@ -82,6 +84,18 @@ def result_paths(folder: Path, symbol: str, date: str, file_format: str) -> tupl
         folder / f"backtest_results_{symbol}_{date}.{file_format}",
         folder / f"backtest_config_{symbol}_{date}.{file_format}",
     )
+
+
+def write_results(
+    results: list[SweepResult], folder: Path, *, date: str, file_format: str, inputs_hash: str
+) -> list[Path]:
+    """Write the tables of every symbol, all or none; returns the paths of the result tables.
+
+    For programs and notebooks; the command writes verdicts and plots with them. Raises BacktestProblem.
+    """
+    tables = {result.symbol: result_tables(result, inputs_hash) for result in results}
+    replace_files(result_files(tables, folder, date=date, file_format=file_format))
+    return [result_paths(folder, symbol, date, file_format)[0] for symbol in tables]
 
 
 class ResultTables(NamedTuple):
