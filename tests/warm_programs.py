@@ -1,19 +1,24 @@
 """Programs that start where the packages of others are imported already: most of what a start costs.
 
-`aster-operator` and `python -c` in the folder `WarmPrograms.folder` ask a server to fork, and hand it their
-arguments, folder, variables and open files; signals go on to the fork, and its ending is theirs. The server
-has imported nothing of ours: each program imports that anew, in the order in which it always would.
+`aster-operator` and `python -c` in the folder `warm_programs()` ask a server to fork, and hand it their
+arguments, folder, variables and open files; signals go on to the fork, its ending is theirs, and it is killed
+with them. The server has imported nothing of ours: each program imports that anew, in the order in which it
+always would.
 """
 
 import ast
+import atexit
+import functools
+import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,9 +72,16 @@ sys.exit(ending)
 """
 
 
+@functools.cache
+def warm_programs() -> Path:
+    """A folder with the programs, which may be put before all others in PATH: one server for all tests."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(_served())
+
+
 @contextmanager
-def warm_programs() -> Iterator[Path]:
-    """A folder with the programs, to be put before all others in PATH."""
+def _served() -> Iterator[Path]:
     with TemporaryDirectory() as kept:
         address = str(Path(kept, "server"))
         for name in ("aster-operator", "python"):
@@ -90,6 +102,7 @@ def _serve(address: str) -> None:
     """Answer until SIGTERM. Returns only in a fork, to run what was asked for."""
     for package in _PACKAGES:
         importlib.import_module(package)
+    gc.freeze()  # or the forks would look through it all, and so copy it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -100,6 +113,7 @@ def _serve(address: str) -> None:
             connection, _ = listener.accept()
             children += 1
             if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 break
             connection.close()
             while children and os.waitpid(-1, os.WNOHANG)[0]:
@@ -110,10 +124,21 @@ def _serve(address: str) -> None:
         asked = b""
         while len(asked) < int.from_bytes(head, "big"):
             asked += connection.recv(1 << 16)
+        ended, ends = socket.socketpair()
+        ends.setblocking(False)
+        signal.set_wakeup_fd(ends.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         if (program := os.fork()) != 0:
             connection.sendall(b"%d\n" % program)
+            if connection in select.select([connection, ended], [], [])[0]:
+                os.kill(program, signal.SIGKILL)  # who asked is gone
+                os._exit(0)
             connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
             os._exit(0)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        ended.close()
+        ends.close()
     arguments, folder, variables, interrupted = ast.literal_eval(asked.decode())
     for number, file in enumerate(files):
         os.dup2(file, number)
@@ -121,7 +146,6 @@ def _serve(address: str) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler if interrupted else signal.SIG_IGN)
     sys.argv = arguments
 

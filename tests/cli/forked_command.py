@@ -1,5 +1,6 @@
 """The command line as a process of its own, forked from one that has done the slow imports already."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def run_forked(
 def _command(
     arguments: tuple[str, ...], folder: str, environment: dict[str, str], out: str, err: str
 ) -> None:
+    gc.freeze()  # or it would look through all that was imported, and so copy it
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

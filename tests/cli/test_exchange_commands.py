@@ -18,6 +18,7 @@ from eth_account.messages import encode_typed_data
 from test_session_commands import started
 
 from aster_operator.domain.clock import WallClock
+from warm_programs import warm_programs
 
 START_MS = 1_746_576_000_000
 
@@ -25,7 +26,8 @@ START_MS = 1_746_576_000_000
 @contextmanager
 def served(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     """The first line of an exchange that serves while the block runs."""
-    with started(folder, "exchange", "serve", "--port", "0", "--json", *options) as process:
+    program = [warm_programs() / "aster-operator"]
+    with started(folder, "exchange", "serve", "--port", "0", "--json", *options, program=program) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.communicate()[1]

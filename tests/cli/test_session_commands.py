@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,11 +26,16 @@ CONTRACT = {
 }  # fmt: skip
 
 
+PROGRAM = (sys.executable, "-m", "aster_operator.cli.entry")
+
+
 @contextmanager
-def started(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def started(
+    folder: Path, *arguments: str, program: Sequence[str | Path] = PROGRAM
+) -> Iterator["subprocess.Popen[str]"]:
     """A process of ours that is ended by the block, whatever happens in it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "aster_operator.cli.entry", *arguments],
+        [*program, *arguments],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "COLUMNS": "120"},
         stdout=subprocess.PIPE,

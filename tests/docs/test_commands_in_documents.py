@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,12 +92,6 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[Path]:
-    with warm_programs() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which somebody has followed the README from top to bottom, with programs as installed."""
     folder = tmp_path_factory.mktemp("readme")
@@ -109,8 +102,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != README and commands(page)], ids=name_of)
-def test_the_commands_of_a_page_work(page: Path, tmp_path: Path, warm: Path) -> None:
-    done = run(["bash", "-c", script_of(page, free_port())], tmp_path, warm=warm)
+def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
+    done = run(["bash", "-c", script_of(page, free_port())], tmp_path, warm=warm_programs())
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -162,8 +155,8 @@ def test_the_readme_lists_the_fields_of_the_exchange_line(walked: Path) -> None:
         assert all(f"`{name}`" in section(README, "For scripts") for name in account)
 
 
-def test_the_readme_explains_every_line_of_the_report(tmp_path: Path, warm: Path) -> None:
-    shown = run(["aster-operator", "demo", "--hours", "0.1"], tmp_path, warm=warm, COLUMNS="140")
+def test_the_readme_explains_every_line_of_the_report(tmp_path: Path) -> None:
+    shown = run(["aster-operator", "demo", "--hours", "0.1"], tmp_path, warm=warm_programs(), COLUMNS="140")
     assert shown.returncode == 0, shown.stderr
     labels = re.findall(r"^│ (\S(?:\S| (?! ))*) {2,}", shown.stdout, re.MULTILINE)
     assert {"Volume", "Hold time", "Cost per $100k"} <= set(labels)
@@ -182,8 +175,8 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_a_python_example_runs(example: str, walked: Path, warm: Path) -> None:
-    done = run(["python", "-c", example], walked, warm=warm, DB_PATH="practice.db")
+def test_a_python_example_runs(example: str, walked: Path) -> None:
+    done = run(["python", "-c", example], walked, warm=warm_programs(), DB_PATH="practice.db")
     assert (done.returncode, done.stderr) == (0, "")
 
 

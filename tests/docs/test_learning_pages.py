@@ -2,11 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from markdown_pages import ROOT, blocks, commands, rows
+
+from warm_programs import warm_programs
 
 LEARN = ROOT / "docs" / "learn"
 OBJECTIVES = {
@@ -54,7 +55,11 @@ def test_a_lesson_prints_what_its_page_shows(page: Path) -> None:
     number = next(index for index, block in enumerate(parts) if block.language == "python")
     program, shown = parts[number], parts[number + 1]
     done = subprocess.run(
-        [sys.executable, "-c", program.text], capture_output=True, text=True, check=False, timeout=100
+        [warm_programs() / "python", "-c", program.text],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stdout.splitlines() if "retry_scheduled" not in line]

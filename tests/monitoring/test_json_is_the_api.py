@@ -16,6 +16,8 @@ import polars as pl
 import pytest
 from demo_to_look_at import PAGES
 
+from warm_programs import warm_programs
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "database"))
 from books_values import DAY_ONE_MS, make_fill, make_income
 
@@ -30,7 +32,7 @@ from aster_operator.market_data.catalog.parts import add_rows
 def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ASTER", "DB_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "aster_operator.cli.entry", *arguments],
+        [warm_programs() / "aster-operator", *arguments],
         cwd=folder,
         env=environment | {"DATABASE_URL": f"sqlite:///{folder / 'books.db'}"},
         stdin=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """The operator as a process that can be killed: forked from one that has done the slow imports already."""
 
+import gc
 import os
 import sys
 from multiprocessing.context import ForkServerProcess
@@ -18,6 +19,7 @@ def start_operator(arguments: list[str], folder: Path, environment: dict[str, st
 
 
 def _operate(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    gc.freeze()  # or it would look through all that was imported, and so copy it
     os.chdir(folder)
     os.environ.update(environment)
     log = os.open("operator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -37,16 +37,18 @@ from runtime.test_pair_faults import (
     session,
     tell,
 )
+from warm_programs import warm_programs
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 SAME = PairKind.SAME
+PROGRAM = "aster-operator"
 
 
 def command_of(page: str) -> list[str]:
     """The one command that a page tells its reader to run, as arguments of the program."""
     (text,) = re.findall(r"```text\n(.+)\n```", (RUNBOOKS / f"{page}.md").read_text(encoding="utf-8"))
     program, *arguments = text.split()
-    assert program == "aster-operator"
+    assert program == PROGRAM
     return arguments
 
 
@@ -54,8 +56,11 @@ async def follow(
     page: str, folder: Path, *more: str, wrap: tuple[str, ...] = (), **environment: str
 ) -> tuple[int, str]:
     """Run the command of a page; exit code and all it printed."""
+    program = (
+        [*wrap, sys.executable, "-m", "aster_operator.cli.entry"] if wrap else [warm_programs() / PROGRAM]
+    )
     process = await asyncio.create_subprocess_exec(
-        *wrap, sys.executable, "-m", "aster_operator.cli.entry", *command_of(page), *more,
+        *wrap, *program, *command_of(page), *more,
         cwd=folder, env={"PATH": os.environ["PATH"], "ASTER_OPERATOR_ENV_FILE": ""} | environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -216,7 +221,7 @@ async def test_bad_deploy(tmp_path: Path) -> None:
 
     def call(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "aster_operator.cli.entry", *arguments],
+            [warm_programs() / PROGRAM, *arguments],
             cwd=tmp_path, env={"PATH": os.environ["PATH"]},
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
