@@ -47,7 +47,7 @@ def swept(bars: Bars, options: ExchangeOptions = FREE) -> SweepResult:
 
 @pytest.mark.timeout(600)
 def test_pure_noise_is_called_noise_at_the_stated_rate() -> None:
-    markets, options = deeper(100, 400), StudyOptions(resamples=200)
+    markets, options = deeper(200, 400), StudyOptions(resamples=200)
     mistaken = 0
     for seed in range(markets):
         bars = random_bars(2_400, seed, spread_bps=0.01, steps=6)
