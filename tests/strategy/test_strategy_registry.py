@@ -59,7 +59,7 @@ def test_a_module_in_the_working_directory_is_found_and_takes_no_librarys_place(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("midfrek", "built in are midfreq"),
+        ("midfrek", "built in are delta-neutral, midfreq"),
         ("{folder}/third_one.py:Fourth", "has no Fourth"),
         ("{folder}/third_one.py:Unfinished", "does not define on_bar_closed"),
         ("{folder}/third_one.py:Nameless", "has no name"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from aster_operator.strategy.base import Strategy
+from aster_operator.strategy.delta_neutral import DeltaNeutralStrategy
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 
 __all__ = ["BUILT_IN", "STRATEGY_FOLDER", "StrategyNotFound", "find_strategy", "load_module"]
@@ -37,7 +38,7 @@ def find_strategy(name: str, folder: Path | None = None) -> type[Strategy]:
         return BUILT_IN[name]
     file = (folder or Path(STRATEGY_FOLDER)) / f"{name.replace('-', '_')}.py"
     if not file.is_file():
-        known = ", ".join(sorted(BUILT_IN))
+        known = ", ".join(sorted((*BUILT_IN, DeltaNeutralStrategy.name)))
         raise StrategyNotFound(
             f"no strategy {name!r}: built in are {known}; there is no {file}; "
             "or say where its class is: module:Class"
