@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from cli_calls import Call
 
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.csv_logs import LOG_COLUMNS
+from warm_programs import warm_programs
 
 
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """REST address of an embedded exchange in a process of its own."""
-    command = [sys.executable, "-m", "aster_operator.cli.entry", "exchange", "serve", "--port", "0", "--json"]
+    command = [str(warm_programs() / "aster-operator"), "exchange", "serve", "--port", "0", "--json"]
     folder = tmp_path_factory.mktemp("exchange")
     with subprocess.Popen(
         [*command, "--speed", "20"], cwd=folder, stdout=subprocess.PIPE, text=True

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +9,7 @@ import pytest
 from cli_calls import Run
 
 from aster_operator.market_data.history import sample_data_path
+from warm_programs import warm_programs
 
 KEYS = {
     "WALLET_ADDRESS": "0x36db6E4a7b6C0985cc8921AF52e2023b19100eD7",
@@ -57,7 +57,7 @@ def test_the_demo_of_a_kind_ends_with_books_that_match(run: Run, kind: str) -> N
 def test_carry_runs_on_a_served_exchange(run: Run, tmp_path: Path) -> None:
     command = ("exchange", "serve", "--port", "0", "--json", "--speed", "600")
     with subprocess.Popen(
-        [sys.executable, "-m", "aster_operator.cli.entry", *command],
+        [warm_programs() / "aster-operator", *command],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as served:  # fmt: skip
         assert served.stdout is not None

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from aster_operator.domain.clock import MINUTE_MS
 from aster_operator.market_data.catalog.catalog import Catalog
 from aster_operator.market_data.conversion.klines import closed_bars
 from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions, MarketKind, embedded_exchange
+from warm_programs import warm_programs
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 EAGER = {
@@ -24,7 +24,7 @@ EAGER = {
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some minutes of market time, recorded by `collect` from an exchange in a process of its own."""
     folder = tmp_path_factory.mktemp("recorded")
-    program = [sys.executable, "-m", "aster_operator.cli.entry"]
+    program = [str(warm_programs() / "aster-operator")]
     serve = [*program, "exchange", "serve", "--port", "0", "--json", "--speed", "60", "--no-spot"]
     with subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
