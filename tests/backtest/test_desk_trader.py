@@ -34,7 +34,7 @@ from aster_operator.runtime.strategy_replay import ReplayOptions, in_process_ven
 from aster_operator.simulator.contracts import contract_for_prices
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 
-from .tick_catalogs import START_MS, put, write_bars, write_ticks
+from .tick_catalogs import FUNDING_MS, START_MS, put, write_bars, write_ticks
 
 SYMBOL = "BTCUSDT"
 EAGER = {
@@ -45,6 +45,16 @@ EAGER = {
     "ASTER_TRAILING_ACTIVATION_BPS": "9", "ASTER_TRAILING_ACTIVATION_BUFFER_BPS": "0",
     "ASTER_MIN_TAKE_PROFIT_GAP_BPS": "1",
 }  # fmt: skip
+BROKEN = """
+class Broken:
+    def on_fill(self, replay, fill):
+        pass
+
+    def on_timer(self, replay):
+        pass
+
+    def on_bar(self, replay, bar):
+"""
 CHOSEN = BarStrategy(strategy="midfreq", symbols=(SYMBOL,))
 
 
@@ -228,6 +238,53 @@ def test_the_command(
     assert late["unprotected_ms_max"] == 900
     assert part["market_minutes"] == 11
     assert part["decisions"] < whole["decisions"]
+
+
+def test_what_was_settled_before_the_first_quote_is_no_event_and_moves_no_beginning(tmp_path: Path) -> None:
+    """A recorder fetches the settlements of the day before; the market begins with the first quote."""
+    write_ticks(tmp_path, 20, 3)
+    alone = catalog_events(tmp_path, SYMBOL)
+    times = START_MS - np.array([1, 2, 3]) * FUNDING_MS
+    put(
+        tmp_path / "before", "funding", SYMBOL, times, {"funding_ms": times, "funding_rate": np.full(3, 1e-4)}
+    )
+    for file in (tmp_path / "before").rglob("*.parquet"):
+        aim = tmp_path / file.relative_to(tmp_path / "before")
+        aim.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(aim)
+    found = catalog_events(tmp_path, SYMBOL)
+    assert found.times_ms.tolist() == alone.times_ms.tolist()
+    assert found.kinds.tolist() == alone.kinds.tolist()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return {}['x']", "strategy Broken: KeyError: 'x'"),
+        ("replay.market(+1, 0)", "strategy Broken: ValueError: no order: side 1, quantity 0"),
+    ],
+)
+def test_a_strategy_for_arrays_that_raises_is_named_with_its_line(
+    catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, words: str
+) -> None:
+    file = tmp_path / "broken_for_arrays.py"
+    file.write_text(f"{BROKEN}        {body}\n", encoding="utf-8")
+    assert replayed("--strategy", f"{file}:Broken", catalog=catalog) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert f"{file} line 10: mend the strategy" in told
+
+
+def test_a_function_that_numba_cannot_compile_is_named(
+    catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "uncompiled.py"
+    file.write_text("def hook(time_ms):\n    pass\n", encoding="utf-8")
+    assert replayed("--strategy", f"{file}:hook", catalog=catalog) == 2
+    told = capsys.readouterr().err
+    assert "strategy hook: numba cannot compile it" in told
+    assert f"{file} line 1: mend the strategy" in told
+    assert "\x1b[" not in told
 
 
 def test_strategies_written_for_arrays(

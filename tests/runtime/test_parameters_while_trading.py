@@ -76,6 +76,25 @@ async def test_bad_ones_are_refused_with_every_fault_and_the_old_stay() -> None:
     assert "rs_vol_bps" in life.books.decisions[-1].numbers
 
 
+async def test_ones_that_a_strategy_fails_on_are_refused_and_the_session_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life, driver, core, notices = await trading()
+    strategy = desk_of(core).strategy
+
+    def fails(text: str | None, symbols: tuple[str, ...]) -> None:
+        raise KeyError("k")
+
+    # As one of somebody else's would be.
+    monkeypatch.setattr(type(strategy), "from_json", fails)
+    monkeypatch.setattr(type(strategy), "__module__", "mine")
+    change(life, driver, text_of(k=99))
+    await driver.settle()
+    (words,) = [notice.message for notice in notices if "new parameters" in notice.message]
+    assert "refused, the old stay: strategy midfreq: KeyError: 'k'" in words
+    assert desk_of(core).strategy is strategy
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"BTCUSDT": 3}', '{"BTCUSDT": {}}'])
 async def test_a_file_cut_short_changes_nothing(text: str) -> None:
     life, driver, core, notices = await trading()

@@ -1,11 +1,12 @@
 """`backtest replay --venue arrays`: recorded ticks through compiled code, millions of events a second."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
-    from aster_operator.backtest.replay import ReplayEvents, ReplayVenueOptions, TickStrategy
+    from aster_operator.backtest.replay import EventReplay, ReplayEvents, ReplayVenueOptions, TickStrategy
     from aster_operator.backtest.replay.outcome import ReplayOutcome
     from aster_operator.config.settings import Settings
     from aster_operator.runtime.session_plan import BarStrategy
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from aster_operator.simulator.model import ContractSpec
 
 __all__ = ["ArrayOptions", "replay_on_arrays"]
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""What numba puts around its words for a terminal."""
 
 _PARTS = ("on_bar", "on_fill", "on_timer")
 """What a `TickStrategy` has."""
@@ -48,7 +52,7 @@ def replay_on_arrays(settings: "Settings", chosen: "BarStrategy", options: Array
             loaded_ns = clock.monotonic_ns()
             advance(0.5)
             if strategy is None:
-                outcomes.append(outcome_of_events(events, found.run(events, venue)))
+                outcomes.append(outcome_of_events(events, _run_compiled(found, events, venue)))
             else:
                 outcomes.append(play(events, venue, strategy, every_event=options.every_event))
             loading_ns += loaded_ns - started_ns
@@ -92,6 +96,22 @@ def _strategy(chosen: "BarStrategy") -> _Found:
         "--strategy",
         "see docs/lab.md, Replay of recorded events",
     )
+
+
+def _run_compiled(found: _Found, events: "ReplayEvents", venue: "ReplayVenueOptions") -> "EventReplay":
+    from numba.core.errors import NumbaError
+
+    from aster_operator.strategy.asking import StrategyFault
+
+    try:
+        return cast("EventReplay", found.run(events, venue))
+    except NumbaError as error:
+        code = found.kind.__code__
+        # The first lines name the compiler's pipeline; what is wrong and where comes below.
+        told = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+        words = "; ".join(told[1:4] or told)
+        where = f"{code.co_filename} line {code.co_firstlineno}"
+        raise StrategyFault(found.kind.__name__, f"numba cannot compile it: {words}", where) from error
 
 
 def _events(options: ArrayOptions, symbol: str) -> "ReplayEvents":
@@ -138,12 +158,14 @@ def _trader(
     from aster_operator.domain.fees import FeeRates
     from aster_operator.runtime.core_settings import risk_limits
     from aster_operator.runtime.session_plan import rules_of_desk
+    from aster_operator.strategy.asking import faults_named, make_strategy
 
     symbol = contract.symbol
     if not found.is_desk:
         text, kind = chosen.parameters, found.kind
-        made: TickStrategy = kind.from_json(text, (symbol,)) if hasattr(kind, "from_json") else kind()
-        return made
+        if not hasattr(kind, "from_json"):
+            return cast("TickStrategy", faults_named(kind, kind))
+        return cast("TickStrategy", faults_named(kind, kind.from_json, text, (symbol,)))
     if not (events.kinds == MARK_EVENT).any():
         raise UserProblem(
             f"{symbol} has no marks, which stops and blockers need",
@@ -152,7 +174,7 @@ def _trader(
         )
     taker, maker = (Decimal(fee) / 10**8 for fee in (contract.taker_fee_e8, contract.maker_fee_e8))
     desk = rules_of_desk(settings, chosen, {symbol: FeeRates(symbol=symbol, maker=maker, taker=taker)})
-    strategy = found.kind.from_json(desk.parameters, chosen.symbols)
+    strategy = make_strategy(found.kind, desk.parameters, chosen.symbols)
     past = minutes_before(options.catalog or Path(), symbol, int(events.times_ms[0]))
     return DeskTrader(
         strategy,

@@ -9,6 +9,8 @@ from aster_operator.cli.options import EnvFile, JsonOutput, settings_from
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from aster_operator.backtest.parity.table import ParityRow, ParityTable
     from aster_operator.runtime.embedded_venue import EmbeddedVenueOptions
     from aster_operator.runtime.parity_replay import RecordedSession, ReplayedSession
@@ -152,6 +154,12 @@ def _minute(row: "ParityRow") -> str:
     return datetime.fromtimestamp(row.bar_ms / 1000, tz=UTC).strftime("%m-%d %H:%M")
 
 
+def _places(amount: "Decimal") -> int:
+    """Decimal places that show all of an amount of money, at least those of cents."""
+    exponent = amount.normalize().as_tuple().exponent
+    return max(2, -exponent) if isinstance(exponent, int) else 2
+
+
 def _print(recorded: "RecordedSession", table: "ParityTable") -> None:
     from rich.console import Console
     from rich.table import Table
@@ -185,10 +193,12 @@ def _print(recorded: "RecordedSession", table: "ParityTable") -> None:
     totals = Table()
     totals.add_column("")
     totals.add_column("USD", justify="right")
-    totals.add_row("replayed", usd_text(table.replayed_usd, signed=True))
+    # Rounded to cents they would not add up for whoever checks it by hand.
+    places = max((_places(value) for value in (table.replayed_usd, *table.by_cause.values())), default=2)
+    totals.add_row("replayed", usd_text(table.replayed_usd, places, signed=True))
     for cause, value in table.by_cause.items():
-        totals.add_row(f"  {cause}", usd_text(value, signed=True))
-    totals.add_row("live", usd_text(table.live_usd, signed=True))
+        totals.add_row(f"  {cause}", usd_text(value, places, signed=True))
+    totals.add_row("live", usd_text(table.live_usd, places, signed=True))
     console.print(totals)
     unknown = sum(1 for row in table.rows if row.difference_usd is None)
     if unknown:

@@ -18,6 +18,7 @@ from aster_operator.execution.positions.settings import (
     PositionSizing,
 )
 from aster_operator.runtime.venue_setup import SinglePositions, VenueReady
+from aster_operator.strategy.asking import make_strategy
 from aster_operator.strategy.base import ParameterFaults
 from aster_operator.strategy.midfreq.strategy import MidFrequencyStrategy
 from aster_operator.strategy.registry import StrategyNotFound, find_strategy
@@ -79,7 +80,7 @@ def check_strategy(chosen: BarStrategy) -> None:
     """Raise UserProblem unless the strategy exists and takes its parameters."""
     where = str(chosen.parameters_file) if chosen.parameters_file is not None else chosen.strategy
     try:
-        find_strategy(chosen.strategy).from_json(chosen.parameters, chosen.symbols)
+        make_strategy(find_strategy(chosen.strategy), chosen.parameters, chosen.symbols)
     except StrategyNotFound as missing:
         raise UserProblem(str(missing), "--strategy") from missing
     except ParameterFaults as faults:

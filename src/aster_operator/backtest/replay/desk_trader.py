@@ -25,6 +25,7 @@ from aster_operator.execution.positions.position import ExitKind, ManagedPositio
 from aster_operator.execution.positions.protection import exit_price, trails_itself
 from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.positions.sizing import entry_quantity
+from aster_operator.strategy.asking import decide
 from aster_operator.strategy.bar_history import Arrival, BarHistory
 from aster_operator.strategy.base import BarView, Enter, Exit, Strategy
 from aster_operator.strategy.intents import AccountStatus
@@ -171,7 +172,7 @@ class DeskTrader:
         if forced is not None:
             self._close(replay, forced[0])
         view = self._view(picture, now_ms)
-        decision = self._strategy.on_bar_closed(view)
+        decision = decide(self._strategy, view)
         self.decisions += 1
         action, intent = decision.action, decision.intent
         if isinstance(intent, Enter):

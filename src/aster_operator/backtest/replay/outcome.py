@@ -19,6 +19,7 @@ from aster_operator.backtest.replay.engine import (
 )
 from aster_operator.backtest.replay.events import ReplayEvents
 from aster_operator.backtest.replay.hook import EventReplay
+from aster_operator.strategy.asking import faults_named
 
 __all__ = ["ReplayOutcome", "outcome_of_events", "play"]
 
@@ -55,17 +56,18 @@ class _Counted:
 
     def __init__(self, strategy: TickStrategy) -> None:
         self._strategy = strategy
+        self._kind = type(strategy)
         self.decisions = 0
 
     def on_bar(self, replay: TickReplay, bar: ReplayBar) -> None:
         self.decisions += 1
-        self._strategy.on_bar(replay, bar)
+        faults_named(self._kind, self._strategy.on_bar, replay, bar)
 
     def on_fill(self, replay: TickReplay, fill: ReplayFill) -> None:
-        self._strategy.on_fill(replay, fill)
+        faults_named(self._kind, self._strategy.on_fill, replay, fill)
 
     def on_timer(self, replay: TickReplay) -> None:
-        self._strategy.on_timer(replay)
+        faults_named(self._kind, self._strategy.on_timer, replay)
 
 
 def play(

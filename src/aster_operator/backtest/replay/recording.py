@@ -63,6 +63,8 @@ def catalog_events(
             trades = _from(trades, int(np.searchsorted(trades[0], first_ms)))
             # The newest mark that held then.
             marks = _from(marks, max(0, int(np.searchsorted(marks[0], first_ms, side="right")) - 1))
+            # Recorders fetch what was settled on the days before, and nobody held anything then.
+            settled = _from(settled, int(np.searchsorted(settled[0], first_ms)))
         trades[1][:, 2] = 1 - 2 * trades[1][:, 2]
         last_ms = max((times[-1] for times, _ in (quotes, trades, marks) if len(times)), default=0)
         funding = _settlements(marks, settled, int(last_ms))

@@ -42,6 +42,7 @@ from aster_operator.execution.positions.settings import PositionDeskSettings
 from aster_operator.execution.positions.urgency import Urgency
 from aster_operator.execution.positions.worker import PositionWorker
 from aster_operator.execution.strategy_desk import PositionKey, Resumption
+from aster_operator.strategy.asking import StrategyFault, decide, make_strategy
 from aster_operator.strategy.bar_history import Arrival, BarHistory
 from aster_operator.strategy.base import Enter, Exit, ParameterFaults
 from aster_operator.strategy.parameter_changes import changes_text
@@ -58,7 +59,7 @@ class PositionDesk:
 
     def __init__(self, state: CoreState, orders: OrderDesk, settings: PositionDeskSettings) -> None:
         self.settings = settings
-        self.strategy = find_strategy(settings.strategy).from_json(settings.parameters, settings.symbols)
+        self.strategy = make_strategy(find_strategy(settings.strategy), settings.parameters, settings.symbols)
         self._parameters = settings.parameters
         self.book = PositionBook()
         remembered = settings.memory.get(_GUARDS_KEY)
@@ -127,8 +128,8 @@ class PositionDesk:
         try:
             if event.fault is not None:
                 raise ParameterFaults([event.fault])
-            strategy = type(self.strategy).from_json(event.text, self.symbols)
-        except ParameterFaults as faults:
+            strategy = make_strategy(type(self.strategy), event.text, self.symbols)
+        except (ParameterFaults, StrategyFault) as faults:
             words = f"{self.name}: new parameters refused, the old stay: {faults}"
             self._state.notify(NotifyLevel.WARNING, words)
             return
@@ -314,7 +315,7 @@ class PositionDesk:
     def _decide(self, bar: Bar) -> None:
         state, symbol = self._state, bar.symbol
         history = self._histories[symbol]
-        decision = self.strategy.on_bar_closed(bar_view(state, self.settings, self.book, symbol, history))
+        decision = decide(self.strategy, bar_view(state, self.settings, self.book, symbol, history))
         verdicts = tuple(entry_verdicts(state, self.settings, self.book, self.guards, self.strategy, bar))
         intent = decision.intent
         if isinstance(intent, Enter):
