@@ -3,13 +3,14 @@
 Entry: at the touch known at the close of the signal's bar (buy at ask, sell at bid), slippage added; the
 fixed notional is rounded up by lot to at least the target.
 
-Exits: take-profit on the last price, stop on the mark price, trailing stop armed by the last price. All rest
-from the fill on, so the first bar that can end a trade is the one after the signal's. The trailing stop arms
-no earlier than break-even (two fees, opening loss, an eighth of the funding rate) and its buffer; the target
-lies a gap beyond. They fill as market orders: the triggering price moved by half the last known spread and
-the slippage, on the tick grid. Where the order of things within a bar matters, finer prices beside the bar
-say it (the order fills at the price that triggered it); where there are none, the worse ending is taken and
-counted as ambiguous.
+Exits: take-profit on the last price, stop on the mark price, trailing stop on the last price, or on the mark
+where the venue does not take the callback and the strategy trails by itself. All rest from the fill on, so
+the first bar that can end a trade is the one after the signal's. The trailing stop arms no earlier than
+break-even (two fees, opening loss, an eighth of the funding rate) and its buffer; the target lies a gap
+beyond. They fill as market orders: the triggering price moved by half the last known spread and the slippage,
+on the tick grid. Where the order of things within a bar matters, finer prices beside the bar say it (the
+order fills at the price that triggered it); where there are none, the worse ending is taken and counted as
+ambiguous.
 
 After an exit no entry for the cooldown; no entry on a bar that follows missing minutes. Funding is settled
 at fixed hours on what is held, at the last known rate and mark.
