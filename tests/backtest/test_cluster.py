@@ -197,6 +197,30 @@ def test_an_address_that_does_not_answer() -> None:
         pass
 
 
+@pytest.mark.parametrize("words", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_speaks_otherwise_is_no_scheduler(words: bytes) -> None:
+    """Dask's client waits for ever for one that is silent, and runs out of memory over others' words."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        accepted: list[socket.socket] = []
+
+        def speak() -> None:
+            accepted.append(server.accept()[0])
+            accepted[0].sendall(words)
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        with (
+            pytest.raises(BacktestProblem, match="does not speak as a scheduler"),
+            connect_cluster(address, timeout_s=0.3),
+        ):
+            pass
+        speaker.join()
+        accepted[0].close()
+
+
 @pytest.mark.parametrize("address", ["somewhere", "http://host:1", "tcp://host", "tcp://:8786", ""])
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(BacktestProblem, match="is not the address of a scheduler"), connect_cluster(address):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ __all__ = ["BLOCK_CONFIGURATIONS", "SweepCluster", "connect_cluster"]
 BLOCK_CONFIGURATIONS = 1_024
 """Configurations of one task."""
 _ADDRESS = re.compile(r"(tcp|tls)://[^\s/:]+:\d+")
+_LONGEST_GREETING_BYTES = 65_536
 _RETRIES = 3
 """So often a task is tried again on another worker, and so often lost inputs are sent again."""
 
@@ -66,6 +68,7 @@ def connect_cluster(address: str, *, timeout_s: float = 5.0) -> Iterator[SweepCl
             "--cluster",
             "pip install 'aster-operator[cluster]'",
         ) from None
+    _greeted(address, timeout_s)
     # Its own words about a scheduler that is not there go on for pages.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
@@ -79,6 +82,33 @@ def connect_cluster(address: str, *, timeout_s: float = 5.0) -> Iterator[SweepCl
         yield _checked(client, address)
     finally:
         client.close(timeout=timeout_s)  # type: ignore[no-untyped-call]
+
+
+def _greeted(address: str, timeout_s: float) -> None:
+    """Raise BacktestProblem unless something at `address` greets as a scheduler does.
+
+    Dask speaks first: how long its message is, eight bytes. Its client waits without end for something else
+    that says nothing, and takes whatever else it says for lengths. With `tls` the client speaks first, and
+    its handshake tells.
+    """
+    scheme, _, place = address.partition("://")
+    if scheme != "tcp":
+        return
+    host, _, port = place.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout_s) as connection:
+            connection.settimeout(timeout_s)
+            told = connection.recv(8, socket.MSG_WAITALL)
+    except TimeoutError:
+        told = b""
+    except (OSError, OverflowError):
+        return  # Its client says what is wrong with the address.
+    if len(told) < 8 or not 0 < int.from_bytes(told, "little") < _LONGEST_GREETING_BYTES:
+        raise BacktestProblem(
+            "what is there does not speak as a scheduler",
+            address,
+            "start one with dask scheduler, check the address",
+        )
 
 
 def _checked(client: Any, address: str) -> SweepCluster:
