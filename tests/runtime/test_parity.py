@@ -188,6 +188,11 @@ def without(record: SessionRecord, place: int, **decision: Any) -> tuple[Session
     [
         ({"action": "wait", "reason": "no momentum"}, Cause.SIGNAL),
         ({"action": "blocked", "reason": "long signal blocked: spread 9 against 2"}, Cause.BLOCKER),
+        (
+            {"action": "blocked", "reason": "short; blocked by market_data: quote is 300.9 s old"},
+            Cause.MISSING_DATA,
+        ),
+        ({"action": "blocked", "reason": "short; blocked by bar_age: 300000 ms"}, Cause.MISSING_DATA),
         ({"action": "enter", "reason": "long"}, Cause.LATENCY),
     ],
 )

@@ -137,6 +137,8 @@ class _Comparison:
         follows = self._cause_before.get(key[0])
         if "one_position" in decision.reason or "cooldown" in decision.reason or decision.action == "hold":
             return follows or Cause.BLOCKER, f"was not free to enter ({decision.reason})"
+        if decision.action == "blocked" and any(f"{guard}: " in decision.reason for guard in _GUARDS_OF_AGE):
+            return Cause.MISSING_DATA, f"had heard nothing newer ({decision.reason})"
         if decision.action == "blocked":
             return Cause.BLOCKER, f"was stopped ({decision.reason})"
         return Cause.SIGNAL, f"decided {decision.action} ({decision.reason})"
@@ -148,6 +150,10 @@ class _Comparison:
         first = bar_ms - self._lookback_ms
         last = bar_ms if until_ms is None else max(bar_ms, until_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS)
         return any(_is_other_bar(live.get(ms), replayed.get(ms)) for ms in range(first, last + 1, MINUTE_MS))
+
+
+_GUARDS_OF_AGE = ("market_data", "bar_age")
+"""The desk's verdicts on how old its prices and its bar are."""
 
 
 def _is_other_bar(one: tuple[Decimal, Decimal] | None, other: tuple[Decimal, Decimal] | None) -> bool:
