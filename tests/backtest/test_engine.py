@@ -102,7 +102,7 @@ def test_what_a_piece_raises_reaches_who_asked_and_leaves_no_thread() -> None:
         raise MemoryError(f"no room for {first} to {last}")
 
     before = set(threading.enumerate())
-    with pytest.raises(MemoryError, match="no room for 0 to 1"), Sharing(3) as sharing:
+    with pytest.raises(MemoryError, match="no room for 0 to"), Sharing(3) as sharing:
         sharing.share(9, work)
     assert set(threading.enumerate()) <= before
 

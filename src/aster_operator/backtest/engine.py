@@ -34,7 +34,7 @@ from aster_operator.backtest.signals import Signals
 
 __all__ = ["run_engine"]
 
-_BLOCK_BARS = 4096
+_BLOCK_BARS = 4 * 64 * 64
 _TABLE_BYTES = 192_000_000
 """About what the tables of a block, and of the next one, may take."""
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 __all__ = ["Sharing", "available_cores"]
 
-_PIECES_EACH = 4
+_PIECES_EACH = 2
 
 
 def available_cores() -> int:
