@@ -5,10 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from aster_operator.database.account_lock import holding_account, holding_account_here
+from aster_operator.database.account_lock import (
+    holding_account,
+    holding_account_everywhere,
+    holding_account_here,
+)
 from aster_operator.database.problems import DatabaseProblem
 
 ACCOUNT = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -111,3 +116,20 @@ def test_on_one_machine_the_second_is_refused_whatever_its_books_and_its_folder(
         end(first)
     with holding_account_here(venue, ACCOUNT):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has no such names")
+def test_who_is_refused_on_this_machine_leaves_nothing_beside_its_books(tmp_path: Path) -> None:
+    label, url = f"sim-of-process-{os.getpid()}-books", f"sqlite:///{tmp_path / 'books.db'}"
+    with (
+        holding_account_here(label, ACCOUNT),
+        pytest.raises(DatabaseProblem, match="another operator trades"),
+        holding_account_everywhere(url, "sim", ACCOUNT, label=label),
+    ):
+        pytest.fail("both trade")
+    assert list(tmp_path.iterdir()) == []
+    with holding_account_everywhere(url, "sim", ACCOUNT, label=label):
+        with pytest.raises(DatabaseProblem), holding_account_here(label, ACCOUNT):
+            pytest.fail("both trade")
+        with pytest.raises(DatabaseProblem), holding_account(url, "sim", ACCOUNT):
+            pytest.fail("both trade")

@@ -285,12 +285,12 @@ async def _main(
 def _alone(settings: "Settings", venue: "Venue", label: str, account: str) -> "Iterator[None]":
     """Hold the account, here and wherever the books are shared: two operators would trade against each
     other's orders. Every paper account is new. Raises DatabaseProblem, naming who holds it."""
-    from aster_operator.database.account_lock import holding_account, holding_account_here
+    from aster_operator.database.account_lock import holding_account_everywhere
 
     if venue == "paper":
         yield
         return
-    with holding_account(settings.database_url, venue, account), holding_account_here(label, account):
+    with holding_account_everywhere(settings.database_url, venue, account, label=label):
         yield
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, text
 from aster_operator.database.engine import database_name, describing_errors, normalised_url, open_engine
 from aster_operator.database.problems import DatabaseProblem
 
-__all__ = ["holding_account", "holding_account_here"]
+__all__ = ["holding_account", "holding_account_everywhere", "holding_account_here"]
 
 _NAME_BYTES = 63  # PostgreSQL cuts names of applications there
 _HOLDER = text(
@@ -75,6 +75,16 @@ def holding_account_here(venue: str, account: str) -> Iterator[None]:
                 raise
             raise _taken(_holder_of(name), venue, account, "this machine") from None
         held.listen(1)
+        yield
+
+
+@contextmanager
+def holding_account_everywhere(url: str | URL, venue: str, account: str, *, label: str) -> Iterator[None]:
+    """Both locks for the time of the block; `label` tells one served exchange from another on this machine.
+
+    This machine's comes first: the other leaves its file beside the books, also of whom this one refuses.
+    """
+    with holding_account_here(label, account), holding_account(url, venue, account):
         yield
 
 
