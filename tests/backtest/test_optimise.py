@@ -236,6 +236,21 @@ def test_what_a_search_leaves_and_prints(
     assert again == answer
 
 
+def test_who_stops_a_search_learns_how_to_go_on(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    file, out = write_space(tmp_path, ranges()), tmp_path / "found"
+    with monkeypatch.context() as patched:
+        patched.setattr("aster_operator.backtest.optimise.outcome.judge_search", stopped)
+        assert optimise(inputs, file, out, "--trials", "8", "--batch", "4", "--parts", "3") == 130
+    assert f"stopped; the same command goes on from {out / 'optimise.journal'}" in capsys.readouterr().err
+    assert optimise(inputs, file, out, "--trials", "8", "--batch", "4", "--parts", "3", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["symbols"]["BTCUSDT"]["resumed"] == 8
+
+
 def test_exits_of_trials_are_resolved_on_finer_prices(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

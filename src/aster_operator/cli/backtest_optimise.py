@@ -1,5 +1,6 @@
 """`aster-operator backtest optimise`: search continuous ranges, with the sweep as the objective."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +35,7 @@ from aster_operator.cli.options import JsonOutput
 from aster_operator.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -159,6 +160,17 @@ def optimise(
     return 0
 
 
+@contextmanager
+def _saying_how_to_go_on(journal: Path) -> "Iterator[None]":
+    """Whoever stops a search learns that nothing was lost."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if journal.exists():
+            typer.echo(f"stopped; the same command goes on from {journal}", err=True)
+        raise
+
+
 class _Job:
     """What all symbols of one command have in common."""
 
@@ -219,7 +231,8 @@ class _Job:
         bars = [own for _, pair in prepared for own in pair if own is not None]
         hashed = inputs_hash(self._inputs, bars)
         found = []
-        with progress_bars() as bar:
+        journal = self._out / "optimise.journal"
+        with _saying_how_to_go_on(journal), progress_bars() as bar:
             for space, (searched, unseen) in prepared:
                 exchange = self._sized(space)
                 run = search(
@@ -229,7 +242,7 @@ class _Job:
                     inputs_hash=hashed,
                     semantics=self._semantics,
                     exchange=exchange,
-                    storage=self._out / "optimise.journal",
+                    storage=journal,
                     workers=self._workers,
                     progress=bar(f"{space.symbol}: {self._options.trials:,} trials"),
                     run=None if cluster is None else self._far(cluster, exchange),
