@@ -33,6 +33,7 @@ from aster_operator.backtest.kernels.passage import block_extremes, block_maxima
 from aster_operator.backtest.kernels.ticks import Fine
 from aster_operator.backtest.semantics import Entries, Slots, Trades
 from aster_operator.domain.clock import HOUR_MS, MINUTE_MS
+from aster_operator.domain.orders import TRAILING_CALLBACK_PCT
 
 __all__ = ["ExchangeOptions", "ExchangeSemantics"]
 
@@ -79,6 +80,9 @@ class ExchangeSemantics:
         )
         self.funding_due = _funding_due(bars, options.funding_interval_hours)
         self.classes = ExitClasses(grid.exit_sets)
+        smallest, largest = (float(100 * pct) for pct in TRAILING_CALLBACK_PCT)
+        callback_bps = self.classes.trails[:, 1]
+        self._on_mark = (callback_bps < smallest) | (callback_bps > largest)
         self._market: Market = (
             self.open, self.high, self.low, self.mark_high, self.mark_low, self.basis, self.half_spread,
             self.floor_bps,
@@ -105,7 +109,7 @@ class ExchangeSemantics:
         resolve_exits_exchange(
             first, last, entries.bars, entries.sides, entries.prices, self._market, self._extremes,
             self._fine, self.tick, self.classes.stops, self.classes.arms, self.classes.targets,
-            self.classes.trails, self.classes.numbers, bars, prices, flags,
+            self.classes.trails, self._on_mark, self.classes.numbers, bars, prices, flags,
         )  # fmt: skip
 
     def start_block(self, slots: Slots) -> None:

@@ -16,6 +16,7 @@ from aster_operator.domain.enums import (
 )
 
 __all__ = [
+    "TRAILING_CALLBACK_PCT",
     "Approved",
     "Cancelled",
     "Expired",
@@ -30,6 +31,9 @@ __all__ = [
     "Unknown",
     "Working",
 ]
+
+TRAILING_CALLBACK_PCT = (Decimal("0.1"), Decimal(5))
+"""The smallest and the largest callback of a trailing stop that the venue takes, in percent."""
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from aster_operator.domain.enums import OrderType, Side, SymbolStatus, TimeInForce
 from aster_operator.domain.instruments import Instrument, LotFilter
+from aster_operator.domain.orders import TRAILING_CALLBACK_PCT
 from aster_operator.simulator.model import ATOMS, ContractSpec, OrderRequest
 from aster_operator.simulator.refusals import refuse
 
@@ -20,7 +21,6 @@ __all__ = [
 ]
 
 _CLIENT_ID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
-_CALLBACK_RANGE = (Decimal("0.1"), Decimal(5))
 _LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
 _STOP_TYPES = (
     OrderType.STOP,
@@ -148,8 +148,8 @@ def _check_parameters(request: OrderRequest) -> None:
     if request.activation_price is not None and not is_trailing:
         raise refuse(-1106, "activationPrice")
     if request.callback_rate_pct is not None:
-        rate = request.callback_rate_pct
-        if not rate.is_finite() or not _CALLBACK_RANGE[0] <= rate <= _CALLBACK_RANGE[1]:
+        rate, (smallest, largest) = request.callback_rate_pct, TRAILING_CALLBACK_PCT
+        if not rate.is_finite() or not smallest <= rate <= largest:
             raise refuse(-1130, "callbackRate")
 
 

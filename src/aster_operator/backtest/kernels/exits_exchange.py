@@ -12,7 +12,14 @@ Where there are finer prices beside a bar, they say what came first.
 
 import numpy as np
 
-from aster_operator.backtest.kernels.compiler import Bytes, Floats, Integers, LongIntegers, compiled
+from aster_operator.backtest.kernels.compiler import (
+    Booleans,
+    Bytes,
+    Floats,
+    Integers,
+    LongIntegers,
+    compiled,
+)
 from aster_operator.backtest.kernels.passage import first_at_least, first_at_most
 from aster_operator.backtest.kernels.ticks import (
     MARKED,
@@ -25,8 +32,6 @@ from aster_operator.backtest.kernels.ticks import (
 
 __all__ = [
     "AMBIGUOUS_EXIT",
-    "LARGEST_CALLBACK_BPS",
-    "SMALLEST_CALLBACK_BPS",
     "Extremes",
     "Market",
     "exit_levels",
@@ -42,9 +47,6 @@ Extremes = tuple[tuple[Floats, Floats], tuple[Floats, Floats], tuple[Floats, Flo
 
 AMBIGUOUS_EXIT = 1
 """Flag of an exit whose bar allows more than one ending."""
-
-SMALLEST_CALLBACK_BPS, LARGEST_CALLBACK_BPS = 10.0, 500.0
-"""Of the venue's trailing stop; any other is run by the operator, who looks at the mark."""
 
 _CERTAIN, _POSSIBLE, _OPENED = 0, 1, 2
 """How a trailing stop ends within its bar: at this price, perhaps at another, or because it opened beyond."""
@@ -306,6 +308,7 @@ def resolve_exits_exchange(
     arm_values: Floats,
     target_values: Floats,
     trail_values: Floats,
+    trails_on_mark: Booleans,
     classes: Integers,
     exit_bars: Integers,
     exit_prices: Floats,
@@ -314,7 +317,7 @@ def resolve_exits_exchange(
     """Fill bar, price and flag (entries × exit parameters) for the entries from `first` to `last`.
 
     A position entered after the close of bar i is exposed from bar i + 1 on. For `classes` and the values
-    see `ExitClasses`.
+    see `ExitClasses`. A trailing stop the venue does not take follows the mark: `trails_on_mark`.
     """
     open_, high, low, _, _, basis, half_spread, floor_bps = market
     bars = high.shape[0]
@@ -334,11 +337,10 @@ def resolve_exits_exchange(
         )  # fmt: skip
         for index in range(trail_values.shape[0]):
             arm = arms[int(trail_values[index, 0])]
-            callback_bps = trail_values[index, 1]
-            on_mark = not SMALLEST_CALLBACK_BPS <= callback_bps <= LARGEST_CALLBACK_BPS
+            on_mark = trails_on_mark[index]
             armed_at = _armed_on_mark(start, side, arm[1], market, extremes) if on_mark else int(arm[0])
             trail_bars[index] = _trail(
-                armed_at, arm[1], side, callback_bps / 1e4, on_mark, market, fine, trails[index]
+                armed_at, arm[1], side, trail_values[index, 1] / 1e4, on_mark, market, fine, trails[index]
             )
         ending = (-1, -1, -1, -1)
         for number in range(classes.shape[0]):

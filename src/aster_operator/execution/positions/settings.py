@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from aster_operator.domain.clock import MINUTE_MS
+from aster_operator.domain.orders import TRAILING_CALLBACK_PCT
 
 __all__ = ["PositionDeskSettings", "PositionGuards", "PositionSizing"]
 
@@ -58,8 +59,8 @@ class PositionDeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     guards: PositionGuards = PositionGuards()
     taker_fee_rates: dict[str, Decimal] = {}
     default_taker_fee_rate: Decimal = Decimal("0.0004")
-    min_callback_pct: Decimal = Decimal("0.1")
-    max_callback_pct: Decimal = Decimal(5)
+    min_callback_pct: Decimal = TRAILING_CALLBACK_PCT[0]
+    max_callback_pct: Decimal = TRAILING_CALLBACK_PCT[1]
     memory: dict[str, str] = {}
 
     def taker_fee_rate(self, symbol: str) -> Decimal:
