@@ -21,7 +21,7 @@ def test_rows_are_one_class_only_if_they_are_equal_whatever_their_hashes_say() -
     for row in range(40):
         assert ((rows == rows[row]).all(axis=1) == (hashes == hashes[row])).all()
     classes = np.empty(40, dtype=np.int32)
-    equal_rows(0, 40, rows, np.zeros(40, dtype=np.int32), classes)  # as if all hashes collided
+    equal_rows(rows, np.zeros(40, dtype=np.int32), classes)  # as if all hashes collided
     equal = (rows == rows[0]).all(axis=1)
     assert 1 < equal.sum() < 40
     np.testing.assert_array_equal(classes, np.where(equal, 0, np.arange(40)))

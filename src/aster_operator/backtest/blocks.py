@@ -46,10 +46,9 @@ class Block:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a block's slots are made of: exits (entries × exit parameters), then the distinct ones of each
-    entry with gaps between, and where reversals come in."""
+    """What a block's slots are made of: the distinct exits of each entry with gaps between, which of them
+    exit parameters end with (entries × exit parameters), and where reversals come in."""
 
-    exits: tuple[Integers, Floats, Bytes]
     own_exits: Integers
     room: LongIntegers
     own: tuple[Integers, Floats, Bytes]
@@ -123,8 +122,8 @@ class BlockMaker:
         if reverses:
             entries_to_sets(set_entry, entry_offsets, positions)
             room += entry_offsets
+        exits = np.empty(shape, dtype=np.int32), np.empty(shape), np.zeros(shape, dtype=np.int8)
         found = _Found(
-            exits=(np.empty(shape, dtype=np.int32), np.empty(shape), np.zeros(shape, dtype=np.int8)),
             own_exits=np.empty(shape, dtype=np.int32),
             room=room,
             own=(
@@ -137,12 +136,12 @@ class BlockMaker:
             positions=positions,
             opposite_slots=np.empty_like(opposite_bars),
         )
-        exit_bars, exit_prices, exit_flags = found.exits
+        exit_bars, exit_prices, exit_flags = exits
         own_bars, own_prices, own_flags = found.own
         long_prices, short_prices = self.semantics.opposite_prices()
 
         def find(first: int, last: int) -> None:
-            self.semantics.resolve(first, last, entries, *found.exits)
+            self.semantics.resolve(first, last, entries, *exits)
             collect_slots(
                 first, last, exit_bars, exit_prices, exit_flags, entry_offsets, positions, opposite_bars,
                 long_prices, short_prices, self.semantics.opposite_flag, entries.sides, found.own_exits,
@@ -188,7 +187,7 @@ class BlockMaker:
         )
         _, firsts, numbers = np.unique(hashes, return_index=True, return_inverse=True)
         candidates, classes = firsts[numbers].astype(np.int32), np.empty(self.exit_sets, dtype=np.int32)
-        equal_rows(0, self.exit_sets, exit_slots, candidates, classes)
+        equal_rows(exit_slots, candidates, classes)
         return classes
 
 

@@ -252,9 +252,9 @@ def hash_rows(first: int, last: int, rows: Integers, out: Words) -> None:
 
 
 @compiled
-def equal_rows(first: int, last: int, rows: Integers, candidates: Integers, classes: Integers) -> None:
-    """The first equal row of each of the rows from `first` to `last`: the candidate, or the row itself."""
-    for row in range(first, last):
+def equal_rows(rows: Integers, candidates: Integers, classes: Integers) -> None:
+    """For each row the one it is equal to: its candidate, or itself."""
+    for row in range(rows.shape[0]):
         candidate = candidates[row]
         for column in range(rows.shape[1]):
             if rows[row, column] != rows[candidate, column]:

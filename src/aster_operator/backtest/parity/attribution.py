@@ -20,6 +20,8 @@ from aster_operator.domain.money import ZERO
 
 __all__ = ["compare_records"]
 
+_GUARDS_OF_AGE = ("market_data", "bar_age")
+"""The desk's verdicts on how old its prices and its bar are."""
 _CLOSE_ROOM, _VOLUME_ROOM = Decimal("0.0005"), Decimal("0.05")
 """Shares by which a bar's close and volume may differ: on the embedded exchange our own fills print too."""
 
@@ -150,10 +152,6 @@ class _Comparison:
         first = bar_ms - self._lookback_ms
         last = bar_ms if until_ms is None else max(bar_ms, until_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS)
         return any(_is_other_bar(live.get(ms), replayed.get(ms)) for ms in range(first, last + 1, MINUTE_MS))
-
-
-_GUARDS_OF_AGE = ("market_data", "bar_age")
-"""The desk's verdicts on how old its prices and its bar are."""
 
 
 def _is_other_bar(one: tuple[Decimal, Decimal] | None, other: tuple[Decimal, Decimal] | None) -> bool:
